@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# Who listens where, read from /proc: no tool needs to be installed for it.
+
+# port_inode PORT: the socket that listens on the port; fails where none does.
+port_inode() {
+    local hex
+    hex=$(printf '%04X' "$1")
+    awk -v port=":$hex" '$4 == "0A" && substr($2, length($2) - 4) == port { print $10; found = 1; exit } END { exit !found }' \
+        /proc/net/tcp /proc/net/tcp6 2>/dev/null
+}
+
+# port_holder PORT: "NAME (pid PID)" of the process that listens on it.
+port_holder() {
+    local inode path pid
+    inode=$(port_inode "$1") || return 0
+    path=$(find /proc/[0-9]*/fd -maxdepth 1 -lname "socket:\[$inode\]" -print -quit 2>/dev/null || true)
+    if [[ -z $path ]]; then
+        echo "a process of another user"
+        return
+    fi
+    pid=${path#/proc/}
+    pid=${pid%%/*}
+    echo "$(cat "/proc/$pid/comm" 2>/dev/null || echo "a process that just ended") (pid $pid)"
+}
+
+# require_port NAME PORT VARIABLE: the port is free, or held by the running process NAME of this stack.
+require_port() {
+    local name=$1 port=$2 variable=$3
+    [[ $port =~ ^[0-9]+$ ]] && ((port >= 1 && port <= 65535)) || die "$variable=$port is not a port: choose a number from 1 to 65535."
+    process_alive "$name" && return
+    port_inode "$port" >/dev/null || return 0
+    die "port $port, meant for $name, is in use by $(port_holder "$port"). End that process, or choose another port: $variable=$((port + 1000)) ./till up"
+}
+
+require_ports() {
+    require_port kafka "$TILL_KAFKA_PORT" TILL_KAFKA_PORT
+    require_port kafka "$TILL_KAFKA_CONTROLLER_PORT" TILL_KAFKA_CONTROLLER_PORT
+    require_port postgres "$TILL_POSTGRES_PORT" TILL_POSTGRES_PORT
+    require_port command-api "$TILL_COMMAND_API_PORT" TILL_COMMAND_API_PORT
+    require_port projector "$TILL_PROJECTOR_PORT" TILL_PROJECTOR_PORT
+    require_port analytics-worker "$TILL_ANALYTICS_PORT" TILL_ANALYTICS_PORT
+    require_port nginx "$TILL_PORT" TILL_PORT
+}

@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# Postgres, from the binaries of Debian's package, in a folder of Till's own.
+
+# find_postgres: the folder of the newest version's binaries.
+find_postgres() {
+    local newest
+    newest=$(printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort --version-sort | tail -n 1)
+    if [[ -x $newest ]]; then
+        dirname "$newest"
+    else
+        newest=$(command -v postgres) && dirname "$(realpath "$newest")"
+    fi
+}
+
+# choose_postgres_user: Postgres refuses to run as root, so root hands it to another user: AS_POSTGRES runs a command so.
+# POSTGRES_DATA is in TILL_HOME or, where root's clone is closed to that user (/root, mktemp -d), beside the system's data.
+choose_postgres_user() {
+    local user=postgres
+    AS_POSTGRES=(env --chdir=/)
+    POSTGRES_USER=''
+    POSTGRES_DATA=$TILL_HOME/data/postgres
+    ((EUID == 0)) || return 0
+    getent passwd "$user" >/dev/null || user=nobody
+    POSTGRES_USER=$user
+    AS_POSTGRES+=(setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups --)
+    "${AS_POSTGRES[@]}" test -x "$TILL_HOME/data" ||
+        POSTGRES_DATA=/var/lib/till/$(printf %s "$TILL_HOME" | sha256sum | head -c 12)/postgres
+}
+
+start_postgres() {
+    process_alive postgres && return
+    local bin
+    bin=$(find_postgres)
+    choose_postgres_user
+    [[ -e $POSTGRES_DATA/PG_VERSION ]] || create_cluster "$bin"
+    require_postgres_version "$bin"
+    render "$ROOT/infra/postgres/postgresql.conf.template" "$POSTGRES_DATA/till.conf" TILL_POSTGRES_PORT
+    chmod 644 "$POSTGRES_DATA/till.conf"
+    forget_killed_postgres
+    say "Starting Postgres on 127.0.0.1:$TILL_POSTGRES_PORT"
+    start_process postgres "${AS_POSTGRES[@]}" "$bin/postgres" -D "$POSTGRES_DATA" -c config_file="$POSTGRES_DATA/till.conf"
+}
+
+# create_cluster BIN: made aside and moved, so a cluster is whole or not there.
+create_cluster() {
+    local new=$POSTGRES_DATA.new
+    rm -rf "$POSTGRES_DATA" "$new"
+    mkdir -p "$new"
+    chmod 700 "$new"
+    [[ -z $POSTGRES_USER ]] || chown "$POSTGRES_USER" "$new"
+    "${AS_POSTGRES[@]}" "$1/initdb" --pgdata="$new" --username=postgres --auth=trust --encoding=UTF8 --locale=C --no-sync \
+        >"$(log_of postgres)" 2>&1 || die_with_log postgres "initdb failed."
+    mv "$new" "$POSTGRES_DATA"
+}
+
+# require_postgres_version BIN: a cluster is read by the major version that made it.
+require_postgres_version() {
+    local made_by version
+    made_by=$(<"$POSTGRES_DATA/PG_VERSION")
+    version=$("$1/postgres" --version | sed -E 's/^[^0-9]*([0-9]+).*/\1/')
+    [[ $made_by == "$version" ]] ||
+        die "$POSTGRES_DATA was made by Postgres $made_by, and $1 is version $version. It holds nothing that the topics do not: remove it, and the projector fills a new one."
+}
+
+# forget_killed_postgres: after a kill -9 the lock file may name a pid that another process of the same user has since got.
+# It also keeps a new server from the memory of one whose children still end, so those are waited for.
+forget_killed_postgres() {
+    local left deadline=$((SECONDS + 10))
+    [[ -e $POSTGRES_DATA/postmaster.pid ]] || return 0
+    while left=$(find /proc/[0-9]*/cwd -maxdepth 0 -lname "$POSTGRES_DATA" -print -quit 2>/dev/null || true) && [[ -n $left ]]; do
+        ((SECONDS < deadline)) || die "a Postgres that ./till did not start serves $POSTGRES_DATA. End it: kill -INT $(head -n 1 "$POSTGRES_DATA/postmaster.pid")"
+        sleep 0.2
+    done
+    rm -f "$POSTGRES_DATA/postmaster.pid"
+}
+
+# postgres_is_ready: it answers; after a kill -9 it first replays its log.
+postgres_is_ready() {
+    "$(find_postgres)/pg_isready" --quiet --host=127.0.0.1 --port="$TILL_POSTGRES_PORT"
+}
+
+# sql DATABASE STATEMENT: as the cluster's administrator.
+sql() {
+    PGOPTIONS='' "$(find_postgres)/psql" --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 \
+        --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username=postgres --dbname="$1" --command="$2"
+}
+
+# create_database: role and database `till`, where missing.
+create_database() {
+    [[ $(sql postgres "SELECT count(*) FROM pg_roles WHERE rolname = 'till'") == 1 ]] || sql postgres 'CREATE ROLE till LOGIN'
+    [[ $(sql postgres "SELECT count(*) FROM pg_database WHERE datname = 'till'") == 1 ]] || sql postgres 'CREATE DATABASE till OWNER till'
+}
