@@ -1,0 +1,155 @@
+//! Between events and record values.
+//!
+//! Written form: Avro single-object encoding, `C3 01`, the schema's fingerprint, the datum. The fingerprint
+//! also stands in the `schema` header, so a value in the Confluent wire format (`00`, 4-byte id, datum) is
+//! read without a registry.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::writer::datum::GenericDatumWriter;
+
+use crate::Event;
+use crate::history::{self, Fingerprint, Version};
+
+pub(crate) type Writer = GenericDatumWriter<'static>;
+pub(crate) type Reader = GenericDatumReader<'static>;
+
+const SINGLE_OBJECT: [u8; 2] = [0xC3, 0x01];
+const SINGLE_OBJECT_HEADER_BYTES: usize = 10;
+const CONFLUENT: u8 = 0x00;
+const CONFLUENT_HEADER_BYTES: usize = 5;
+
+/// An event in its written form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The record's value.
+    pub value: Vec<u8>,
+    /// For the `schema` header.
+    pub fingerprint: Fingerprint,
+}
+
+/// A value that is no event of this repository's history.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Neither single-object encoding nor Confluent wire format.
+    #[error("the value is neither Avro single-object encoding nor Confluent wire format")]
+    Framing,
+    /// Confluent wire format without a `schema` header.
+    #[error("the value is in Confluent wire format, but the record has no `schema` header")]
+    NoFingerprint,
+    /// A schema that is not in the repository: perhaps this binary is older than the writer.
+    #[error("schema {} is not in this binary's history: is the writer newer?", hex(.0))]
+    UnknownSchema(Fingerprint),
+    /// The datum does not fit its schema.
+    #[error("the value does not fit schema {event_type} v{version}: {source}")]
+    Datum {
+        /// The type the fingerprint names.
+        event_type: &'static str,
+        /// Its version.
+        version: u32,
+        /// What Avro says.
+        source: Box<apache_avro::Error>,
+    },
+    /// Bytes after the datum.
+    #[error("{0} bytes follow the event")]
+    TrailingBytes(usize),
+}
+
+struct Codec {
+    version: &'static Version,
+    writer: Writer,
+    reader: Reader,
+}
+
+/// Built once: resolving a schema costs more than a thousand events.
+static CODECS: LazyLock<HashMap<Fingerprint, Codec>> =
+    LazyLock::new(|| history::all().iter().map(|version| (version.fingerprint, codec(version))).collect());
+
+static LATEST: LazyLock<HashMap<&'static str, Fingerprint>> = LazyLock::new(|| {
+    let latest = history::all().iter().filter(|version| version.is_latest);
+    latest.map(|version| (version.event_type, version.fingerprint)).collect()
+});
+
+fn codec(version: &'static Version) -> Codec {
+    let writer = GenericDatumWriter::builder(&version.schema)
+        .human_readable(false)
+        .build()
+        .expect("released schemas resolve");
+    let reader = GenericDatumReader::builder(&version.schema)
+        .human_readable(false)
+        .build()
+        .expect("released schemas resolve");
+    Codec { version, writer, reader }
+}
+
+/// Writes an event with its type's latest schema.
+///
+/// # Panics
+/// When an event's Rust type and its latest schema differ, which the golden tests rule out.
+#[must_use]
+pub fn encode(event: &Event) -> Encoded {
+    let fingerprint = LATEST[event.type_name()];
+    let mut value = Vec::with_capacity(256);
+    value.extend_from_slice(&SINGLE_OBJECT);
+    value.extend_from_slice(&fingerprint);
+    event.write(&CODECS[&fingerprint].writer, &mut value).expect("an event fits its latest schema");
+    Encoded { value, fingerprint }
+}
+
+/// Reads a record's value, whatever version it was written with, into today's event.
+///
+/// `schema_header` is the `schema` header's value, where the record has one.
+///
+/// # Errors
+/// See [`DecodeError`]; no input panics.
+pub fn decode(value: &[u8], schema_header: Option<&[u8]>) -> Result<Event, DecodeError> {
+    let (fingerprint, datum) = unframe(value, schema_header)?;
+    let codec = CODECS.get(&fingerprint).ok_or(DecodeError::UnknownSchema(fingerprint))?;
+    let version = codec.version;
+    let failed = |source| DecodeError::Datum {
+        event_type: version.event_type,
+        version: version.number,
+        source: Box::new(source),
+    };
+    let mut rest = datum;
+    let event = if version.is_latest {
+        Event::read(version.event_type, &codec.reader, &mut rest)
+    } else {
+        read_older(codec, &mut rest)
+    };
+    let event = event.map_err(failed)?;
+    if rest.is_empty() { Ok(event) } else { Err(DecodeError::TrailingBytes(rest.len())) }
+}
+
+fn unframe<'v>(
+    value: &'v [u8],
+    schema_header: Option<&[u8]>,
+) -> Result<(Fingerprint, &'v [u8]), DecodeError> {
+    if value.starts_with(&SINGLE_OBJECT) && value.len() >= SINGLE_OBJECT_HEADER_BYTES {
+        let (head, datum) = value.split_at(SINGLE_OBJECT_HEADER_BYTES);
+        let fingerprint = head[SINGLE_OBJECT.len()..].try_into().expect("10 - 2 bytes");
+        return Ok((fingerprint, datum));
+    }
+    if value.first() == Some(&CONFLUENT) && value.len() >= CONFLUENT_HEADER_BYTES {
+        let header = schema_header.ok_or(DecodeError::NoFingerprint)?;
+        let fingerprint = header.try_into().map_err(|_| DecodeError::NoFingerprint)?;
+        return Ok((fingerprint, &value[CONFLUENT_HEADER_BYTES..]));
+    }
+    Err(DecodeError::Framing)
+}
+
+/// Avro's resolution from the writer's schema to the latest one is the upcaster. The resolved value is
+/// written anew and read back because the reader resolves values, not serde types.
+fn read_older(older: &Codec, datum: &mut &[u8]) -> Result<Event, apache_avro::Error> {
+    let event_type = older.version.event_type;
+    let latest = &CODECS[&LATEST[event_type]];
+    let resolved = older.reader.read_value(datum)?.resolve(&latest.version.schema)?;
+    let rewritten = latest.writer.write_value_to_vec(resolved)?;
+    Event::read(event_type, &latest.reader, &mut rewritten.as_slice())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

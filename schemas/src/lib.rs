@@ -1,0 +1,23 @@
+//! The contract all services meet in: topics and their partitioner, events, every Avro schema version ever
+//! released, money, positions, and the codec between events and records.
+//!
+//! Nothing here does I/O. A reader follows [`Topic`] -> [`Event`] -> [`codec`] -> [`Position`].
+
+pub mod codec;
+mod event;
+pub mod headers;
+pub mod history;
+mod money;
+mod position;
+mod time;
+mod topic;
+
+pub use event::{
+    AccountRegistered, CategorySums, Event, HourClosed, Item, LoginLocked, LoginUnlocked,
+    PlaceHourComputed, Receipt, ReceiptRecorded, ReceiptVoided, RolesAssigned, ShardAnnounced,
+    Slice, Sums, TopologyDeclared,
+};
+pub use headers::EventHeaders;
+pub use money::{Money, MoneyError};
+pub use position::{Position, PositionError};
+pub use topic::{HOURS_KEY, Topic, partition_of};

@@ -1,0 +1,80 @@
+//! Where an event stands in the log, as a token clients hand back.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::Topic;
+
+/// The place of one record: topic, partition and offset.
+///
+/// Its text, such as `r3-1042`, is opaque to clients: they get it with a command's answer and send it with
+/// a read that must have seen the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// The topic of the record.
+    pub topic: Topic,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+}
+
+/// A token that no Till handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a position: send the Till-Position of an earlier answer as it was")]
+pub struct PositionError;
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letter = match self.topic {
+            Topic::Receipts => 'r',
+            Topic::Accounts => 'a',
+            Topic::Analytics => 'h',
+            Topic::Shards => 's',
+        };
+        write!(f, "{letter}{}-{}", self.partition, self.offset)
+    }
+}
+
+impl FromStr for Position {
+    type Err = PositionError;
+
+    fn from_str(text: &str) -> Result<Self, PositionError> {
+        let topic = match text.as_bytes().first() {
+            Some(b'r') => Topic::Receipts,
+            Some(b'a') => Topic::Accounts,
+            Some(b'h') => Topic::Analytics,
+            Some(b's') => Topic::Shards,
+            _ => return Err(PositionError),
+        };
+        let (partition, offset) = text[1..].split_once('-').ok_or(PositionError)?;
+        Ok(Self { topic, partition: number(partition)?, offset: number(offset)? })
+    }
+}
+
+/// Digits only: `FromStr` of integers would also take a sign.
+fn number<N: FromStr>(digits: &str) -> Result<N, PositionError> {
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(PositionError);
+    }
+    digits.parse().map_err(|_| PositionError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_survives_its_text() {
+        let position = Position { topic: Topic::Receipts, partition: 3, offset: 1042 };
+        assert_eq!(position.to_string(), "r3-1042");
+        assert_eq!("r3-1042".parse(), Ok(position));
+    }
+
+    #[test]
+    fn foreign_tokens_are_refused() {
+        for token in ["", "r", "r3", "x3-1", "r-3-1", "r3--1", "r3-1x", "ü3-1", "r99999999999-1", "r+3-1"] {
+            assert_eq!(token.parse::<Position>(), Err(PositionError), "{token}");
+        }
+    }
+}
