@@ -50,9 +50,10 @@ released! {
 
 static HISTORY: LazyLock<Vec<Version>> = LazyLock::new(|| {
     let versions = RELEASED.iter().flat_map(|(event_type, texts)| {
-        texts.iter().enumerate().map(move |(index, text)| {
-            version(event_type, index, text, index + 1 == texts.len())
-        })
+        texts
+            .iter()
+            .enumerate()
+            .map(move |(index, text)| version(event_type, index, text, index + 1 == texts.len()))
     });
     versions.collect()
 });

@@ -211,9 +211,7 @@ impl de::Visitor<'_> for FromBytes {
         let sign = if bytes[0] >= 0x80 { 0xFF } else { 0x00 };
         let mut wide = [sign; 16];
         wide[16 - bytes.len()..].copy_from_slice(bytes);
-        Decimal::try_from_i128_with_scale(i128::from_be_bytes(wide), SCALE)
-            .map(Money)
-            .map_err(E::custom)
+        Decimal::try_from_i128_with_scale(i128::from_be_bytes(wide), SCALE).map(Money).map_err(E::custom)
     }
 }
 

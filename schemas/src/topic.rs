@@ -39,6 +39,34 @@ impl Topic {
         Self::ALL.into_iter().find(|topic| topic.noun() == noun)
     }
 
+    /// The settings it is created with and must keep.
+    #[must_use]
+    pub const fn config(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            // What is not in a topic did not happen: nothing is ever deleted. Arrival is the broker's clock.
+            Self::Receipts | Self::Accounts | Self::Analytics => &[
+                ("cleanup.policy", "delete"),
+                ("retention.ms", "-1"),
+                ("retention.bytes", "-1"),
+                ("message.timestamp.type", "LogAppendTime"),
+                ("max.message.bytes", "2097152"),
+            ],
+            Self::Shards => &[("cleanup.policy", "compact"), ("message.timestamp.type", "LogAppendTime")],
+        }
+    }
+
+    /// The source of truth: every record from offset 0 on must be there.
+    #[must_use]
+    pub const fn is_event_log(self) -> bool {
+        !matches!(self, Self::Shards)
+    }
+
+    /// How many partitions it has in a deployment of `partitions` and `shards`.
+    #[must_use]
+    pub const fn partition_count(self, partitions: i32, shards: i32) -> i32 {
+        if self.is_event_log() { partitions } else { shards }
+    }
+
     /// The topic's name in Kafka: `<prefix>.<noun>`.
     #[must_use]
     pub fn name(self, prefix: &str) -> String {

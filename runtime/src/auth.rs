@@ -1,0 +1,200 @@
+//! Who calls: HS256 tokens with roles (RFC 7519), and the extractor that asks for one.
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use crate::Problem;
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Buys.
+    Customer,
+    /// Works in a shop: reads receipts.
+    Staff,
+    /// A till: sends receipts.
+    Terminal,
+    /// Reads the figures.
+    Analyst,
+    /// May do everything.
+    Admin,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [Self::Customer, Self::Staff, Self::Terminal, Self::Analyst, Self::Admin];
+
+    /// The role's name in tokens, events and requests.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Staff => "staff",
+            Self::Terminal => "terminal",
+            Self::Analyst => "analyst",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The role called `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
+/// The one who calls, as the token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// The account's name.
+    #[serde(rename = "sub")]
+    pub username: String,
+    /// What it may do.
+    pub roles: Vec<Role>,
+    /// The places a terminal is bound to; empty: not bound.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<String>,
+}
+
+impl Caller {
+    /// Refuses with 403 unless the caller has one of `roles`.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn require(&self, roles: &[Role]) -> Result<(), Problem> {
+        if self.roles.iter().any(|role| roles.contains(role)) {
+            return Ok(());
+        }
+        let names: Vec<_> = roles.iter().map(|role| role.name()).collect();
+        let detail = format!("this needs one of the roles: {}; an admin assigns roles", names.join(", "));
+        Err(Problem::new(StatusCode::FORBIDDEN, detail))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    #[serde(flatten)]
+    caller: Caller,
+    /// Seconds since 1970.
+    iat: u64,
+    exp: u64,
+}
+
+/// Signs and verifies tokens.
+#[derive(Clone)]
+pub struct Tokens(Arc<Keys>);
+
+struct Keys {
+    signing: EncodingKey,
+    verifying: DecodingKey,
+    validation: Validation,
+}
+
+impl Tokens {
+    /// Tokens under a secret of at least 32 bytes.
+    #[must_use]
+    pub fn new(secret: &str) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.leeway = 5;
+        Self(Arc::new(Keys {
+            signing: EncodingKey::from_secret(secret.as_bytes()),
+            verifying: DecodingKey::from_secret(secret.as_bytes()),
+            validation,
+        }))
+    }
+
+    /// A token for the caller, from now for `ttl_s` seconds.
+    ///
+    /// # Panics
+    /// When the clock stands before 1970.
+    #[must_use]
+    pub fn issue(&self, caller: Caller, ttl_s: u64) -> String {
+        let iat = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("the clock stands after 1970")
+            .as_secs();
+        let claims = Claims { caller, iat, exp: iat + ttl_s };
+        jsonwebtoken::encode(&Header::default(), &claims, &self.0.signing).expect("HS256 signs anything")
+    }
+
+    /// The caller a token names.
+    ///
+    /// # Errors
+    /// 401 where it is malformed, signed otherwise or expired.
+    pub fn verify(&self, token: &str) -> Result<Caller, Problem> {
+        jsonwebtoken::decode::<Claims>(token, &self.0.verifying, &self.0.validation)
+            .map(|decoded| decoded.claims.caller)
+            .map_err(|error| {
+                unauthorized(match error.kind() {
+                    jsonwebtoken::errors::ErrorKind::ExpiredSignature => {
+                        "the token has expired: log in again"
+                    }
+                    _ => "the token is not one of ours: log in at /v1/auth/login",
+                })
+            })
+    }
+}
+
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Tokens: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let value =
+            parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(
+                || unauthorized("send `Authorization: Bearer <token>`; a token comes from /v1/auth/login"),
+            )?;
+        let token = match value.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => return Err(unauthorized("the Authorization header must read `Bearer <token>`")),
+        };
+        Tokens::from_ref(state).verify(token)
+    }
+}
+
+fn unauthorized(detail: &'static str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, detail)
+}
+
+/// What is wrong with a secret outside the demo, if anything.
+#[must_use]
+pub fn secret_fault(secret: &str, demo: bool) -> Option<String> {
+    const DEFAULT: &str = "till-demo-secret-till-demo-secret";
+    if !demo && (secret == DEFAULT || secret.is_empty()) {
+        return Some("TILL_JWT_SECRET is the default: set one of your own (`openssl rand -hex 32`), the same for command-api and projector".into());
+    }
+    (secret.len() < 32).then(|| "TILL_JWT_SECRET must have at least 32 characters".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_its_caller_until_it_expires_or_is_touched() {
+        let tokens = Tokens::new("0123456789abcdef0123456789abcdef");
+        let caller =
+            Caller { username: "till-7".into(), roles: vec![Role::Terminal], places: vec!["011".into()] };
+        let token = tokens.issue(caller.clone(), 60);
+        assert_eq!(tokens.verify(&token), Ok(caller));
+        let other = Tokens::new("another secret, of 32 characters");
+        assert_eq!(other.verify(&token).unwrap_err().status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(tokens.verify(&token[1..]).unwrap_err().status(), StatusCode::UNAUTHORIZED);
+    }
+
+    #[test]
+    fn default_and_short_secrets_are_refused_outside_the_demo() {
+        assert!(secret_fault("till-demo-secret-till-demo-secret", false).is_some());
+        assert!(secret_fault("till-demo-secret-till-demo-secret", true).is_none());
+        assert!(secret_fault("short", true).is_some());
+        assert!(secret_fault("", false).is_some());
+    }
+}

@@ -1,0 +1,12 @@
+//! What every Till service needs and no business: settings, telemetry, Kafka clients with all their options
+//! in one place, JWT, problem details, health, shutdown.
+
+pub mod auth;
+pub mod kafka;
+pub mod problem;
+pub mod server;
+pub mod settings;
+pub mod telemetry;
+
+pub use problem::Problem;
+pub use settings::{Common, Settings, SettingsError};

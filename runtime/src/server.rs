@@ -1,0 +1,136 @@
+//! HTTP server, health, readiness and shutdown.
+
+use std::future::IntoFuture;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::Problem;
+
+/// Whether the service can do its work, and what it waits for where it cannot.
+#[derive(Clone)]
+pub struct Readiness(Arc<RwLock<Option<String>>>);
+
+impl Readiness {
+    /// Not ready: waits for `reason`.
+    #[must_use]
+    pub fn waiting(reason: &str) -> Self {
+        Self(Arc::new(RwLock::new(Some(reason.to_owned()))))
+    }
+
+    /// Can do its work from here on.
+    pub fn set_ready(&self) {
+        self.set(None);
+    }
+
+    /// Cannot do its work until `reason` is gone.
+    pub fn set_waiting(&self, reason: impl Into<String>) {
+        self.set(Some(reason.into()));
+    }
+
+    /// What it waits for.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, reason: Option<String>) {
+        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = reason;
+    }
+}
+
+/// `/healthz`: the process runs. `/readyz`: it can do its work.
+pub fn health_routes<S: Clone + Send + Sync + 'static>(readiness: Readiness) -> Router<S> {
+    Router::new()
+        .route("/healthz", get(async || (StatusCode::OK, "ok\n")))
+        .route("/readyz", get(async move || ready(&readiness)))
+}
+
+fn ready(readiness: &Readiness) -> Response {
+    match readiness.reason() {
+        None => (StatusCode::OK, "ready\n").into_response(),
+        Some(reason) => Problem::unavailable(reason, 1).into_response(),
+    }
+}
+
+/// Problems for paths and methods that are not served.
+pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router
+        .fallback(async || {
+            Problem::not_found(
+                "there is nothing under this path; /openapi.json and the README list the routes",
+            )
+        })
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path is served, but not for this method")
+        })
+}
+
+/// A token that is cancelled at SIGTERM or SIGINT.
+///
+/// # Panics
+/// When the process may not handle signals.
+#[must_use]
+pub fn shutdown_on_signal() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    let mut terminate = signal(SignalKind::terminate()).expect("a process may handle SIGTERM");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("a process may handle SIGINT");
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
+        }
+        cancelled.cancel();
+    });
+    token
+}
+
+/// Binds a listening socket.
+///
+/// # Errors
+/// In words that name the address and the setting that chooses another.
+pub async fn bind(address: &str, setting: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot listen on {address}: {error}; {setting} chooses another address"))
+}
+
+/// Serves until `shutdown`, then lets requests in flight end, for `grace` at most.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+    grace: Duration,
+) -> std::io::Result<()> {
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        // Answers are small and one at a time: Nagle's algorithm would hold them back.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was refused");
+        }
+    });
+    let stopping = shutdown.clone();
+    let server = axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned());
+    tokio::select! {
+        ended = server.into_future() => ended,
+        () = after(shutdown, grace) => {
+            tracing::warn!("requests were still in flight when the grace ended");
+            Ok(())
+        }
+    }
+}
+
+async fn after(shutdown: CancellationToken, grace: Duration) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(grace).await;
+}

@@ -1,0 +1,205 @@
+//! Settings: environment `TILL_*` over an optional TOML file over commented defaults, checked as a whole.
+//!
+//! The defaults are a TOML text in the binary: its keys are the settings there are, its values give their
+//! types, its comments are the manual that `--help` prints.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+const COMMON_DEFAULTS: &str = include_str!("../common.toml");
+
+/// Settings of every service: `common.toml` says what each means.
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs, reason = "common.toml documents each key")]
+pub struct Common {
+    pub kafka_brokers: String,
+    pub kafka_options: String,
+    pub topic_prefix: String,
+    pub partitions: i32,
+    pub replication_factor: i32,
+    pub shards: i32,
+    pub demo: bool,
+    pub log_format: LogFormat,
+    pub log_filter: String,
+    pub business_timezone: String,
+    pub shutdown_grace_ms: u64,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// The common settings and a service's own.
+#[derive(Clone, Debug)]
+pub struct Settings<Own> {
+    /// Settings of every service.
+    pub common: Common,
+    /// The service's own.
+    pub own: Own,
+}
+
+/// Everything that is wrong with the settings, a line each.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings are not usable:\n{}", .0.iter().map(|fault| format!("  - {fault}")).collect::<Vec<_>>().join("\n"))]
+pub struct SettingsError(pub Vec<String>);
+
+/// A service's own settings.
+pub trait Own: DeserializeOwned {
+    /// Commented defaults, TOML.
+    const DEFAULTS: &'static str;
+
+    /// Adds what is wrong within or between settings, in words that say what to change.
+    fn check(&self, common: &Common, faults: &mut Vec<String>);
+}
+
+/// The manual `--help` ends with: every setting, its default and its meaning.
+#[must_use]
+pub fn manual<O: Own>() -> String {
+    format!(
+        "Settings: environment TILL_<KEY> over the file of --config over these defaults (TOML).\n\n{}\n{}",
+        O::DEFAULTS.trim(),
+        format_args!("\n{}", COMMON_DEFAULTS.trim())
+    )
+}
+
+/// Reads and checks the settings.
+///
+/// # Errors
+/// All faults at once.
+pub fn load<O: Own>(file: Option<&Path>) -> Result<Settings<O>, SettingsError> {
+    let mut faults = Vec::new();
+    let mut table = defaults(O::DEFAULTS);
+    if let Some(path) = file {
+        apply_file(&mut table, path, &mut faults);
+    }
+    apply_environment(&mut table, |name| std::env::var(name).ok(), &mut faults);
+    let settings = parse::<O>(&table, &mut faults);
+    match settings {
+        Some(settings) if faults.is_empty() => Ok(settings),
+        _ => Err(SettingsError(faults)),
+    }
+}
+
+fn defaults(own: &str) -> Table {
+    let mut table: Table = COMMON_DEFAULTS.parse().expect("common.toml parses");
+    table.extend(own.parse::<Table>().expect("the service's defaults parse"));
+    table
+}
+
+fn apply_file(table: &mut Table, path: &Path, faults: &mut Vec<String>) {
+    let parsed = std::fs::read_to_string(path)
+        .map_err(|error| error.to_string())
+        .and_then(|text| text.parse::<Table>().map_err(|error| error.to_string()));
+    let file = match parsed {
+        Ok(file) => file,
+        Err(error) => return faults.push(format!("{}: {error}", path.display())),
+    };
+    for (key, value) in file {
+        match table.get_mut(&key) {
+            Some(known) if known.same_type(&value) => *known = value,
+            Some(known) => faults.push(format!("{}: `{key}` must be a {}", path.display(), known.type_str())),
+            None => {
+                faults.push(format!("{}: there is no setting `{key}`; --help lists them", path.display()))
+            }
+        }
+    }
+}
+
+fn apply_environment(table: &mut Table, read: impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) {
+    for (key, value) in table.iter_mut() {
+        let name = format!("TILL_{}", key.to_uppercase());
+        let Some(text) = read(&name) else { continue };
+        let parsed = match value {
+            Value::String(_) => Some(Value::String(text.clone())),
+            Value::Integer(_) => text.parse().ok().map(Value::Integer),
+            Value::Float(_) => text.parse().ok().map(Value::Float),
+            Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+            _ => None,
+        };
+        match parsed {
+            Some(parsed) => *value = parsed,
+            // The text itself is left out: a mixed-up secret must not end in a log.
+            None => faults.push(format!("{name} must be a {}", value.type_str())),
+        }
+    }
+}
+
+fn parse<O: Own>(table: &Table, faults: &mut Vec<String>) -> Option<Settings<O>> {
+    let common = Common::deserialize(Value::Table(table.clone()));
+    let own = O::deserialize(Value::Table(table.clone()));
+    let (common, own) = match (common, own) {
+        (Ok(common), Ok(own)) => (common, own),
+        (common, own) => {
+            faults.extend(common.err().map(|error| error.message().trim().to_owned()));
+            faults.extend(own.err().map(|error| error.message().trim().to_owned()));
+            return None;
+        }
+    };
+    check_common(&common, faults);
+    own.check(&common, faults);
+    Some(Settings { common, own })
+}
+
+fn check_common(common: &Common, faults: &mut Vec<String>) {
+    let mut require = |holds: bool, fault: &str| {
+        if !holds {
+            faults.push(fault.to_owned());
+        }
+    };
+    require(!common.kafka_brokers.trim().is_empty(), "TILL_KAFKA_BROKERS must name at least one host:port");
+    require((1..=1024).contains(&common.partitions), "TILL_PARTITIONS must be between 1 and 1024");
+    require(
+        (1..=common.partitions).contains(&common.shards),
+        "TILL_SHARDS must be between 1 and TILL_PARTITIONS",
+    );
+    require((1..=9).contains(&common.replication_factor), "TILL_REPLICATION_FACTOR must be between 1 and 9");
+    require(
+        is_topic_prefix(&common.topic_prefix),
+        "TILL_TOPIC_PREFIX must be 1 to 100 of a-z, 0-9, '.', '_' and '-'",
+    );
+    let options = crate::kafka::parse_options(&common.kafka_options);
+    require(options.is_some(), "TILL_KAFKA_OPTIONS must be key=value pairs separated by commas");
+}
+
+fn is_topic_prefix(prefix: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    (1..=100).contains(&prefix.len()) && prefix.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_is_read_in_the_defaults_types() {
+        let mut table = defaults("");
+        let mut faults = Vec::new();
+        let environment = |name: &str| match name {
+            "TILL_PARTITIONS" => Some("4".to_owned()),
+            "TILL_TOPIC_PREFIX" => Some("007".to_owned()),
+            "TILL_DEMO" => Some("perhaps".to_owned()),
+            _ => None,
+        };
+        apply_environment(&mut table, environment, &mut faults);
+        assert_eq!(table["partitions"].as_integer(), Some(4));
+        assert_eq!(table["topic_prefix"].as_str(), Some("007"));
+        assert_eq!(faults, ["TILL_DEMO must be a boolean"]);
+    }
+
+    #[test]
+    fn the_defaults_are_usable() {
+        let common = Common::deserialize(Value::Table(defaults(""))).unwrap();
+        let mut faults = Vec::new();
+        check_common(&common, &mut faults);
+        assert!(faults.is_empty(), "{faults:?}");
+    }
+}
