@@ -11,7 +11,7 @@ fetch_kafka() {
     say "Fetching Apache Kafka (54 MB, once)"
     rm -rf "$TILL_HOME/kafka"
     mkdir -p "$TILL_HOME/kafka"
-    mvn --quiet --batch-mode --strict-checksums --file "$pom" dependency:copy-dependencies -DoutputDirectory="$KAFKA_LIBS" ||
+    mvn --quiet --batch-mode -Dstyle.color=never --strict-checksums --file "$pom" dependency:copy-dependencies -DoutputDirectory="$KAFKA_LIBS" ||
         die "Maven could not fetch Apache Kafka (its message is above). It needs a Maven repository: check the network, or a mirror in ~/.m2/settings.xml, then run this again."
     cp "$pom" "$stamp"
 }
@@ -25,7 +25,8 @@ start_kafka() {
     process_alive kafka && return
     JAVA=$(find_java)
     local properties=$TILL_HOME/conf/server.properties
-    render "$ROOT/infra/kafka/server.properties.template" "$properties" KAFKA_DATA TILL_KAFKA_PORT TILL_KAFKA_CONTROLLER_PORT
+    render "$ROOT/infra/kafka/server.properties.template" "$properties" \
+        KAFKA_DATA="$KAFKA_DATA" TILL_KAFKA_PORT="$TILL_KAFKA_PORT" TILL_KAFKA_CONTROLLER_PORT="$TILL_KAFKA_CONTROLLER_PORT"
     # Formatting writes this file last; without it there is nothing to keep.
     [[ -e $KAFKA_DATA/meta.properties ]] || format_kafka "$properties"
     say "Starting Kafka on 127.0.0.1:$TILL_KAFKA_PORT"

@@ -8,14 +8,15 @@ find_nginx() {
 
 start_nginx() {
     process_alive nginx && return
-    local prefix=$TILL_HOME/data/nginx NGINX_USER=''
-    local TILL_COMMAND_API_UPSTREAM=127.0.0.1:$TILL_COMMAND_API_PORT TILL_PROJECTOR_UPSTREAM=127.0.0.1:$TILL_PROJECTOR_PORT
-    local TILL_FRONT_DOOR_LISTEN=127.0.0.1:$TILL_PORT TILL_ACCESS_LOG=/dev/stdout
-    ((EUID != 0)) || NGINX_USER="user nobody $(id -gn nobody);"
+    local prefix=$TILL_HOME/data/nginx user=''
+    ((EUID != 0)) || user="user nobody $(id -gn nobody);"
     mkdir -p "$prefix"
-    render "$ROOT/infra/nginx/nginx.conf.template" "$prefix/nginx.conf" NGINX_USER
+    render "$ROOT/infra/nginx/nginx.conf.template" "$prefix/nginx.conf" NGINX_USER="$user"
     render "$ROOT/infra/nginx/till.conf.template" "$prefix/till.conf" \
-        TILL_COMMAND_API_UPSTREAM TILL_PROJECTOR_UPSTREAM TILL_FRONT_DOOR_LISTEN TILL_ACCESS_LOG
+        TILL_COMMAND_API_UPSTREAM="127.0.0.1:$TILL_COMMAND_API_PORT" \
+        TILL_PROJECTOR_UPSTREAM="127.0.0.1:$TILL_PROJECTOR_PORT" \
+        TILL_FRONT_DOOR_LISTEN="127.0.0.1:$TILL_PORT" \
+        TILL_ACCESS_LOG=/dev/stdout
     say "Starting nginx on $FRONT_DOOR"
     start_process nginx "$(find_nginx)" -p "$prefix" -c nginx.conf -e stderr
 }

@@ -26,8 +26,9 @@ port_holder() {
 # require_port NAME PORT VARIABLE: the port is free, or held by the running process NAME of this stack.
 require_port() {
     local name=$1 port=$2 variable=$3
-    [[ $port =~ ^[0-9]+$ ]] && ((port >= 1 && port <= 65535)) || die "$variable=$port is not a port: choose a number from 1 to 65535."
+    [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le 65535 ]] || die "$variable=$port is not a port: choose a number from 1 to 65535."
     process_alive "$name" && return
+    end_leftovers "$name"
     port_inode "$port" >/dev/null || return 0
     die "port $port, meant for $name, is in use by $(port_holder "$port"). End that process, or choose another port: $variable=$((port + 1000)) ./till up"
 }

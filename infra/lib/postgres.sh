@@ -34,7 +34,7 @@ start_postgres() {
     choose_postgres_user
     [[ -e $POSTGRES_DATA/PG_VERSION ]] || create_cluster "$bin"
     require_postgres_version "$bin"
-    render "$ROOT/infra/postgres/postgresql.conf.template" "$POSTGRES_DATA/till.conf" TILL_POSTGRES_PORT
+    render "$ROOT/infra/postgres/postgresql.conf.template" "$POSTGRES_DATA/till.conf" TILL_POSTGRES_PORT="$TILL_POSTGRES_PORT"
     chmod 644 "$POSTGRES_DATA/till.conf"
     forget_killed_postgres
     say "Starting Postgres on 127.0.0.1:$TILL_POSTGRES_PORT"
@@ -76,7 +76,7 @@ forget_killed_postgres() {
 
 # postgres_is_ready: it answers; after a kill -9 it first replays its log.
 postgres_is_ready() {
-    "$(find_postgres)/pg_isready" --quiet --host=127.0.0.1 --port="$TILL_POSTGRES_PORT"
+    "$(find_postgres)/pg_isready" --quiet --username=postgres --dbname=postgres --host=127.0.0.1 --port="$TILL_POSTGRES_PORT"
 }
 
 # sql DATABASE STATEMENT: as the cluster's administrator.

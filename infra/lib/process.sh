@@ -39,7 +39,7 @@ start_process() {
     log=$(log_of "$name")
     end_leftovers "$name"
     [[ ! -e $log ]] || mv "$log" "$log.1"
-    (cd "$ROOT" && exec setsid nohup "$@" >"$log" 2>&1 </dev/null 9>&-) &
+    (cd "$ROOT" && exec setsid nohup "$@" >>"$log" 2>&1 </dev/null 9>&-) &
     pid=$!
     disown "$pid"
     read -r _ _ start < <(stat_of "$pid") || die_with_log "$name" "$name ended at once."
@@ -67,14 +67,25 @@ stop_process() {
 
 # end_leftovers NAME: kills what a killed leader left behind in its group (nginx's workers keep the port).
 end_leftovers() {
-    local leader start state group began directory
+    local leader start left
     { read -r leader start <"$(pid_file_of "$1")"; } 2>/dev/null || return 0
     process_alive "$1" && return
+    while left=$(members_of "$leader" "$start") && [[ -n $left ]]; do
+        # shellcheck disable=SC2086 # one word a pid
+        kill -s KILL $left 2>/dev/null || true
+        sleep 0.05
+    done
+}
+
+# members_of GROUP SINCE: the pids of a group's living processes that began after its leader. A group's number is not
+# given to a new process while the group has members, so these are the leader's own.
+members_of() {
+    local directory state group began
     for directory in /proc/[0-9]*; do
         read -r state group began < <(stat_of "${directory#/proc/}") || continue
-        # A group's number is not given to a new process while the group has members.
-        [[ $group == "$leader" && $state != [ZX] ]] && ((began >= start)) || continue
-        kill -s KILL "${directory#/proc/}" 2>/dev/null || true
+        if [[ $group == "$1" && $began -ge $2 && $state != [ZX] ]]; then
+            echo "${directory#/proc/}"
+        fi
     done
 }
 

@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 
-# render TEMPLATE FILE VARIABLE...: writes the file with ${VARIABLE} replaced by its value, no other text touched.
+# render TEMPLATE FILE NAME=VALUE...: writes the file with each ${NAME} replaced by its value, no other text touched.
 render() {
-    local template=$1 file=$2 text name
+    local template=$1 file=$2 text pair name
     shift 2
     text=$(<"$template")
-    for name in "$@"; do
-        text=${text//"\${$name}"/"${!name}"}
+    for pair in "$@"; do
+        name='${'${pair%%=*}'}'
+        text=${text//"$name"/"${pair#*=}"}
     done
     printf '%s\n' "$text" >"$file"
 }

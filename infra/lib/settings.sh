@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # the other parts use what is set here
 # Settings of the local stack, and what they mean to the services. `./till --help` lists them.
 
 TILL_HOME=$(realpath -m -- "${TILL_HOME:-$ROOT/.till}")

@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# The three services: built, their topics and tables made, started, waited for.
+
+SERVICES=(command-api projector analytics-worker)
+
+build_services() {
+    say "Building (the first time takes minutes)"
+    (cd "$ROOT" && cargo build --release -p command-api -p projector -p analytics-worker -p load) ||
+        die "the build failed; cargo's message is above."
+}
+
+# export_service_settings: what a demo on this machine tells the services; a TILL_* the caller has set goes through as it is.
+export_service_settings() {
+    export TILL_DEMO=true
+    export TILL_KAFKA_BROKERS=127.0.0.1:$TILL_KAFKA_PORT
+    export TILL_DATABASE_URL=postgres://till@127.0.0.1:$TILL_POSTGRES_PORT/till
+    export TILL_STORE_DIR=$TILL_HOME/data/command-api
+    export TILL_COMMAND_API_LISTEN=127.0.0.1:$TILL_COMMAND_API_PORT
+    export TILL_COMMAND_API_ADVERTISE=http://127.0.0.1:$TILL_COMMAND_API_PORT
+    export TILL_PROJECTOR_LISTEN=127.0.0.1:$TILL_PROJECTOR_PORT
+    export TILL_ANALYTICS_LISTEN=127.0.0.1:$TILL_ANALYTICS_PORT
+    # Figures every minute, so that a newcomer sees them change.
+    export TILL_ANALYTICS_SCHEDULE=${TILL_ANALYTICS_SCHEDULE:-0 * * * * *}
+    TILL_JWT_SECRET=${TILL_JWT_SECRET:-$(jwt_secret)}
+    export TILL_JWT_SECRET
+}
+
+# jwt_secret: made once for this TILL_HOME, so that a token outlives a restart.
+jwt_secret() {
+    local file=$TILL_HOME/conf/jwt-secret
+    [[ -s $file ]] || (umask 077 && head -c 32 /dev/urandom | base64 >"$file")
+    cat "$file"
+}
+
+# prepare_log_and_tables: topics and migrations; both do nothing where all is as it must be.
+prepare_log_and_tables() {
+    run_once create-topics "the topics" "$TARGET_DIR/release/command-api" create-topics
+    run_once migrate "the tables" "$TARGET_DIR/release/projector" migrate
+}
+
+# run_once NAME WHAT COMMAND...: a command that ends, its output kept as a log and shown when it fails.
+run_once() {
+    local name=$1 what=$2
+    shift 2
+    say "Checking $what"
+    (cd "$ROOT" && exec "$@") >"$(log_of "$name")" 2>&1 9>&- || die_with_log "$name" "$what could not be made ready."
+}
+
+start_services() {
+    local name
+    for name in "${SERVICES[@]}"; do
+        ! is_outdated "$name" || stop_process "$name" TERM 15
+        process_alive "$name" && continue
+        say "Starting $name on 127.0.0.1:$(port_of "$name")"
+        start_process "$name" "$TARGET_DIR/release/$name" serve
+    done
+}
+
+# is_outdated NAME: it runs, but from a binary that a build has since replaced.
+is_outdated() {
+    local pid
+    pid=$(pid_of "$1") && [[ $(readlink "/proc/$pid/exe") == *' (deleted)' ]]
+}
+
+# is_serving NAME: its own word for it.
+is_serving() {
+    curl --silent --fail --output /dev/null --max-time 2 "http://127.0.0.1:$(port_of "$1")/readyz"
+}
+
+# why_unready NAME: what a service says it waits for, as ": …"; nothing where it does not answer.
+why_unready() {
+    local detail=''
+    [[ " ${SERVICES[*]} " != *" $1 "* ]] ||
+        detail=$(curl --silent --max-time 2 "http://127.0.0.1:$(port_of "$1")/readyz" | sed -nE 's/.*"detail": *"([^"]*)".*/\1/p') || true
+    echo "${detail:+: $detail}"
+}

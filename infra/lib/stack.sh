@@ -1,0 +1,100 @@
+# shellcheck shell=bash
+# The whole stack: up, down, reset.
+
+up() {
+    local traffic=yes before
+    read_up_arguments "$@"
+    prepare_machine
+    fetch_kafka
+    build_services
+    before=$(running_pids)
+    export_service_settings
+    start_storage
+    prepare_log_and_tables
+    start_services
+    wait_for_services
+    start_nginx
+    wait_until nginx nginx_is_ready
+    if [[ $(running_pids) == "$before" ]]; then
+        say "Till is already running."
+    elif [[ $traffic == yes ]]; then
+        start_traffic
+    fi
+    welcome
+}
+
+# read_up_arguments ARGUMENT...: sets the caller's `traffic`.
+read_up_arguments() {
+    while (($# > 0)); do
+        case $1 in
+            --no-traffic) traffic=no ;;
+            --replicas | --replicas=*)
+                local count=${1#--replicas=}
+                [[ $1 == *=* ]] || { shift && count=${1:-}; }
+                [[ $count == 1 ]] || die "--replicas $count: this stack runs one replica of each service; leave the option out, or say --replicas 1."
+                ;;
+            *) die "up does not know '$1'. It takes --no-traffic and --replicas 1." ;;
+        esac
+        shift
+    done
+}
+
+prepare_machine() {
+    create_home
+    lock_home
+    require_disk
+    require_ports
+    install_for_stack
+}
+
+# running_pids: the processes of the stack, without the traffic, which ends by itself.
+running_pids() {
+    local name
+    for name in "${PROCESSES[@]}"; do
+        [[ $name == traffic ]] || pid_of "$name" || true
+    done
+}
+
+# start_storage: both at once, since each takes seconds.
+start_storage() {
+    start_kafka
+    start_postgres
+    wait_until postgres postgres_is_ready
+    create_database
+    wait_until kafka kafka_is_ready
+}
+
+wait_for_services() {
+    local name
+    for name in "${SERVICES[@]}"; do
+        wait_until "$name" is_serving "$name"
+    done
+}
+
+# down: the other way round, so that each can finish what it has with those it needs.
+down() {
+    [[ -d $TILL_HOME/run ]] || { say "Nothing was started from $TILL_HOME." && return; }
+    lock_home
+    say "Stopping Till"
+    stop_process traffic TERM 5
+    stop_process nginx TERM 10
+    stop_process analytics-worker TERM 15
+    stop_process projector TERM 15
+    stop_process command-api TERM 15
+    # SIGINT is Postgres' fast shutdown: it ends the sessions instead of waiting for them.
+    stop_process postgres INT 30
+    stop_process kafka TERM 30
+    say "Till is stopped; its data is kept in $TILL_HOME/data."
+}
+
+reset() {
+    [[ -d $TILL_HOME ]] || { say "There is no $TILL_HOME to reset." && return; }
+    down
+    choose_postgres_user
+    local gone=("$TILL_HOME/data" "$TILL_HOME/logs" "$TILL_HOME/run" "$TILL_HOME/conf")
+    [[ $POSTGRES_DATA == "$TILL_HOME"/* ]] || gone+=("$POSTGRES_DATA")
+    say "Removing every receipt, figure, account and log of this stack:"
+    du --summarize --human-readable "${gone[@]}" 2>/dev/null | sed 's/^/  /' || true
+    rm -rf "${gone[@]}"
+    say "Kept: Kafka's jars and the tools in $TILL_HOME, and the build in $TARGET_DIR."
+}
