@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# `./till test`: everything CI checks. Each step says its name and its time; all are run, and one that fails fails the whole.
+
+# run_checks [FILTER]: with a filter only the tests whose names contain it.
+run_checks() {
+    (($# <= 1)) || die "test takes one filter, a part of a test's name."
+    create_home
+    require_disk
+    install_for_stack
+    install_for_checks
+    fetch_kafka
+    install_tools
+    export_test_places
+    cd "$ROOT" || exit
+
+    local failed=()
+    if (($# == 0)); then
+        check_sources
+    fi
+    step build cargo build --release --workspace --locked
+    if (($# == 0)); then
+        step clippy cargo clippy --release --workspace --all-targets --locked -- -D warnings
+        step "query cache" infra/lib/sqlx-cache.sh
+    fi
+    step tests cargo test --release --workspace --locked -- "$@"
+    report
+}
+
+# check_sources: what needs no build.
+check_sources() {
+    step format cargo fmt --all --check
+    step shellcheck shellcheck till .ci/run infra/lib/*.sh
+    step layers infra/lib/layers.sh
+    step dependencies cargo deny --locked check --allow unused-wrapper bans licenses sources
+    step "unused dependencies" cargo machete --skip-target-dir
+}
+
+# step NAME COMMAND...: adds the name to the caller's list `failed` when the command fails.
+step() {
+    local name=$1 began=$SECONDS
+    shift
+    printf '\n== %s: %s\n' "$name" "$*"
+    if "$@"; then
+        printf '== %s passed in %d s\n' "$name" $((SECONDS - began))
+    else
+        printf '== %s FAILED in %d s\n' "$name" $((SECONDS - began))
+        failed+=("$name")
+    fi
+}
+
+report() {
+    printf '\n== %d s in all\n' "$SECONDS"
+    ((${#failed[@]} == 0)) || die "failed: $(printf '%s, ' "${failed[@]}" | sed 's/, $//')"
+    say "== everything passed"
+}
+
+# export_test_places: where the tests, which start brokers and databases of their own, find the binaries.
+export_test_places() {
+    TILL_POSTGRES_BIN=$(find_postgres)
+    PATH=$(dirname "$(find_java)"):$PATH
+    export PATH TILL_POSTGRES_BIN TILL_KAFKA_LIBS=$KAFKA_LIBS
+    [[ ! -x $VENV/bin/python ]] || export TILL_PYTHON=$VENV/bin/python
+    choose_postgres_user
+    if [[ $POSTGRES_DATA != "$TILL_HOME"/* ]]; then
+        # Postgres runs as another user, to whom this clone is closed.
+        export TILL_TEST_DIR=${TILL_TEST_DIR:-/var/tmp/till-test-$(basename "$(dirname "$POSTGRES_DATA")")}
+        mkdir -p "$TILL_TEST_DIR"
+    fi
+}
