@@ -1,0 +1,55 @@
+"""python -m oracle CHECK... --brokers B --prefix P --schemas DIR [--ledger FILE] [--reads URL]; a token in ORACLE_TOKEN."""
+
+import argparse
+import os
+import sys
+
+from . import accepted, figures, hours, journal, stream
+from .reads import Reads
+from .topics import Topics
+from .wire import Schemas
+
+CHECKS = {
+    "stream": lambda facts: stream.check(facts.topics),
+    "accepted": lambda facts: accepted.check(facts.topics, accepted.read_ledger(facts.ledger)),
+    "straddling": lambda facts: accepted.straddling(facts.topics, accepted.read_ledger(facts.ledger)),
+    "figures": lambda facts: figures.check(facts.topics, facts.reads),
+    "hours": lambda facts: hours.check(facts.topics),
+    "hours-read": lambda facts: hours.check_reads(facts.topics, facts.reads),
+    "journal": lambda facts: journal.check(facts.topics, facts.reads),
+}
+
+
+class Facts:
+    """What the checks look at."""
+
+    def __init__(self, arguments):
+        schemas = Schemas(arguments.schemas)
+        self.topics = Topics(arguments.brokers, arguments.prefix, schemas)
+        self.ledger = arguments.ledger
+        self.reads = Reads(arguments.reads, os.environ.get("ORACLE_TOKEN", ""))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="oracle", description=__doc__)
+    parser.add_argument("checks", nargs="+", choices=CHECKS)
+    parser.add_argument("--brokers", required=True)
+    parser.add_argument("--prefix", required=True)
+    parser.add_argument("--schemas", required=True)
+    parser.add_argument("--ledger")
+    parser.add_argument("--reads")
+    arguments = parser.parse_args()
+    facts = Facts(arguments)
+    found = 0
+    for name in arguments.checks:
+        discrepancies = list(CHECKS[name](facts))
+        found += len(discrepancies)
+        print(f"{name}: {len(discrepancies)} discrepancies")
+        for text in discrepancies[:50]:
+            print(f"  {name}: {text}")
+    for line in facts.topics.summary():
+        print(line)
+    sys.exit(1 if found else 0)
+
+
+main()

@@ -1,0 +1,162 @@
+"""The worker's events against slices of the receipts topic by raw offsets."""
+
+import datetime
+from collections import defaultdict
+from decimal import Decimal
+
+from .receipt import average
+
+SUMS = ("purchases", "total_amount", "tax_amount", "tips_amount")
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def micros(instant):
+    return (instant - EPOCH) // datetime.timedelta(microseconds=1)
+
+
+def check(topics):
+    receipts = topics.committed("receipts")
+    closed, computed = windows(topics)
+    if not closed:
+        yield "no window was closed"
+        return
+    yield from check_chain(closed, topics.partitions("receipts"))
+    yield from check_stamps(closed, receipts)
+    running = defaultdict(empty)
+    for record in closed:
+        window = record.event
+        inside = {s["partition"]: range(s["start"], s["end"]) for s in window["slices"]}
+        slice_ = [r for r in receipts if r.offset in inside.get(r.partition, ())]
+        yield from check_window(window, slice_, computed.pop(micros(window["window_end"]), {}), running)
+    for end, places in computed.items():
+        yield f"{len(places)} places were computed for a window ending at {end} that was never closed"
+    last = {s["partition"]: s["end"] for s in closed[-1].event["slices"]}
+    open_ = sum(r.offset >= last[r.partition] for r in receipts)
+    print(f"{len(closed)} windows, {len(receipts) - open_} records in them, {open_} after the last")
+
+
+def windows(topics):
+    """The closings in order of their window, and the places' events by window end and place."""
+    closed, computed = [], defaultdict(dict)
+    for record in topics.committed("analytics"):
+        if record.type == "HourClosed":
+            closed.append(record)
+        elif record.type == "PlaceHourComputed":
+            places = computed[micros(record.event["window_end"])]
+            places.setdefault(record.event["place_id"], []).append(record.event)
+    closed.sort(key=lambda record: (record.event["window_end"], record.offset))
+    return closed, computed
+
+
+def check_chain(closed, partitions):
+    """Each slice begins where the former ended, so every record is in exactly one window."""
+    ends, former = dict.fromkeys(range(partitions), 0), None
+    for record in closed:
+        window, name = record.event, label(record.event)
+        if window["window_end"] <= window["window_start"]:
+            yield f"{name} ends before it starts"
+        if former and window["window_start"] != former:
+            yield f"{name} starts at {window['window_start']}, the one before ends at {former}"
+        former = window["window_end"]
+        if sorted(s["partition"] for s in window["slices"]) != list(range(partitions)):
+            yield f"{name} has not one slice of each partition"
+        for part in window["slices"]:
+            if part["start"] != ends.get(part["partition"]):
+                yield f"{name}: the slice of partition {part['partition']} starts at {part['start']}, the one before ends at {ends.get(part['partition'])}"
+            if part["end"] < part["start"]:
+                yield f"{name}: the slice of partition {part['partition']} ends before it starts"
+            ends[part["partition"]] = part["end"]
+
+
+def check_stamps(closed, receipts):
+    """A slice holds what the broker appended before its window's end: it stops at the first record stamped later."""
+    for number, record in enumerate(closed):
+        window = record.event
+        start, end = micros(window["window_start"]), micros(window["window_end"])
+        inside = {s["partition"]: range(s["start"], s["end"]) for s in window["slices"]}
+        for receipt in receipts:
+            if receipt.offset not in inside.get(receipt.partition, ()):
+                continue
+            stamp = receipt.stamp_ms * 1000
+            # The first window takes all that came before it.
+            if stamp >= end or (number > 0 and stamp < start):
+                yield f"{label(window)} holds the record {receipt.place}, stamped {EPOCH + datetime.timedelta(microseconds=stamp)}"
+
+
+def empty():
+    return {"sums": dict.fromkeys(SUMS, 0), "categories": defaultdict(lambda: [0, Decimal(0)])}
+
+
+def check_window(window, records, computed, running):
+    name, expected = label(window), fold(records)
+    for place_id, place in expected.items():
+        total = running[place_id]
+        for key in SUMS:
+            total["sums"][key] += place["sums"][key]
+        for category, (quantity, amount) in place["categories"].items():
+            total["categories"][category][0] += quantity
+            total["categories"][category][1] += amount
+    for place_id in expected.keys() | computed.keys():
+        events = computed.get(place_id, [])
+        if len(events) != 1:
+            yield f"{name}: {place_id} was computed {len(events)} times"
+        elif place_id not in expected:
+            yield from differences(f"{name}: {place_id}", of_event(events[0]), of_fold(empty() | NONE, running[place_id]))
+        else:
+            yield from differences(f"{name}: {place_id}", of_event(events[0]), of_fold(expected[place_id], running[place_id]))
+    counts = {"recorded": sum(p["recorded"] for p in expected.values()), "voided": sum(p["voided"] for p in expected.values())}
+    counts["places"] = len(computed)
+    yield from differences(name, {key: window[key] for key in counts}, counts)
+
+
+NONE = {"recorded": 0, "voided": 0}
+
+
+def fold(records):
+    places = {}
+    for record in records:
+        sign = {"ReceiptRecorded": 1, "ReceiptVoided": -1}[record.type]
+        receipt = record.event["receipt"]
+        place = places.setdefault(receipt["place_id"], empty() | NONE)
+        place["recorded" if sign > 0 else "voided"] += 1
+        place["sums"]["purchases"] += sign
+        for key in SUMS[1:]:
+            place["sums"][key] += sign * receipt[key]
+        for item in receipt["items"]:
+            place["categories"][item["category"]][0] += sign * item["quantity"]
+            place["categories"][item["category"]][1] += sign * item["quantity"] * item["price"]
+    return places
+
+
+def of_fold(place, running):
+    categories = place["categories"].items()
+    return {
+        "recorded": place["recorded"],
+        "voided": place["voided"],
+        "average_receipt": average(place["sums"]["total_amount"], place["sums"]["purchases"]),
+        **{key: place["sums"][key] for key in SUMS},
+        **{f"running {key}": running["sums"][key] for key in SUMS},
+        "categories": {name: (*sums, *running["categories"][name]) for name, sums in categories},
+    }
+
+
+def of_event(event):
+    fields = ("quantity", "amount", "running_quantity", "running_amount")
+    return {
+        "recorded": event["recorded"],
+        "voided": event["voided"],
+        "average_receipt": event["average_receipt"],
+        **{key: event["sums"][key] for key in SUMS},
+        **{f"running {key}": event["running"][key] for key in SUMS},
+        "categories": {c["category"]: tuple(c[field] for field in fields) for c in event["categories"]},
+    }
+
+
+def differences(name, found, expected):
+    for key, value in expected.items():
+        if found[key] != value:
+            yield f"{name}: {key} is {found[key]}, expected {value}"
+
+
+def label(window):
+    return f"the window {window['window_start']:%H:%M:%S} - {window['window_end']:%H:%M:%S}"

@@ -1,0 +1,253 @@
+//! A client of Till's HTTP: what an integrator would write, with everything of an answer in hand.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+/// Most of Till's own waits are bounded by less; a request beyond it counts as never answered.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// An account's view of one deployment: writes go to command-api, reads to the projector.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    /// Base URL of command-api.
+    pub writes: String,
+    /// Base URL of the projector.
+    pub reads: String,
+    token: Option<String>,
+    headers: Vec<(&'static str, String)>,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// `Content-Type`, or empty.
+    pub content_type: String,
+    /// `Location`.
+    pub location: Option<String>,
+    /// `Till-Position`.
+    pub position: Option<String>,
+    /// `Retry-After`.
+    pub retry_after: Option<String>,
+    /// `WWW-Authenticate`.
+    pub www_authenticate: Option<String>,
+    /// The body as it was.
+    pub text: String,
+    /// The body, `null` if it is not JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    async fn of(response: reqwest::Response) -> reqwest::Result<Self> {
+        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let status = response.status().as_u16();
+        let content_type = header("content-type").unwrap_or_default();
+        let (location, position) = (header("location"), header("till-position"));
+        let (retry_after, www_authenticate) = (header("retry-after"), header("www-authenticate"));
+        let text = response.text().await?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Ok(Self { status, content_type, location, position, retry_after, www_authenticate, text, body })
+    }
+
+    /// The answer, if it has the status.
+    ///
+    /// # Panics
+    /// If it has another.
+    #[must_use]
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "expected {status}, got {}: {}", self.status, self.text);
+        self
+    }
+
+    /// The answer, if it is a problem (RFC 9457) of this status.
+    ///
+    /// # Panics
+    /// If it is anything else.
+    #[must_use]
+    #[track_caller]
+    pub fn problem(self, status: u16) -> Self {
+        let answer = self.expect(status);
+        assert_eq!(answer.content_type, "application/problem+json", "{}", answer.text);
+        assert_eq!(answer.body["status"], status, "{}", answer.text);
+        for field in ["type", "title", "detail"] {
+            let text = answer.body[field].as_str().unwrap_or_default();
+            assert!(!text.is_empty(), "a problem without {field}: {}", answer.text);
+        }
+        answer
+    }
+
+    /// The `pointer`s of a problem's errors, sorted.
+    ///
+    /// # Panics
+    /// If there is an error without pointer or detail.
+    #[must_use]
+    #[track_caller]
+    pub fn pointers(&self) -> Vec<String> {
+        let errors = self.body["errors"].as_array().cloned().unwrap_or_default();
+        let mut pointers: Vec<String> = errors
+            .iter()
+            .map(|error| {
+                assert!(error["detail"].as_str().is_some_and(|d| !d.is_empty()), "an error without detail: {}", self.text);
+                error["pointer"].as_str().unwrap_or_else(|| panic!("an error without pointer: {}", self.text)).to_owned()
+            })
+            .collect();
+        pointers.sort();
+        pointers
+    }
+}
+
+impl Client {
+    /// A caller without account.
+    ///
+    /// # Panics
+    /// If the HTTP client cannot be built.
+    #[must_use]
+    pub fn new(writes: &str, reads: &str) -> Self {
+        let http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build().expect("plain HTTP needs nothing");
+        Self { http, writes: writes.to_owned(), reads: reads.to_owned(), token: None, headers: Vec::new() }
+    }
+
+    /// The same deployment, logged in.
+    ///
+    /// # Panics
+    /// If the login is refused.
+    pub async fn login(&self, username: &str, password: &str) -> Self {
+        let answer = self.try_login(username, password).await.expect(200);
+        assert_eq!(answer.body["token_type"], "Bearer");
+        self.with_token(answer.body["access_token"].as_str().expect("a login answers a token"))
+    }
+
+    /// The answer to a login.
+    pub async fn try_login(&self, username: &str, password: &str) -> Answer {
+        self.post("/v1/auth/login", &json!({"username": username, "password": password})).await
+    }
+
+    /// The same deployment, with another token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same, sending one more header with every request.
+    #[must_use]
+    pub fn with_header(&self, name: &'static str, value: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.push((name, value.to_owned()));
+        client
+    }
+
+    /// The same, waiting at most so long for an answer.
+    ///
+    /// # Panics
+    /// If the HTTP client cannot be built.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        let http = reqwest::Client::builder().timeout(timeout).no_proxy().build().expect("plain HTTP needs nothing");
+        Self { http, ..self.clone() }
+    }
+
+    /// The token it sends.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
+    /// A write.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_raw(path, body.to_string()).await
+    }
+
+    /// A write of these bytes as `application/json`.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn post_raw(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
+        self.try_post(path, body).await.unwrap_or_else(|e| panic!("no answer to POST {path}: {e:?}"))
+    }
+
+    /// A write of these bytes, or why there was no answer.
+    ///
+    /// # Errors
+    /// What the HTTP client says.
+    pub async fn try_post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Result<Answer> {
+        self.send(self.request(Method::POST, &self.writes, path).header("content-type", "application/json").body(body)).await
+    }
+
+    /// A write with PUT.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        let request = self.request(Method::PUT, &self.writes, path).header("content-type", "application/json");
+        self.send(request.body(body.to_string())).await.unwrap_or_else(|e| panic!("no answer to PUT {path}: {e:?}"))
+    }
+
+    /// A read.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.try_get(path).await.unwrap_or_else(|e| panic!("no answer to GET {path}: {e:?}"))
+    }
+
+    /// A read, or why there was no answer.
+    ///
+    /// # Errors
+    /// What the HTTP client says.
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<Answer> {
+        self.send(self.request(Method::GET, &self.reads, path)).await
+    }
+
+    /// A read that has seen every write answered before it, waiting generously for it.
+    pub async fn get_strong(&self, path: &str) -> Answer {
+        self.with_header("till-consistency", "strong").with_header("prefer", "wait=30").get(path).await
+    }
+
+    /// A read that has seen the write answered with `position`.
+    pub async fn get_at(&self, path: &str, position: &str) -> Answer {
+        self.with_header("till-position", position).with_header("prefer", "wait=30").get(path).await
+    }
+
+    /// Posts a receipt.
+    pub async fn receipt(&self, receipt: &Value) -> Answer {
+        self.post("/v1/receipts", receipt).await
+    }
+
+    /// Voids a receipt.
+    pub async fn void(&self, transaction_id: &str, reason: &str) -> Answer {
+        self.post(&format!("/v1/receipts/{transaction_id}/void"), &json!({"reason": reason})).await
+    }
+
+    fn request(&self, method: Method, base: &str, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{base}{path}"));
+        let request = self.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
+        Answer::of(request.send().await?).await
+    }
+}
+
+/// Waits until `check` is true, asking ten times a second.
+///
+/// # Panics
+/// If it is not within `limit`.
+pub async fn eventually<F: AsyncFnMut() -> bool>(what: &str, limit: Duration, mut check: F) {
+    let deadline = Instant::now() + limit;
+    while !check().await {
+        assert!(Instant::now() < deadline, "within {limit:?} it did not come to this: {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,151 @@
+//! A real Kafka: one node, KRaft, from the jars of Apache Kafka.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use crate::places;
+use crate::ports::free_port;
+use crate::process::{Process, Spec};
+
+/// How long a broker may take to answer before the test gives up. Liveness only.
+const UP_WITHIN: Duration = Duration::from_secs(120);
+
+/// A broker and its process.
+pub struct Kafka {
+    brokers: String,
+    process: Mutex<Process>,
+}
+
+impl Kafka {
+    /// Formats a log folder under `folder` and starts a broker on it, on free ports.
+    #[must_use]
+    pub fn start(folder: &Path) -> Self {
+        let (port, controller) = (free_port(), free_port());
+        let data = folder.join("kafka");
+        fs::create_dir_all(&data).expect("the test's folder is ours");
+        let properties = data.join("server.properties");
+        fs::write(&properties, server_properties(&data, port, controller)).expect("the test's folder is ours");
+
+        let cluster = "dGlsbC10ZXN0cy10aWxsLQ";
+        let format = ["format", "--cluster-id", cluster, "--config"].map(OsString::from);
+        let _ = java("kafka-format", "kafka.tools.StorageTool", folder)
+            .with(format.into_iter().chain([properties.clone().into_os_string()]))
+            .run(UP_WITHIN)
+            .success("formatting Kafka's log folder");
+        let process = Process::start(java("kafka", "kafka.Kafka", folder).with([properties.into_os_string()]));
+        Self { brokers: format!("127.0.0.1:{port}"), process: Mutex::new(process) }
+    }
+
+    /// `host:port` of the broker.
+    #[must_use]
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// Waits until the broker answers a request for metadata.
+    ///
+    /// # Panics
+    /// If it does not within two minutes, or has ended.
+    pub async fn ready(&self) {
+        let deadline = Instant::now() + UP_WITHIN;
+        while !self.answers().await {
+            self.check_alive(deadline);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Whether the broker answers.
+    pub async fn answers(&self) -> bool {
+        let brokers = self.brokers.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            let client: BaseConsumer = client(&brokers).set("log_level", "0").create()?;
+            client.fetch_metadata(None, Duration::from_secs(1)).map(drop)
+        });
+        asked.await.expect("asking does not panic").is_ok()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&self) {
+        self.process().kill();
+    }
+
+    /// Starts it again after a kill, on the same data and port.
+    pub fn restart(&self) {
+        self.process().restart();
+    }
+
+    fn check_alive(&self, deadline: Instant) {
+        let mut process = self.process();
+        assert!(process.exited().is_none(), "Kafka ended by itself:\n{}", process.log_tail());
+        assert!(Instant::now() < deadline, "Kafka does not answer:\n{}", process.log_tail());
+    }
+
+    fn process(&self) -> std::sync::MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A client configuration for this broker.
+#[must_use]
+pub fn client(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("broker.address.family", "v4");
+    config
+}
+
+struct Java {
+    spec: Spec,
+    main: &'static str,
+}
+
+fn java(name: &str, main: &'static str, folder: &Path) -> Java {
+    Java { spec: Spec::new(name, Path::new("java"), folder), main }
+}
+
+impl Java {
+    fn with(self, args: impl IntoIterator<Item = OsString>) -> Spec {
+        let mut class_path = places::kafka_libs().into_os_string();
+        class_path.push("/*");
+        let jvm = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+        let mut log = OsString::from("-Dlog4j2.configurationFile=");
+        log.push(places::repository().join("infra/kafka/log4j2.properties"));
+        let jvm = jvm.map(OsString::from).into_iter();
+        let args = jvm.chain([log, "-cp".into(), class_path, self.main.into()]).chain(args);
+        self.spec.args(args)
+    }
+}
+
+/// Single node; replication 1 and few partitions for Kafka's own topics; the rest as Till's stack runs it.
+fn server_properties(data: &Path, port: u16, controller: u16) -> String {
+    format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=BROKER://127.0.0.1:{port}
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=BROKER
+log.dirs={}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+log.cleaner.dedupe.buffer.size=16777216
+",
+        data.join("log").display()
+    )
+}

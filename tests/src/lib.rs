@@ -1,0 +1,28 @@
+//! The harness of the whole-system tests: it starts a real Kafka, a real Postgres and the release binaries of the services
+//! as child processes that can be killed, stopped, continued and restarted, and that end with the test process whatever
+//! happens to it. Data and logs lie under `.till/test/`; a test that passes removes its own.
+//!
+//! The tests are in `tests/system`, one binary; the oracle that judges what the system did is Python, in `oracle/`, and
+//! shares nothing with Till but the Avro schemas it reads as data.
+
+pub mod client;
+pub mod kafka;
+pub mod ledger;
+pub mod oracle;
+pub mod places;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod receipts;
+pub mod scratch;
+pub mod servers;
+pub mod till;
+
+pub use client::{Answer, Client};
+pub use kafka::Kafka;
+pub use ledger::Ledger;
+pub use postgres::Postgres;
+pub use process::{Process, Spec};
+pub use scratch::Scratch;
+pub use servers::Servers;
+pub use till::{Service, Till};

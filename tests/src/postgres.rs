@@ -1,0 +1,118 @@
+//! A real Postgres from the distribution's server binaries, in a folder of its own.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection, PgConnection};
+
+use crate::places;
+use crate::ports::free_port;
+use crate::process::{Process, Spec};
+
+/// How long the server may take to answer before the test gives up. Liveness only.
+const UP_WITHIN: Duration = Duration::from_secs(120);
+
+/// The user Postgres runs as where the tests run as root, which it refuses.
+const SERVER_USER: &str = "postgres";
+
+/// A server and its process.
+pub struct Postgres {
+    port: u16,
+    process: Mutex<Process>,
+}
+
+impl Postgres {
+    /// Makes a cluster under `folder`, owned by the role `till` without password, and starts it on a free port.
+    #[must_use]
+    pub fn start(folder: &Path) -> Self {
+        let port = free_port();
+        let home = folder.join("postgres");
+        fs::create_dir_all(&home).expect("the test's folder is ours");
+        let user = rustix::process::geteuid().is_root().then(|| SERVER_USER.to_owned());
+        if user.is_some() {
+            give_away(&home);
+        }
+        let data = home.join("data");
+        let arguments = ["--no-sync", "--auth=trust", "--username=till", "--encoding=UTF8", "--no-locale", "-D"];
+        let arguments = arguments.map(OsString::from).into_iter().chain([data.clone().into_os_string()]);
+        let mut initdb = Spec::new("postgres-init", &places::postgres_bin().join("initdb"), folder).args(arguments);
+        initdb.user.clone_from(&user);
+        let _ = initdb.run(UP_WITHIN).success("initdb");
+
+        let mut server = Spec::new("postgres", &places::postgres_bin().join("postgres"), folder);
+        server.user = user;
+        // What a killed process has written is in the page cache: only a machine's failure needs fsync.
+        let settings = ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=200", "unix_socket_directories="];
+        server.args = ["-D".into(), data.into_os_string(), "-p".into(), port.to_string().into()].into();
+        server.args.extend(settings.iter().flat_map(|setting| ["-c".into(), OsString::from(setting)]));
+        Self { port, process: Mutex::new(Process::start(server)) }
+    }
+
+    /// The URL of a database in it.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://till@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Waits until it takes connections; starts it again if it ended, since after a `kill -9` the old backends may still
+    /// hold its shared memory for a moment.
+    ///
+    /// # Panics
+    /// If it does not within two minutes.
+    pub async fn ready(&self) {
+        let deadline = Instant::now() + UP_WITHIN;
+        while PgConnection::connect(&self.url("postgres")).await.is_err() {
+            self.revive(deadline);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// A connection to one of its databases.
+    ///
+    /// # Panics
+    /// If it refuses.
+    pub async fn connect(&self, database: &str) -> PgConnection {
+        PgConnection::connect(&self.url(database)).await.unwrap_or_else(|e| panic!("cannot connect to {database}: {e}"))
+    }
+
+    /// Makes an empty database.
+    ///
+    /// # Panics
+    /// If there is one of that name.
+    pub async fn create_database(&self, name: &str) {
+        let mut connection = self.connect("postgres").await;
+        let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE \"{name}\""));
+        sqlx::query(statement).execute(&mut connection).await.unwrap_or_else(|e| panic!("cannot create {name}: {e}"));
+    }
+
+    /// `kill -9` of the server; its backends notice and end by themselves.
+    pub fn kill(&self) {
+        self.process().kill();
+    }
+
+    /// Starts it again after a kill, on the same data and port.
+    pub fn restart(&self) {
+        self.process().restart();
+    }
+
+    fn revive(&self, deadline: Instant) {
+        let mut process = self.process();
+        assert!(Instant::now() < deadline, "Postgres does not answer:\n{}", process.log_tail());
+        if process.exited().is_some() {
+            process.restart();
+        }
+    }
+
+    fn process(&self) -> std::sync::MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Gives a folder to the server's user.
+fn give_away(folder: &Path) {
+    let done = std::process::Command::new("chown").arg(SERVER_USER).arg(folder).status();
+    assert!(done.is_ok_and(|s| s.success()), "there is no user {SERVER_USER}; install the package postgresql");
+}

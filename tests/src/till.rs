@@ -1,0 +1,300 @@
+//! A whole deployment of Till for one test: its own topics and database, the services as processes.
+
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::client::Client;
+use crate::places;
+use crate::ports::free_port;
+use crate::process::{self, Process, Spec};
+use crate::scratch::Scratch;
+use crate::servers::Servers;
+
+/// How long a service may take until it serves. Liveness only.
+pub const READY_WITHIN: Duration = Duration::from_secs(120);
+
+/// How long a service may take to end when asked to.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Window of the worker in tests: every ten seconds.
+const SCHEDULE: &str = "*/10 * * * * *";
+
+/// A deployment. Its services end with it; what it runs on may be shared.
+pub struct Till {
+    /// The first command-api.
+    pub command_api: Service,
+    /// The projector.
+    pub projector: Service,
+    /// The hourly worker.
+    pub analytics: Service,
+    /// Kafka and Postgres.
+    pub servers: Arc<Servers>,
+    /// The test's folder.
+    pub scratch: Scratch,
+    /// The prefix of its topics, and its database's name.
+    pub prefix: String,
+}
+
+impl Till {
+    /// A deployment on the run's shared Kafka and Postgres, no service started yet.
+    pub async fn prepare(name: &str) -> Self {
+        Self::on(name, Servers::shared().await).await
+    }
+
+    /// A deployment on a Kafka and a Postgres of its own, which it may kill.
+    pub async fn prepare_alone(name: &str) -> Self {
+        Self::on(name, Arc::new(Servers::start(&format!("{name}-servers")).await)).await
+    }
+
+    /// A deployment with all services serving.
+    pub async fn start(name: &str) -> Self {
+        let mut till = Self::prepare(name).await;
+        till.start_all().await;
+        till
+    }
+
+    async fn on(name: &str, servers: Arc<Servers>) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let prefix = format!("t{}-{name}", COUNT.fetch_add(1, Ordering::Relaxed));
+        servers.postgres.create_database(&prefix).await;
+        let scratch = Scratch::new(name);
+        let service = |binary, listen| Service::new(binary, binary, listen, scratch.path());
+        let mut command_api = service("command-api", "TILL_COMMAND_API_LISTEN");
+        let mut projector = service("projector", "TILL_PROJECTOR_LISTEN");
+        let mut analytics = service("analytics-worker", "TILL_ANALYTICS_LISTEN");
+        for service in [&mut command_api, &mut projector, &mut analytics] {
+            service.set("TILL_KAFKA_BROKERS", servers.kafka.brokers());
+            service.set("TILL_TOPIC_PREFIX", &prefix);
+            service.set("TILL_PARTITIONS", "4");
+            service.set("TILL_DEMO", "true");
+        }
+        set_up_command_api(&mut command_api, scratch.path());
+        projector.set("TILL_DATABASE_URL", &servers.postgres.url(&prefix));
+        analytics.set("TILL_ANALYTICS_SCHEDULE", SCHEDULE);
+        Self { command_api, projector, analytics, servers, scratch, prefix }
+    }
+
+    /// Starts all services and waits until they serve.
+    pub async fn start_all(&mut self) {
+        let _ = self.projector.run("migrate", &[]).success("projector migrate");
+        for service in [&mut self.command_api, &mut self.projector, &mut self.analytics] {
+            service.start();
+        }
+        self.all_ready().await;
+    }
+
+    /// Waits until all services serve.
+    pub async fn all_ready(&mut self) {
+        for service in [&mut self.command_api, &mut self.projector, &mut self.analytics] {
+            service.ready().await;
+        }
+    }
+
+    /// One more command-api of this deployment, with a store of its own, not started.
+    #[must_use]
+    pub fn another_command_api(&self, name: &str) -> Service {
+        let mut service = Service::new(name, "command-api", "TILL_COMMAND_API_LISTEN", self.scratch.path());
+        let mut env = self.command_api.process_env();
+        env.remove("TILL_COMMAND_API_LISTEN");
+        for (key, value) in env {
+            service.set(&key, &value);
+        }
+        set_up_command_api(&mut service, self.scratch.path());
+        service
+    }
+
+    /// A caller without account.
+    #[must_use]
+    pub fn anyone(&self) -> Client {
+        Client::new(&self.command_api.url(), &self.projector.url())
+    }
+
+    /// The demo's admin.
+    pub async fn admin(&self) -> Client {
+        self.anyone().login("admin", "admin").await
+    }
+
+    /// The demo's analyst.
+    pub async fn analyst(&self) -> Client {
+        self.anyone().login("analyst", "analyst").await
+    }
+
+    /// The demo's terminal, bound to no place.
+    pub async fn terminal(&self) -> Client {
+        self.anyone().login("terminal", "terminal").await
+    }
+}
+
+fn set_up_command_api(service: &mut Service, folder: &Path) {
+    let store = folder.join(format!("{}-store", service.name()));
+    service.set("TILL_STORE_DIR", &store.display().to_string());
+    let url = service.url();
+    service.set("TILL_COMMAND_API_ADVERTISE", &url);
+}
+
+/// A service's process and where it listens.
+pub struct Service {
+    spec: Spec,
+    process: Option<Process>,
+    port: u16,
+}
+
+impl Service {
+    /// `binary serve`, listening on a free port told by the setting `listen`.
+    #[must_use]
+    pub fn new(name: &str, binary: &str, listen: &str, folder: &Path) -> Self {
+        let port = free_port();
+        let mut spec = Spec::new(name, &places::binary(binary), folder).args(["serve"]);
+        spec.env.insert(listen.to_owned(), format!("127.0.0.1:{port}"));
+        Self { spec, process: None, port }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// Its base URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// A setting's value from the next start on.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.spec.env.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// Leaves a setting at its default from the next start on.
+    pub fn unset(&mut self, key: &str) {
+        self.spec.env.remove(key);
+    }
+
+    /// A setting as given.
+    #[must_use]
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        self.spec.env.get(key).map(String::as_str)
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().and_then(Process::id)
+    }
+
+    fn process_env(&self) -> std::collections::BTreeMap<String, String> {
+        self.spec.env.clone()
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If it runs.
+    pub fn start(&mut self) {
+        assert!(self.process.is_none(), "{} was started already", self.name());
+        process::note(&self.spec.log, "start");
+        self.process = Some(Process::start(self.spec.clone()));
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Panics
+    /// If it ends, or does not serve within two minutes.
+    pub async fn ready(&mut self) {
+        let deadline = Instant::now() + READY_WITHIN;
+        let client = Client::new(&self.url(), &self.url()).with_timeout(Duration::from_secs(5));
+        loop {
+            let answer = client.try_get("/readyz").await;
+            if answer.as_ref().is_ok_and(|a| a.status == 200) {
+                return;
+            }
+            let name = self.name().to_owned();
+            let process = self.process.as_mut().unwrap_or_else(|| panic!("{name} was not started"));
+            assert!(process.exited().is_none(), "{name} ended:\n{}", process.log_tail());
+            let said = answer.map_or_else(|e| e.to_string(), |a| a.text);
+            assert!(Instant::now() < deadline, "{name} does not serve: {said}\n{}", process.log_tail());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Whether it serves at this moment.
+    pub async fn is_ready(&self) -> bool {
+        let client = Client::new(&self.url(), &self.url()).with_timeout(Duration::from_secs(5));
+        client.try_get("/readyz").await.is_ok_and(|a| a.status == 200)
+    }
+
+    /// Starts it and waits until it serves.
+    pub async fn start_ready(&mut self) {
+        self.start();
+        self.ready().await;
+    }
+
+    /// `kill -9`, also if it is stopped.
+    pub fn kill(&mut self) {
+        process::note(&self.spec.log, "kill -9");
+        self.process = None;
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.as_mut().is_none_or(|process| process.exited().is_some())
+    }
+
+    /// Waits at most `limit` for its end by itself.
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+        self.process.as_mut().and_then(|process| process.wait(limit))
+    }
+
+    /// SIGTERM, and waits for its end.
+    ///
+    /// # Panics
+    /// If it does not run or does not end in time.
+    pub fn terminate(&mut self) -> ExitStatus {
+        process::note(&self.spec.log, "SIGTERM");
+        let mut process = self.process.take().unwrap_or_else(|| panic!("{} does not run", self.spec.name));
+        process.terminate(ENDS_WITHIN)
+    }
+
+    /// Stops it where it is.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn pause(&self) {
+        process::note(&self.spec.log, "SIGSTOP");
+        self.process.as_ref().expect("it runs").pause();
+    }
+
+    /// Lets a stopped one go on.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn resume(&self) {
+        process::note(&self.spec.log, "SIGCONT");
+        self.process.as_ref().expect("it runs").resume();
+    }
+
+    /// What it logged, all starts.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read(&self.spec.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
+
+    /// Another subcommand of its binary with its settings, in the background, logging to `NAME-LABEL.log`.
+    #[must_use]
+    pub fn command(&self, label: &str, subcommand: &str, args: &[&str]) -> Spec {
+        let mut spec = self.spec.clone();
+        spec.name = format!("{}-{label}", self.name());
+        spec.log = self.spec.log.with_file_name(format!("{}.log", spec.name));
+        spec.args([subcommand].iter().chain(args).map(std::ffi::OsString::from))
+    }
+
+    /// Runs another subcommand of its binary with its settings to its end.
+    #[must_use]
+    pub fn run(&self, subcommand: &str, args: &[&str]) -> process::Finished {
+        self.command(subcommand.trim_start_matches('-'), subcommand, args).run(READY_WITHIN)
+    }
+}
