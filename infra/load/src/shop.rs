@@ -6,38 +6,60 @@ use crate::rng::{Rng, Weighted};
 
 const CITIES: [&str; 6] = ["Lisboa", "Porto", "Kraków", "Gdańsk", "Lyon", "Aarhus"];
 const STREETS: [&str; 9] = [
-    "Station", "Market Square", "Harbour", "Old Town", "University", "Riverside", "Airport", "Park", "Cathedral",
+    "Station",
+    "Market Square",
+    "Harbour",
+    "Old Town",
+    "University",
+    "Riverside",
+    "Airport",
+    "Park",
+    "Cathedral",
 ];
 const PLACES: usize = 50;
 
-/// Category, price from and to in cents, and what is sold in it.
-const CATEGORIES: [(&str, u64, u64, [&str; 10]); 6] = [
-    ("coffee", 180, 520, [
-        "espresso", "cappuccino", "flat-white", "latte", "americano", "cold-brew", "macchiato", "mocha", "cortado", "decaf",
-    ]),
-    ("bakery", 120, 480, [
-        "croissant", "pastel-de-nata", "cinnamon-roll", "baguette", "rye-bread", "muffin", "brownie", "scone", "bagel",
-        "brioche",
-    ]),
-    ("lunch", 690, 1_890, [
-        "soup-of-the-day", "chicken-salad", "club-sandwich", "pierogi", "quiche", "burger", "ramen", "falafel-bowl",
-        "poke-bowl", "lasagne",
-    ]),
-    ("drinks", 150, 690, [
-        "still-water", "orange-juice", "lemonade", "iced-tea", "cola", "tonic", "ginger-beer", "kefir", "smoothie", "cider",
-    ]),
-    ("dinner", 1_190, 3_490, [
-        "steak", "sea-bass", "risotto", "duck-breast", "moussaka", "tagliatelle", "schnitzel", "paella", "curry", "bigos",
-    ]),
-    ("groceries", 90, 1_290, [
-        "coffee-beans", "olive-oil", "honey", "jam", "pasta", "cheese", "ham", "chocolate", "tea", "crackers",
-    ]),
+/// Category, price from and to in cents, and what is sold in it: as many products in each, the popular ones first.
+const CATEGORIES: [(&str, u64, u64, &str); 6] = [
+    (
+        "coffee",
+        180,
+        520,
+        "espresso cappuccino flat-white latte americano cold-brew macchiato mocha cortado decaf",
+    ),
+    (
+        "bakery",
+        120,
+        480,
+        "croissant pastel-de-nata cinnamon-roll baguette rye-bread muffin brownie scone bagel brioche",
+    ),
+    (
+        "lunch",
+        690,
+        1_890,
+        "soup chicken-salad club-sandwich pierogi quiche burger ramen falafel-bowl poke-bowl lasagne",
+    ),
+    (
+        "drinks",
+        150,
+        690,
+        "still-water orange-juice lemonade iced-tea cola tonic ginger-beer kefir smoothie cider",
+    ),
+    (
+        "dinner",
+        1_190,
+        3_490,
+        "steak sea-bass risotto duck-breast moussaka tagliatelle schnitzel paella curry bigos",
+    ),
+    ("groceries", 90, 1_290, "coffee-beans olive-oil honey jam pasta cheese ham chocolate tea crackers"),
 ];
+
+const PRODUCTS_A_CATEGORY: usize = 10;
 
 const PAYMENT_METHODS: [&str; 4] = ["card", "cash", "mobile", "voucher"];
 
 /// How busy each hour of the day is, 0 to 23: coffee before work, a lunch peak, an evening peak.
-const DAY: [u64; 24] = [2, 1, 1, 1, 1, 4, 14, 34, 46, 38, 34, 58, 96, 88, 48, 36, 40, 56, 82, 92, 74, 46, 22, 8];
+const DAY: [u64; 24] =
+    [2, 1, 1, 1, 1, 4, 14, 34, 46, 38, 34, 58, 96, 88, 48, 36, 40, 56, 82, 92, 74, 46, 22, 8];
 
 /// A place receipts come from.
 #[derive(Clone, Debug)]
@@ -86,7 +108,8 @@ impl Receipt {
     /// The body of `POST /v1/receipts`: money as JSON numbers with exactly two decimals, never through a float.
     pub fn to_json(&self) -> String {
         let items: Vec<String> = self.items.iter().map(item_json).collect();
-        let tips = self.tips_cents.map_or_else(String::new, |cents| format!(r#""tips_amount":{},"#, money(cents)));
+        let tips =
+            self.tips_cents.map_or_else(String::new, |cents| format!(r#""tips_amount":{},"#, money(cents)));
         format!(
             r#"{{"transaction_id":{},"timestamp":"{}","items":[{}],"total_amount":{},"tax_amount":{},{tips}"payment_method":"{}","place_id":{},"place_name":{}}}"#,
             quoted(&self.transaction_id),
@@ -171,7 +194,12 @@ impl Shop {
     fn item(&self, rng: &mut Rng) -> Item {
         let product = &self.products[self.product_weights.pick(rng)];
         let quantity = if rng.chance(750) { 1 } else { 2 + u32::from(rng.chance(300)) };
-        Item { product_id: product.id.clone(), category: product.category, price_cents: product.price_cents, quantity }
+        Item {
+            product_id: product.id.clone(),
+            category: product.category,
+            price_cents: product.price_cents,
+            quantity,
+        }
     }
 
     fn timestamp(&self, now: DateTime<Utc>, rng: &mut Rng) -> DateTime<Utc> {
@@ -192,14 +220,16 @@ impl Shop {
 /// All products, most popular first; the order mixes the categories, so that each has popular ones.
 fn catalogue() -> Vec<Product> {
     let mut prices = Rng::new(0x7111);
-    (0..10)
-        .flat_map(|row| CATEGORIES.iter().map(move |category| (row, category)))
-        .map(|(row, &(category, from, to, names))| Product {
-            id: format!("{category}-{}", names[row]),
-            category,
-            price_cents: from + 10 * prices.below((to - from) / 10) + if prices.chance(400) { 9 } else { 0 },
-        })
-        .collect()
+    let mut products = Vec::new();
+    for row in 0..PRODUCTS_A_CATEGORY {
+        for (category, from, to, names) in CATEGORIES {
+            let name = names.split(' ').nth(row).expect("each category has as many products");
+            let ninth = if prices.chance(400) { 9 } else { 0 };
+            let price_cents = from + 10 * prices.below((to - from) / 10) + ninth;
+            products.push(Product { id: format!("{category}-{name}"), category, price_cents });
+        }
+    }
+    products
 }
 
 fn place(number: usize) -> Place {

@@ -1,0 +1,171 @@
+//! The figures of docs/benchmarks.md, taken on a broker, a database and services of this run's own.
+
+mod blast;
+mod control;
+mod fill;
+mod http;
+mod memory;
+mod producer;
+mod raw;
+mod readable;
+mod rebuild;
+mod replay;
+mod report;
+mod services;
+mod stack;
+mod stats;
+mod wire;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use till_tests::places;
+
+use crate::failure::{Failure, Result};
+use fill::Logs;
+use report::Section;
+use stack::Stack;
+
+const EXAMPLES: &str = "\
+Examples:
+  load bench                          everything at a million receipts
+  load bench --full                   memory and replay at four million too
+  load bench --only http,raw          some measurements; the other sections of the file stay as they are
+  load bench --print                  the tables here instead of in the file
+  load bench --set TILL_SHARDS=1      services with other settings than the defaults
+
+It starts its own Kafka, Postgres and services (from the folder of this binary) on free ports of the loopback, with
+data under --data, and ends them. Nothing else should run on the machine meanwhile.";
+
+const SECTIONS: [&str; 6] = ["http", "raw", "rebuild", "readable", "memory", "replay"];
+
+/// Arguments of `load bench`.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Memory and replay at 4 million receipts too
+    #[arg(long)]
+    full: bool,
+    /// Only these measurements
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = SECTIONS)]
+    only: Vec<String>,
+    /// The file whose generated sections are rewritten; by default docs/benchmarks.md of the repository
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print the tables and leave the file alone
+    #[arg(long)]
+    print: bool,
+    /// Rounds a measurement, of which medians are taken
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Seconds a round of requests
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Receipts of the large logs, in thousands
+    #[arg(long, value_name = "THOUSANDS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    receipts_k: u64,
+    /// A setting of the services, as TILL_KEY=VALUE; repeatable
+    #[arg(long = "set", value_name = "TILL_KEY=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+    /// Data and logs; emptied first, removed after
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Leave data and logs there
+    #[arg(long)]
+    keep: bool,
+}
+
+fn setting(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if key.starts_with("TILL_") => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected TILL_KEY=VALUE".to_owned()),
+    }
+}
+
+/// What all measurements of a run go by.
+pub struct Plan {
+    /// Rounds, of which medians are taken.
+    pub rounds: u32,
+    /// A round of requests, its warm-up not counted.
+    pub round_length: Duration,
+    /// Receipts in the logs that are replayed, rising.
+    pub sizes: Vec<u64>,
+    /// Settings of the services beyond the defaults.
+    pub settings: Vec<(String, String)>,
+    start: Instant,
+}
+
+impl Plan {
+    fn new(args: &Args) -> Result<Self> {
+        if !(args.seconds >= 0.1 && args.seconds <= 3_600.0) {
+            return Err(Failure::new("--seconds must be from 0.1 to 3600"));
+        }
+        let receipts = args.receipts_k * 1_000;
+        Ok(Self {
+            rounds: args.rounds,
+            round_length: Duration::from_secs_f64(args.seconds),
+            sizes: if args.full { vec![receipts, 4 * receipts] } else { vec![receipts] },
+            settings: args.settings.clone(),
+            start: Instant::now(),
+        })
+    }
+
+    /// A line of progress.
+    pub fn say(&self, line: &str) {
+        println!("{:>5} s  {line}", self.start.elapsed().as_secs());
+    }
+}
+
+/// Takes the figures and writes them.
+///
+/// # Errors
+/// When a part of the stack does not start, a measurement fails, or the file has no place for the figures.
+pub fn run(args: &Args) -> Result<()> {
+    let plan = Plan::new(args)?;
+    let out = args.out.clone().unwrap_or_else(|| places::repository().join("docs/benchmarks.md"));
+    let folder = args.data.clone().unwrap_or_else(|| places::repository().join(".till/bench"));
+    let circumstances = report::circumstances(&command());
+    let stack = Stack::start(&folder)?;
+    plan.say(&format!("Kafka and Postgres are up, their data in {}", folder.display()));
+    for section in measure(args, &stack, &plan)? {
+        println!("\n## {}\n\n{}", section.name, section.markdown(&circumstances));
+        if !args.print {
+            report::write(&out, &section, &circumstances)?;
+        }
+    }
+    if args.keep {
+        plan.say(&format!("data and logs are kept in {}", folder.display()));
+        return Ok(());
+    }
+    stack.stop()
+}
+
+fn measure(args: &Args, stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
+    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    let mut sections = Vec::new();
+    if wanted("http") {
+        sections.extend(http::measure(stack, plan, wanted("raw"))?);
+    } else if wanted("raw") {
+        sections.extend(http::measure_raw(stack, plan)?);
+    }
+    if wanted("readable") {
+        sections.extend(readable::measure(stack, plan)?);
+    }
+    let mut logs = Logs::new(stack, plan);
+    if wanted("replay") {
+        sections.extend(replay::measure(&mut logs, plan)?);
+    }
+    if wanted("rebuild") {
+        sections.extend(rebuild::measure(stack, &mut logs, plan)?);
+    }
+    if wanted("memory") {
+        sections.extend(memory::measure(&mut logs, plan)?);
+    }
+    Ok(sections)
+}
+
+/// The command as it was typed, the binary's folder left out.
+fn command() -> String {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    format!("load {}", args.join(" "))
+}

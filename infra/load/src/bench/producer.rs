@@ -1,0 +1,155 @@
+//! A transactional producer of receipts, with the options the services use, without a service around it.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
+use rdkafka::util::Timeout;
+use rust_decimal::Decimal;
+use schemas::{Event, Item, Money, ReceiptRecorded, Topic, codec, headers, partition_of};
+use uuid::Uuid;
+
+use super::stack::Stack;
+use crate::failure::{Explain, Result};
+use crate::rng::Rng;
+use crate::shop::{Receipt, Shop};
+
+/// Bytes of a command's fingerprint as the write side records it: a version byte and half a SHA-256.
+const FINGERPRINT_BYTES: usize = 17;
+
+/// Writes receipts to one topic.
+pub struct Producer {
+    producer: BaseProducer,
+    topic: String,
+    partitions: i32,
+}
+
+impl Producer {
+    /// A producer for the receipts topic under `prefix`, which exists.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub fn new(stack: &Stack, prefix: &str) -> Result<Self> {
+        let topic = Topic::Receipts.name(prefix);
+        let producer: BaseProducer = stack
+            .cluster()
+            .transactional_producer(&format!("{prefix}-bench"), DefaultProducerContext)
+            .explain("making a producer")?;
+        let metadata = producer
+            .client()
+            .fetch_metadata(Some(&topic), Duration::from_secs(10))
+            .explain(format!("asking for {topic}"))?;
+        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        let partitions = i32::try_from(partitions).explain("counting partitions")?;
+        producer.init_transactions(Timeout::Never).explain("fencing former producers")?;
+        Ok(Self { producer, topic, partitions })
+    }
+
+    /// Opens a transaction.
+    ///
+    /// # Errors
+    /// When librdkafka refuses.
+    pub fn begin(&self) -> Result<()> {
+        self.producer.begin_transaction().explain("beginning a transaction")
+    }
+
+    /// Puts an event into the open transaction; waits while the producer's queue is full.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the record.
+    pub fn send(&self, event: &Event) -> Result<()> {
+        let (key, encoded, id) = (event.key(), codec::encode(event), Uuid::now_v7());
+        let mut record = BaseRecord::to(&self.topic)
+            .partition(partition_of(key.as_bytes(), self.partitions))
+            .key(key.as_bytes())
+            .payload(&encoded.value)
+            .headers(
+                OwnedHeaders::new_with_capacity(3)
+                    .insert(Header { key: headers::EVENT_ID, value: Some(id.as_bytes()) })
+                    .insert(Header { key: headers::EVENT_TYPE, value: Some(event.type_name()) })
+                    .insert(Header { key: headers::SCHEMA, value: Some(&encoded.fingerprint) }),
+            );
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    self.producer.poll(Duration::ZERO);
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err((error, _)) => return Err(error).explain("sending a record"),
+            }
+        }
+    }
+
+    /// Takes delivery reports that are there.
+    pub fn poll(&self) {
+        self.producer.poll(Duration::ZERO);
+    }
+
+    /// Waits for the deliveries, then commits: a commit while reports are outstanding would take 100 ms.
+    ///
+    /// # Errors
+    /// When the transaction did not commit.
+    pub fn commit(&self) -> Result<()> {
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(Duration::ZERO);
+            // Spinning would take a core from the broker that is waited for.
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        self.producer.commit_transaction(Timeout::Never).explain("committing a transaction")
+    }
+}
+
+/// Receipts as events, as the write side would record them.
+pub struct Recorded {
+    shop: Shop,
+    rng: Rng,
+}
+
+impl Recorded {
+    /// The receipts that follow from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self { shop: Shop::new(), rng: Rng::new(seed) }
+    }
+
+    /// The next receipt, under the given id.
+    pub fn next(&mut self, transaction_id: String) -> Event {
+        let receipt = self.shop.receipt(transaction_id, Utc::now(), &mut self.rng);
+        let mut fingerprint = vec![1; FINGERPRINT_BYTES];
+        fingerprint[1..9].copy_from_slice(&self.rng.next().to_le_bytes());
+        fingerprint[9..17].copy_from_slice(&self.rng.next().to_le_bytes());
+        Event::ReceiptRecorded(ReceiptRecorded {
+            receipt: as_recorded(receipt),
+            totals_match: true,
+            recorded_by: "terminal".to_owned(),
+            fingerprint,
+        })
+    }
+}
+
+fn as_recorded(receipt: Receipt) -> schemas::Receipt {
+    let item = |item: crate::shop::Item| Item {
+        product_id: item.product_id,
+        quantity: i64::from(item.quantity),
+        price: amount(item.price_cents),
+        category: item.category.to_owned(),
+    };
+    schemas::Receipt {
+        transaction_id: receipt.transaction_id,
+        occurred_at: receipt.timestamp,
+        items: receipt.items.into_iter().map(item).collect(),
+        total_amount: amount(receipt.total_cents),
+        tax_amount: amount(receipt.tax_cents),
+        tips_amount: amount(receipt.tips_cents.unwrap_or(0)),
+        payment_method: receipt.payment_method.to_owned(),
+        place_id: receipt.place.id,
+        place_name: receipt.place.name,
+    }
+}
+
+fn amount(cents: u64) -> Money {
+    Money::rounded(Decimal::from_i128_with_scale(i128::from(cents), 2))
+}

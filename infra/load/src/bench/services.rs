@@ -1,0 +1,179 @@
+//! Till's services on the run's stack, from the release binaries beside this one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use till_tests::ports::free_port;
+use till_tests::process::{Process, Spec};
+
+use super::control;
+use super::stack::{self, Stack};
+use crate::failure::{Explain, Failure, Result};
+
+/// Longest wait for a service to serve: a replay of millions of receipts fits in.
+const READY_WITHIN: Duration = Duration::from_secs(600);
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+/// Often enough that a start is timed to a few milliseconds, seldom enough not to disturb.
+const POLL_EVERY: Duration = Duration::from_millis(10);
+
+/// A deployment's settings: topics and a database of its own on the shared stack.
+pub struct Deployment {
+    /// Prefix of its topics and name of its database.
+    pub prefix: String,
+    folder: PathBuf,
+    env: BTreeMap<String, String>,
+}
+
+/// A running service. It ends with this value.
+pub struct Service {
+    /// Where it listens.
+    pub address: SocketAddr,
+    name: &'static str,
+    process: Process,
+}
+
+/// Memory of a process, in MB (10^6 bytes).
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// The most that was ever resident (VmHWM).
+    pub peak_mb: f64,
+    /// Anonymous memory resident at this moment (RssAnon).
+    pub anonymous_mb: f64,
+}
+
+impl Deployment {
+    /// A deployment with an empty database; `settings` are `TILL_*` beyond the defaults, as NAME=VALUE.
+    ///
+    /// # Errors
+    /// When the database or folder cannot be made.
+    pub fn new(stack: &Stack, prefix: &str, settings: &[(String, String)]) -> Result<Self> {
+        stack.create_database(prefix)?;
+        let folder = stack.folder.join(prefix);
+        fs::create_dir_all(&folder).explain(format!("making {}", folder.display()))?;
+        let mut env: BTreeMap<String, String> = settings.iter().cloned().collect();
+        env.insert("TILL_KAFKA_BROKERS".to_owned(), stack.brokers.clone());
+        env.insert("TILL_TOPIC_PREFIX".to_owned(), prefix.to_owned());
+        env.insert("TILL_DATABASE_URL".to_owned(), stack.database_url(prefix));
+        env.insert("TILL_DEMO".to_owned(), "true".to_owned());
+        Ok(Self { prefix: prefix.to_owned(), folder, env })
+    }
+
+    /// Runs a subcommand to its end and gives back what it printed and how long it took.
+    ///
+    /// # Errors
+    /// When the binary is not built or fails.
+    pub fn run(&self, binary: &str, args: &[&str]) -> Result<(String, Duration)> {
+        let spec = self.spec(binary, &format!("{binary}-{}", args.join("-")), args)?;
+        let start = Instant::now();
+        let output = stack::run(spec, READY_WITHIN)?;
+        Ok((output, start.elapsed()))
+    }
+
+    /// Starts a service with an empty store.
+    ///
+    /// # Errors
+    /// When the binary is not built or an old store cannot be removed.
+    pub fn start(&self, binary: &'static str) -> Result<Service> {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let mut spec = self.spec(binary, binary, &["serve"])?;
+        let store = self.folder.join("store");
+        let listen = match binary {
+            "command-api" => "TILL_COMMAND_API_LISTEN",
+            "projector" => "TILL_PROJECTOR_LISTEN",
+            _ => "TILL_ANALYTICS_LISTEN",
+        };
+        spec.env.insert(listen.to_owned(), address.to_string());
+        if binary == "command-api" {
+            if store.exists() {
+                fs::remove_dir_all(&store).explain("removing the former store")?;
+            }
+            spec.env.insert("TILL_STORE_DIR".to_owned(), store.display().to_string());
+            spec.env.insert("TILL_COMMAND_API_ADVERTISE".to_owned(), format!("http://{address}"));
+        }
+        Ok(Service { address, name: binary, process: Process::start(spec) })
+    }
+
+    fn spec(&self, binary: &str, log: &str, args: &[&str]) -> Result<Spec> {
+        let program = beside_this_binary(binary)?;
+        let mut spec = Spec::new(log, &program, &self.folder).args(args.iter().copied());
+        spec.env = self.env.clone();
+        Ok(spec)
+    }
+}
+
+fn beside_this_binary(name: &str) -> Result<PathBuf> {
+    let this = std::env::current_exe().explain("finding this binary")?;
+    let path = this.parent().unwrap_or(Path::new(".")).join(name);
+    if path.exists() {
+        return Ok(path);
+    }
+    Err(Failure::new(format!(
+        "{} is missing: build it with `cargo build --release -p {name}`",
+        path.display()
+    )))
+}
+
+impl Service {
+    /// Waits until it serves and gives back how long that took from this call on.
+    ///
+    /// # Errors
+    /// When it ends or does not serve in time; with the end of its log.
+    pub fn ready(&mut self) -> Result<Duration> {
+        let start = Instant::now();
+        loop {
+            let answer = control::call(self.address, "GET", "/readyz", &[], "");
+            if matches!(answer, Ok((200, _))) {
+                return Ok(start.elapsed());
+            }
+            if self.process.exited().is_some() || start.elapsed() > READY_WITHIN {
+                let said = answer
+                    .map_or_else(|failure| failure.to_string(), |(status, text)| format!("{status} {text}"));
+                return Err(Failure::new(format!(
+                    "{} does not serve ({said}):\n{}",
+                    self.name,
+                    self.process.log_tail()
+                )));
+            }
+            std::thread::sleep(POLL_EVERY);
+        }
+    }
+
+    /// Its memory as the kernel counts it.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn memory(&self) -> Result<Memory> {
+        let pid = self.process.id().ok_or_else(|| Failure::new(format!("{} does not run", self.name)))?;
+        let path = format!("/proc/{pid}/status");
+        let status = fs::read_to_string(&path).explain(format!("reading {path}"))?;
+        Ok(Memory { peak_mb: megabytes(&status, "VmHWM:"), anonymous_mb: megabytes(&status, "RssAnon:") })
+    }
+
+    /// Asks it to end and waits until it has.
+    pub fn stop(mut self) {
+        self.process.terminate(ENDS_WITHIN);
+    }
+}
+
+/// A line such as `VmHWM:     1204 kB`, where kB are 1,024 bytes.
+fn megabytes(status: &str, label: &str) -> f64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(label));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+    kib.map_or(f64::NAN, |kib| kib * 1_024.0 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_in_megabytes() {
+        let status = "Name:\tx\nVmHWM:\t  100000 kB\nRssAnon:\t     500 kB\n";
+        assert!((megabytes(status, "VmHWM:") - 102.4).abs() < 1e-9);
+        assert!((megabytes(status, "RssAnon:") - 0.512).abs() < 1e-9);
+        assert!(megabytes(status, "VmPeak:").is_nan());
+    }
+}
