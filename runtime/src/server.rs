@@ -103,6 +103,45 @@ pub async fn bind(address: &str, setting: &str) -> Result<TcpListener, String> {
         .map_err(|error| format!("cannot listen on {address}: {error}; {setting} chooses another address"))
 }
 
+/// Answers health, and 503 to everything else, on a listener's socket while a service is still starting.
+/// Drop the guard, or call [`Starting::end`], before the service itself listens.
+pub struct Starting {
+    ending: CancellationToken,
+    ended: tokio::task::JoinHandle<()>,
+}
+
+impl Starting {
+    /// Begins to answer; the listener comes back for the service itself.
+    ///
+    /// # Errors
+    /// When the socket cannot be shared.
+    pub fn begin(listener: TcpListener, readiness: &Readiness) -> std::io::Result<(Self, TcpListener)> {
+        let listener = listener.into_std()?;
+        let shared = TcpListener::from_std(listener.try_clone()?)?;
+        let starting = readiness.clone();
+        let router = health_routes::<()>(readiness.clone()).fallback(async move || {
+            let reason = starting.reason().unwrap_or_default();
+            Problem::unavailable(format!("the service is starting: {reason}"), 1)
+        });
+        let ending = CancellationToken::new();
+        let server = axum::serve(shared, router).with_graceful_shutdown(ending.clone().cancelled_owned());
+        let ended = tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::warn!(%error, "health could not be served while starting");
+            }
+        });
+        Ok((Self { ending, ended }, TcpListener::from_std(listener)?))
+    }
+
+    /// Stops answering; connections kept alive are given a moment.
+    pub async fn end(self) {
+        self.ending.cancel();
+        if tokio::time::timeout(Duration::from_millis(500), self.ended).await.is_err() {
+            tracing::debug!("a health connection was still open when the service began");
+        }
+    }
+}
+
 /// Serves until `shutdown`, then lets requests in flight end, for `grace` at most.
 ///
 /// # Errors

@@ -1,0 +1,260 @@
+//! Accounts of `/v1`: register, log in, roles.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use chrono::{TimeDelta, Utc};
+use domain::account::{self, AccountState, AssignRoles, LockLogin, REALM, RegisterAccount};
+use domain::{Command, Rejection};
+use runtime::Problem;
+use runtime::auth::{Caller, Role};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::form::{Field, Form, object};
+use super::{ApiError, App};
+use crate::shard::{Origin, Refusal};
+
+const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=200;
+const MAX_PLACES: usize = 1000;
+/// The demo's accounts: the password is the name.
+const DEMO_ACCOUNTS: [(&str, Role); 3] =
+    [("admin", Role::Admin), ("analyst", Role::Analyst), ("terminal", Role::Terminal)];
+
+#[derive(Deserialize)]
+struct Credentials<'b> {
+    #[serde(borrow)]
+    username: Field<'b>,
+    password: Field<'b>,
+}
+
+#[derive(Serialize)]
+struct Account<'a> {
+    username: &'a str,
+    roles: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    places: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct AccessToken {
+    access_token: String,
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: u64,
+}
+
+/// Opens an account with the role `customer`: 201.
+pub async fn register(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
+    let body: Credentials<'_> = object(&body)?;
+    let mut form = Form::default();
+    let username = form.text("username", body.username, username);
+    let password = form.text("password", body.password, password);
+    let (username, password) = form.finish((username, password))?;
+    app.shards.served_here(REALM).await?;
+    let idempotency_id = idempotency_id(&headers, "register", &username)?;
+    // The log has no fingerprint of a password: its slow hash tells whether a retry is the same.
+    if let Some(account) = find(&app, &username)
+        && idempotency_id.is_some()
+        && account.idempotency_id == idempotency_id
+        && !app.passwords.verify(password.clone(), Some(account.password_hash)).await?
+    {
+        return Err(Refusal::Rejected(Rejection::IdempotencyKeyReused).into());
+    }
+    let roles = vec![Role::Customer.name().to_owned()];
+    open(&app, &username, password, roles.clone(), idempotency_id, Origin::of(&headers)).await?;
+    Ok((StatusCode::CREATED, Json(Account { username: &username, roles, places: Vec::new() }))
+        .into_response())
+}
+
+/// A token for username and password: 200, or 401 without a word on which of them was wrong.
+pub async fn login(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
+    let body: Credentials<'_> = object(&body)?;
+    let mut form = Form::default();
+    let username = form.text("username", body.username, |text| Ok(text.to_owned()));
+    let password = form.text("password", body.password, |text| Ok(text.to_owned()));
+    let (username, password) = form.finish((username, password))?;
+    app.shards.served_here(REALM).await?;
+    if let Some(wait_s) = app.login_guard.wait_s(&username) {
+        return Err(locked(wait_s).into());
+    }
+    let account = find(&app, &username);
+    if let Some(wait_s) = account.as_ref().and_then(lock_left_s) {
+        return Err(locked(wait_s).into());
+    }
+    let hash = account.as_ref().map(|account| account.password_hash.clone());
+    if !app.passwords.verify(password, hash).await? {
+        if app.login_guard.failed(&username) && account.is_some() {
+            lock(&app, &username, Origin::of(&headers)).await?;
+        }
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "username or password is wrong").into());
+    }
+    app.login_guard.succeeded(&username);
+    Ok(Json(token(&app, username, account)).into_response())
+}
+
+#[derive(Deserialize)]
+struct RolesBody<'b> {
+    #[serde(borrow)]
+    roles: Field<'b>,
+    places: Field<'b>,
+}
+
+/// Replaces an account's roles, and the places a terminal is bound to: 200.
+pub async fn assign_roles(
+    State(app): State<App>,
+    caller: Caller,
+    Path(username): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    caller.require(&[Role::Admin])?;
+    let body: RolesBody<'_> = object(&body)?;
+    let mut form = Form::default();
+    let roles = parse_roles(&mut form, body.roles);
+    let places = form.texts("places", body.places);
+    if places.len() > MAX_PLACES || places.iter().any(|place| domain::receipt::identifier(place).is_err()) {
+        form.wrong("places", format!("must have at most {MAX_PLACES} place ids of 1 to 150 characters"));
+    }
+    let (roles, places) = form.finish((roles, places))?;
+    let command = AssignRoles {
+        realm: REALM.to_owned(),
+        username: username.clone(),
+        roles: roles.clone(),
+        places: places.clone(),
+        assigned_by: caller.username,
+    };
+    let answer = app.shards.submit(Command::AssignRoles(command), Origin::of(&headers)).await?;
+    let position = [("till-position", answer.position.to_string())];
+    Ok((position, Json(Account { username: &username, roles, places })).into_response())
+}
+
+/// Opens the demo's accounts, or the first admin, where the log has none of the name. Another replica does
+/// it where the accounts' shard is served there.
+pub async fn ensure_first_accounts(app: &App) {
+    for (username, password, role) in first_accounts(app) {
+        while let Err(error) = ensure_account(app, &username, &password, role).await {
+            tracing::warn!(username, ?error, "a first account could not be opened yet");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+fn first_accounts(app: &App) -> Vec<(String, String, Role)> {
+    if app.demo {
+        return DEMO_ACCOUNTS.map(|(name, role)| (name.to_owned(), name.to_owned(), role)).into();
+    }
+    if app.own.admin_password.is_empty() {
+        return Vec::new();
+    }
+    vec![(app.own.admin_username.clone(), app.own.admin_password.clone(), Role::Admin)]
+}
+
+async fn ensure_account(app: &App, username: &str, password: &str, role: Role) -> Result<(), ApiError> {
+    match app.shards.served_here(REALM).await {
+        Err(Refusal::Elsewhere(_)) => return Ok(()),
+        served => served?,
+    }
+    if find(app, username).is_some() {
+        return Ok(());
+    }
+    let roles = vec![role.name().to_owned()];
+    match open(app, username, password.to_owned(), roles, None, Origin::default()).await {
+        Err(ApiError::Problem(problem)) if problem.status() == StatusCode::CONFLICT => Ok(()),
+        opened => opened,
+    }
+}
+
+async fn open(
+    app: &App,
+    username: &str,
+    password: String,
+    roles: Vec<String>,
+    idempotency_id: Option<Uuid>,
+    origin: Origin,
+) -> Result<(), ApiError> {
+    let password_hash = app.passwords.hash(password).await?;
+    let command = RegisterAccount {
+        realm: REALM.to_owned(),
+        username: username.to_owned(),
+        password_hash,
+        roles,
+        idempotency_id,
+    };
+    app.shards.submit(Command::RegisterAccount(command), origin).await?;
+    Ok(())
+}
+
+async fn lock(app: &App, username: &str, origin: Origin) -> Result<(), ApiError> {
+    let until = Utc::now() + TimeDelta::seconds(app.own.login_lock_s);
+    let command = LockLogin { realm: REALM.to_owned(), username: username.to_owned(), until };
+    app.shards.submit(Command::LockLogin(command), origin).await?;
+    Ok(())
+}
+
+fn find(app: &App, username: &str) -> Option<AccountState> {
+    account::load(&app.store.as_ref(), REALM, username)
+}
+
+fn lock_left_s(account: &AccountState) -> Option<u32> {
+    let left = (account.lock?.until - Utc::now()).num_seconds();
+    u32::try_from(left + 1).ok().filter(|left| *left > 0)
+}
+
+fn locked(wait_s: u32) -> Problem {
+    Problem::too_many(format!("too many wrong passwords: try again in {wait_s} s"), wait_s)
+}
+
+fn token(app: &App, username: String, account: Option<AccountState>) -> AccessToken {
+    let (roles, places) = account.map(|account| (account.roles, account.places)).unwrap_or_default();
+    let roles = roles.iter().filter_map(|name| Role::from_name(name)).collect();
+    let ttl_s = app.own.token_ttl_s;
+    AccessToken {
+        access_token: app.tokens.issue(Caller { username, roles, places }, ttl_s),
+        token_type: "Bearer",
+        expires_in: ttl_s,
+    }
+}
+
+fn parse_roles(form: &mut Form, field: Field<'_>) -> Vec<String> {
+    let mut roles = form.texts("roles", field);
+    if field.is_none() {
+        form.wrong("roles", "is required".to_owned());
+    }
+    if let Some(unknown) = roles.iter().find(|name| Role::from_name(name).is_none()) {
+        let names = Role::ALL.map(Role::name).join(", ");
+        form.wrong("roles", format!("has {unknown:?}, which is none of: {names}"));
+    }
+    roles.sort();
+    roles.dedup();
+    roles
+}
+
+fn username(text: &str) -> Result<String, &'static str> {
+    if text.chars().any(|character| character.is_control() || character.is_whitespace() || character == '/') {
+        return Err("must not contain spaces, control characters or '/'");
+    }
+    domain::receipt::identifier(text)
+}
+
+fn password(text: &str) -> Result<String, &'static str> {
+    if PASSWORD_CHARS.contains(&text.chars().count()) {
+        Ok(text.to_owned())
+    } else {
+        Err("must have 8 to 200 characters")
+    }
+}
+
+/// UUIDv5 of caller, route and key.
+fn idempotency_id(headers: &HeaderMap, route: &str, caller: &str) -> Result<Option<Uuid>, Problem> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "Idempotency-Key must have 1 to 255 ASCII characters")
+    })?;
+    let name = format!("{caller}\n{route}\n{key}");
+    Ok(Some(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes())))
+}

@@ -1,0 +1,90 @@
+//! Reads bodies, within limits, and forwards a request whose shard is served elsewhere: one hop.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use runtime::Problem;
+
+use super::error::{Elsewhere, overloaded};
+use super::{ApiError, App};
+use crate::shard::Refusal;
+
+/// A request's body, at most.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+const FORWARDED: HeaderName = HeaderName::from_static("till-forwarded");
+/// They belong to one connection (RFC 9110, 7.6.1), or are set anew.
+const HOP_BY_HOP: [HeaderName; 5] =
+    [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::HOST, header::EXPECT];
+
+/// Lets the handler answer, or the shard's owner where the handler finds that it is elsewhere.
+pub async fn to_owner(State(app): State<App>, request: Request, next: Next) -> Response {
+    match answer(&app, request, next).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn answer(app: &App, request: Request, next: Next) -> Result<Response, ApiError> {
+    let declared = declared_length(request.headers());
+    if declared.is_some_and(|bytes| bytes > MAX_BODY_BYTES) {
+        return Err(too_large());
+    }
+    let kib = u32::try_from(declared.unwrap_or(MAX_BODY_BYTES) / 1024 + 1).expect("at most 1 MiB");
+    let _room = app.bodies_in_flight.try_acquire_many(kib).map_err(|_| ApiError::Problem(overloaded()))?;
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| too_large())?;
+    let (method, uri, headers) = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
+    let response = next.run(Request::from_parts(parts, Body::from(body.clone()))).await;
+    match response.extensions().get::<Elsewhere>() {
+        // A second hop would chase a shard that is moving: its problem is the answer.
+        Some(Elsewhere(url)) if !headers.contains_key(FORWARDED) => {
+            forward(app, url, method, &uri, headers, body).await
+        }
+        _ => Ok(response),
+    }
+}
+
+async fn forward(
+    app: &App,
+    url: &str,
+    method: Method,
+    uri: &Uri,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
+    headers.insert(FORWARDED, header::HeaderValue::from_static("1"));
+    let timeout = std::time::Duration::from_millis(app.own.answer_timeout_ms);
+    let sent = app
+        .replicas
+        .request(method, format!("{url}{path}"))
+        .headers(headers)
+        .body(body)
+        .timeout(timeout)
+        .send()
+        .await;
+    let answered = sent.map_err(|error| {
+        // Nobody took it: it is as if the shard were moving. Otherwise it may have happened.
+        ApiError::from(if error.is_connect() { Refusal::Moving } else { Refusal::Unknown })
+    })?;
+    let status = answered.status();
+    let mut answer_headers = answered.headers().clone();
+    let body = answered.bytes().await.map_err(|_| ApiError::from(Refusal::Unknown))?;
+    HOP_BY_HOP.iter().for_each(|name| drop(answer_headers.remove(name)));
+    let mut response = (status, body).into_response();
+    *response.headers_mut() = answer_headers;
+    Ok(response)
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large() -> ApiError {
+    let detail = "a request's body may have at most 1 MiB";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).kind("urn:till:too-large", "Body too large").into()
+}

@@ -1,0 +1,20 @@
+//! The write side's table of contents.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{post, put};
+use runtime::server::{Readiness, health_routes, with_fallbacks};
+
+use crate::http::{App, accounts, forward, receipts};
+
+pub fn router(app: App, readiness: Readiness) -> Router {
+    let commands = Router::new()
+        .route("/v1/receipts", post(receipts::record))
+        .route("/v1/receipts/validate", post(receipts::validate))
+        .route("/v1/receipts/{transaction_id}/void", post(receipts::void))
+        .route("/v1/auth/register", post(accounts::register))
+        .route("/v1/auth/login", post(accounts::login))
+        .route("/v1/accounts/{username}/roles", put(accounts::assign_roles))
+        .route_layer(from_fn_with_state(app.clone(), forward::to_owner));
+    with_fallbacks(commands).with_state(app).merge(health_routes(readiness))
+}

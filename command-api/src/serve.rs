@@ -1,0 +1,213 @@
+//! `command-api serve`: wires the parts together, and ends them in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+use runtime::kafka::{Cluster, Isolation, TopicError};
+use runtime::server::{self, Readiness, Starting};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::http::App;
+use crate::routes;
+use crate::settings::{Settings, fault_before_commit};
+use crate::shard::directory::Directory;
+use crate::shard::follower::Follower;
+use crate::shard::source::Source;
+use crate::shard::store::Store;
+use crate::shard::{Engine, Limits, Shards, ownership, topology, verify};
+use crate::topics;
+
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Serves until SIGTERM. `Err` is what to tell the operator.
+pub async fn serve(settings: Settings) -> Result<(), String> {
+    let listener = server::bind(&settings.own.command_api_listen, "TILL_COMMAND_API_LISTEN").await?;
+    let stopping = server::shutdown_on_signal();
+    let readiness = Readiness::waiting("waiting for Kafka");
+    let (starting, listener) =
+        Starting::begin(listener, &readiness).map_err(|error| format!("cannot share the socket: {error}"))?;
+    let prepared = tokio::select! {
+        prepared = prepare(&settings, &readiness) => prepared?,
+        () = stopping.cancelled() => return Ok(()),
+    };
+    let Parts { engine, shards, app } = prepared;
+    starting.end().await;
+
+    let failed = CancellationToken::new();
+    let leaving = CancellationToken::new();
+    let owning = own_shards(&settings, &engine, &shards, &readiness, &leaving, &failed);
+    tokio::spawn(become_ready(app.clone(), engine.clone(), readiness.clone(), stopping.clone()));
+    let grace = Duration::from_millis(settings.common.shutdown_grace_ms);
+    let ended = tokio::select! {
+        ended = server::serve(listener, routes::router(app, readiness), stopping, grace) => ended,
+        () = failed.cancelled() => Ok(()),
+    };
+    // Requests first, then their shards.
+    leaving.cancel();
+    let owned = tokio::task::spawn_blocking(move || owning.join()).await;
+    engine.follower.stop();
+    ended.map_err(|error| format!("the HTTP server failed: {error}"))?;
+    owned.map_err(|error| error.to_string())?.map_err(|_| "the ownership thread panicked".to_owned())?
+}
+
+struct Parts {
+    engine: Arc<Engine>,
+    shards: Arc<Shards>,
+    app: App,
+}
+
+async fn prepare(settings: &Settings, readiness: &Readiness) -> Result<Parts, String> {
+    loop {
+        match topics::ensure(&settings.common).await {
+            Ok(()) => break,
+            Err(error @ TopicError::Kafka { .. }) => {
+                tracing::warn!(%error, "waiting for Kafka");
+                readiness.set_waiting(error.to_string());
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(error @ TopicError::Unusable(_)) => return Err(error.to_string()),
+        }
+    }
+    readiness.set_waiting("opening the local store");
+    loop {
+        let settings = settings.clone();
+        let built =
+            tokio::task::spawn_blocking(move || build(&settings)).await.map_err(|error| error.to_string())?;
+        match built {
+            Ok(parts) => return Ok(parts),
+            Err(Unbuilt::Kafka(error)) => {
+                tracing::warn!(%error, "waiting for Kafka");
+                readiness.set_waiting(error.to_string());
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(Unbuilt::Refused(error)) => return Err(error),
+        }
+    }
+}
+
+enum Unbuilt {
+    /// Passes when Kafka is back.
+    Kafka(KafkaError),
+    /// Needs an operator.
+    Refused(String),
+}
+
+impl From<KafkaError> for Unbuilt {
+    fn from(error: KafkaError) -> Self {
+        Self::Kafka(error)
+    }
+}
+
+fn build(settings: &Settings) -> Result<Parts, Unbuilt> {
+    let (common, own) = (&settings.common, &settings.own);
+    let cluster = Cluster::new(common);
+    let prefix = &common.topic_prefix;
+    let store = Arc::new(open_store(settings, &cluster)?);
+    let directory = Directory::start(&cluster, prefix, common.shards, CancellationToken::new())?;
+    let topology_epoch = topology::declared(&cluster, common, &directory)?;
+    let follower = Follower::start(&cluster, prefix, common.partitions, Arc::clone(&store), |error| {
+        tracing::error!(%error, "the log cannot be followed: this process ends");
+        std::process::exit(1);
+    })?;
+    let limits = Limits {
+        queue: own.shard_queue,
+        answer_timeout: Duration::from_millis(own.answer_timeout_ms),
+        move_timeout: Duration::from_millis(own.move_timeout_ms),
+    };
+    let url = own.advertised_url();
+    let shards =
+        Arc::new(Shards::new(common.shards, common.partitions, url.clone(), directory.clone(), &limits));
+    let source = Source::new(&cluster, prefix)?;
+    let engine = Arc::new(Engine {
+        prefix: prefix.clone(),
+        shards: common.shards,
+        partitions: common.partitions,
+        topology_epoch,
+        url,
+        instance: Uuid::now_v7(),
+        store,
+        follower,
+        directory,
+        membership: ownership::member(&cluster, prefix)?,
+        ends: cluster.reader(Isolation::Uncommitted)?,
+        refusals: cluster
+            .reader_config(Isolation::Committed)
+            .set("group.id", format!("{prefix}-refusals"))
+            .create()?,
+        batch: own.shard_batch,
+        pause: Duration::from_micros(own.shard_pause_us),
+        fault_before_commit: fault_before_commit(),
+        cluster,
+    });
+    let app = App::new(settings, Arc::clone(&shards), Arc::clone(&engine.store), source)
+        .map_err(Unbuilt::Refused)?;
+    Ok(Parts { engine, shards, app })
+}
+
+/// Opens the store and compares it with the log; one that differs is discarded.
+fn open_store(settings: &Settings, cluster: &Cluster) -> Result<Store, Unbuilt> {
+    let (common, own) = (&settings.common, &settings.own);
+    let origin = format!("{} {}", common.topic_prefix, common.partitions);
+    let open = || {
+        Store::open(&own.store_dir, &origin, own.store_cache_mib).map_err(|error| {
+            let dir = own.store_dir.display();
+            Unbuilt::Refused(format!("cannot open the local store {dir}: {error}; TILL_STORE_DIR chooses another, each replica needs its own"))
+        })
+    };
+    let store = open()?;
+    let Some(difference) = verify::difference(&store, cluster, &common.topic_prefix, common.partitions)?
+    else {
+        return Ok(store);
+    };
+    tracing::warn!(difference, "the local store is not of this log: it is rebuilt");
+    drop(store);
+    Store::discard(&own.store_dir).map_err(|error| Unbuilt::Refused(error.to_string()))?;
+    open()
+}
+
+/// Joins the group once the store is near the end of the log, so that a new replica makes nobody slower.
+fn own_shards(
+    settings: &Settings,
+    engine: &Arc<Engine>,
+    shards: &Arc<Shards>,
+    readiness: &Readiness,
+    leaving: &CancellationToken,
+    failed: &CancellationToken,
+) -> std::thread::JoinHandle<Result<(), String>> {
+    let (engine, shards) = (Arc::clone(engine), Arc::clone(shards));
+    let (leaving, failed) = (leaving.clone(), failed.clone().drop_guard());
+    let serving_timeout = Duration::from_millis(settings.own.serving_timeout_ms);
+    readiness.set_waiting("folding the log into the local store");
+    let own = move || {
+        let _failed = failed;
+        while !engine.follower.is_near_the_end() {
+            if leaving.is_cancelled() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        ownership::own(&engine, &shards, serving_timeout, &leaving)
+    };
+    std::thread::Builder::new().name("ownership".into()).spawn(own).expect("a thread can be started")
+}
+
+/// Ready once every shard has an owner and the first accounts exist.
+async fn become_ready(app: App, engine: Arc<Engine>, readiness: Readiness, stopping: CancellationToken) {
+    let wait = async {
+        while !engine.follower.is_near_the_end() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        readiness.set_waiting("waiting for an owner of every shard");
+        while !app.shards.all_served() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        crate::http::accounts::ensure_first_accounts(&app).await;
+        readiness.set_ready();
+        tracing::info!("ready");
+        stopping.cancelled().await;
+        readiness.set_waiting("shutting down");
+    };
+    wait.await;
+}

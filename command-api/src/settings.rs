@@ -1,0 +1,90 @@
+//! command-api's own settings: `defaults.toml` says what each means.
+
+use runtime::Common;
+use serde::Deserialize;
+
+#[derive(Clone, Deserialize)]
+pub struct Own {
+    pub command_api_listen: String,
+    pub command_api_advertise: String,
+    pub store_dir: std::path::PathBuf,
+    pub store_cache_mib: u64,
+    pub shard_queue: usize,
+    pub shard_batch: usize,
+    pub shard_pause_us: u64,
+    pub answer_timeout_ms: u64,
+    pub move_timeout_ms: u64,
+    pub serving_timeout_ms: u64,
+    pub jwt_secret: String,
+    pub token_ttl_s: u64,
+    pub admin_username: String,
+    pub admin_password: String,
+    pub login_attempts: u32,
+    pub login_lock_s: i64,
+}
+
+pub type Settings = runtime::Settings<Own>;
+
+impl runtime::settings::Own for Own {
+    const DEFAULTS: &'static str = include_str!("../defaults.toml");
+
+    fn check(&self, common: &Common, faults: &mut Vec<String>) {
+        let mut require = |holds: bool, fault: &str| {
+            if !holds {
+                faults.push(fault.to_owned());
+            }
+        };
+        let zone = common.business_timezone.parse::<chrono_tz::Tz>();
+        require(zone.is_ok(), "TILL_BUSINESS_TIMEZONE must be an IANA name such as Europe/Berlin");
+        require(
+            (1..=1_000_000).contains(&self.shard_queue),
+            "TILL_SHARD_QUEUE must be between 1 and 1000000",
+        );
+        require((1..=10_000).contains(&self.shard_batch), "TILL_SHARD_BATCH must be between 1 and 10000");
+        require(self.shard_pause_us <= 100_000, "TILL_SHARD_PAUSE_US must be at most 100000");
+        require(
+            (1..=60_000).contains(&self.answer_timeout_ms),
+            "TILL_ANSWER_TIMEOUT_MS must be between 1 and 60000",
+        );
+        require(self.move_timeout_ms <= 60_000, "TILL_MOVE_TIMEOUT_MS must be at most 60000");
+        require(
+            (8..=16_384).contains(&self.store_cache_mib),
+            "TILL_STORE_CACHE_MIB must be between 8 and 16384",
+        );
+        require(self.login_attempts > 0, "TILL_LOGIN_ATTEMPTS must be at least 1");
+        require((1..=86_400).contains(&self.login_lock_s), "TILL_LOGIN_LOCK_S must be between 1 and 86400");
+        require(
+            (60..=2_592_000).contains(&self.token_ttl_s),
+            "TILL_TOKEN_TTL_S must be between 60 and 2592000",
+        );
+        let weak = ["admin", "password", "secret"].contains(&self.admin_password.as_str());
+        require(common.demo || !weak, "TILL_ADMIN_PASSWORD is a default one: choose your own");
+        require(
+            common.demo || self.admin_password.is_empty() || self.admin_password.chars().count() >= 8,
+            "TILL_ADMIN_PASSWORD must have at least 8 characters",
+        );
+        require(common.demo || !faulty_hook(), "TILL_FAULT_BEFORE_COMMIT_MS is a test's hook: the demo only");
+        faults.extend(runtime::auth::secret_fault(&self.jwt_secret, common.demo));
+    }
+}
+
+impl Own {
+    /// The URL other replicas forward to.
+    pub fn advertised_url(&self) -> String {
+        if self.command_api_advertise.is_empty() {
+            format!("http://{}", self.command_api_listen)
+        } else {
+            self.command_api_advertise.trim_end_matches('/').to_owned()
+        }
+    }
+}
+
+/// How long a shard waits between delivery and commit: lets a test stop an owner just there.
+pub fn fault_before_commit() -> Option<std::time::Duration> {
+    let millis = std::env::var("TILL_FAULT_BEFORE_COMMIT_MS").ok()?.parse().ok()?;
+    Some(std::time::Duration::from_millis(millis))
+}
+
+fn faulty_hook() -> bool {
+    std::env::var_os("TILL_FAULT_BEFORE_COMMIT_MS").is_some()
+}

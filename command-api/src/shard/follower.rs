@@ -1,0 +1,313 @@
+//! Every replica follows: one thread folds all event partitions into the local store, but for those that a
+//! shard served here folds itself.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::time::{Duration, Instant};
+
+use domain::{Recorded, evolve};
+use rdkafka::Message;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use runtime::kafka::{Cluster, Isolation, end_offsets};
+use schemas::Topic;
+
+use super::record::{self, Unreadable};
+use super::store::{Advance, Folded, Overlay, Overtaken, Store};
+use super::verify::is_outside_the_log;
+
+/// Events folded before they are written, at most.
+const BATCH_EVENTS: usize = 5_000;
+/// Time gathered before a batch is written, at most: it also bounds how long a release waits.
+const BATCH_TIME: Duration = Duration::from_millis(20);
+/// A replica joins the group when it is at most this many offsets behind.
+const NEAR_OFFSETS: i64 = 1_000;
+
+/// The partitions of an event topic that belong to a shard.
+pub fn partitions_of(shard: i32, shards: i32, partitions: i32) -> impl Iterator<Item = (Topic, i32)> {
+    let mine = (0..partitions).filter(move |partition| partition % shards == shard);
+    mine.flat_map(|partition| Topic::COMMANDED.map(|topic| (topic, partition)))
+}
+
+/// Asks of the follower.
+enum Request {
+    /// Fold these partitions up to these ends, then leave them alone.
+    Release { ends: HashMap<(Topic, i32), i64>, done: SyncSender<()> },
+    /// Fold these partitions again from where the store stands.
+    Resume { partitions: Vec<(Topic, i32)> },
+    /// End.
+    Stop,
+}
+
+/// The follower's other end.
+#[derive(Clone)]
+pub struct Follower {
+    requests: Sender<Request>,
+    near_the_end: Arc<AtomicBool>,
+}
+
+/// Why following ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error(transparent)]
+    Overtaken(#[from] Overtaken),
+    #[error(
+        "the log does not reach the store's position any more: it was recreated or truncated while this process ran"
+    )]
+    OutsideTheLog,
+}
+
+impl Follower {
+    /// Begins to follow, on a thread of its own. An error it cannot get over is given to `failed`.
+    pub fn start(
+        cluster: &Cluster,
+        prefix: &str,
+        partitions: i32,
+        store: Arc<Store>,
+        failed: impl FnOnce(Broken) + Send + 'static,
+    ) -> KafkaResult<Self> {
+        let (requests, inbox) = mpsc::channel();
+        let near_the_end = Arc::new(AtomicBool::new(false));
+        let mut following = Following {
+            reader: cluster.reader(Isolation::Committed)?,
+            ends: cluster.reader(Isolation::Uncommitted)?,
+            names: Topic::COMMANDED.map(|topic| (topic, topic.name(prefix))),
+            partitions,
+            store,
+            inbox,
+            near_the_end: Arc::clone(&near_the_end),
+            assigned: HashSet::new(),
+            releases: Vec::new(),
+            progress: Progress::default(),
+        };
+        let follow = move || {
+            if let Err(error) = following.run() {
+                failed(error);
+            }
+        };
+        std::thread::Builder::new().name("follower".into()).spawn(follow).expect("a thread can be started");
+        Ok(Self { requests, near_the_end })
+    }
+
+    /// Whether the store has come near the end of the log once.
+    pub fn is_near_the_end(&self) -> bool {
+        self.near_the_end.load(Ordering::Acquire)
+    }
+
+    /// Folds the partitions up to their ends and leaves them to the caller. `false` where that takes longer.
+    pub fn release(&self, ends: HashMap<(Topic, i32), i64>, at_most: Duration) -> bool {
+        let (done, finished) = mpsc::sync_channel(1);
+        self.requests.send(Request::Release { ends, done }).is_ok() && finished.recv_timeout(at_most).is_ok()
+    }
+
+    /// Gives the partitions back.
+    pub fn resume(&self, partitions: Vec<(Topic, i32)>) {
+        // A follower that has ended takes the process with it: nobody is left to tell.
+        let _ = self.requests.send(Request::Resume { partitions });
+    }
+
+    /// Ends the thread once its batch is written.
+    pub fn stop(&self) {
+        let _ = self.requests.send(Request::Stop);
+    }
+}
+
+struct Release {
+    ends: HashMap<(Topic, i32), i64>,
+    done: SyncSender<()>,
+}
+
+struct Following {
+    reader: BaseConsumer,
+    ends: BaseConsumer,
+    names: [(Topic, String); 2],
+    partitions: i32,
+    store: Arc<Store>,
+    inbox: Receiver<Request>,
+    near_the_end: Arc<AtomicBool>,
+    assigned: HashSet<(Topic, i32)>,
+    releases: Vec<Release>,
+    progress: Progress,
+}
+
+impl Following {
+    fn run(&mut self) -> Result<(), Broken> {
+        let all = (0..self.partitions).flat_map(|partition| Topic::COMMANDED.map(|topic| (topic, partition)));
+        self.assign(all.collect())?;
+        loop {
+            while let Ok(request) = self.inbox.try_recv() {
+                match request {
+                    Request::Release { ends, done } => self.releases.push(Release { ends, done }),
+                    Request::Resume { partitions } => self.assign(partitions)?,
+                    Request::Stop => return Ok(()),
+                }
+            }
+            self.fold_batch()?;
+            self.finish_releases()?;
+            self.notice_the_end();
+        }
+    }
+
+    fn assign(&mut self, partitions: Vec<(Topic, i32)>) -> KafkaResult<()> {
+        let mut added = TopicPartitionList::new();
+        for (topic, partition) in partitions {
+            if self.assigned.insert((topic, partition)) {
+                let next = self.store.folded(topic, partition).next;
+                added.add_partition_offset(self.name(topic), partition, Offset::Offset(next))?;
+            }
+        }
+        if added.count() == 0 { Ok(()) } else { self.reader.incremental_assign(&added) }
+    }
+
+    /// Gathers, folds and writes one batch, with the positions it stands for.
+    fn fold_batch(&mut self) -> Result<(), Broken> {
+        let store = Arc::clone(&self.store);
+        let mut overlay = Overlay::new(&store);
+        let mut last = HashMap::new();
+        let until = Instant::now() + BATCH_TIME;
+        let mut events = 0;
+        while events < BATCH_EVENTS {
+            let wait = until.saturating_duration_since(Instant::now());
+            let message = match self.reader.poll(wait) {
+                Some(Ok(message)) => message,
+                Some(Err(error)) if is_outside_the_log(&error) => return Err(Broken::OutsideTheLog),
+                // Brokers come back; what matters is told by the client's own log lines.
+                Some(Err(_)) => continue,
+                None => break,
+            };
+            let topic = self.topic(message.topic());
+            if !self.assigned.contains(&(topic, message.partition())) {
+                continue;
+            }
+            let (event, recorded) = record::read(topic, &message)?;
+            evolve(&mut overlay, &event, &recorded);
+            last.insert((topic, message.partition()), recorded);
+            events += 1;
+        }
+        let writes = overlay.writes;
+        let advances = self.advances(&last)?;
+        if !advances.is_empty() {
+            store.write(writes, &advances)?;
+        }
+        self.progress.folded += events as u64;
+        Ok(())
+    }
+
+    /// The reader's positions pass control records too, so a partition moves on even where only those came.
+    fn advances(&self, last: &HashMap<(Topic, i32), Recorded>) -> KafkaResult<Vec<Advance>> {
+        let mut advances = Vec::new();
+        for element in self.reader.position()?.elements() {
+            let (topic, partition) = (self.topic(element.topic()), element.partition());
+            let Offset::Offset(next) = element.offset() else { continue };
+            let before = self.store.folded(topic, partition);
+            if next > before.next {
+                let newest = last
+                    .get(&(topic, partition))
+                    .map(|recorded| (recorded.position.offset, recorded.event_id));
+                let to = Folded { next, last: newest.or(before.last) };
+                advances.push(Advance { topic, partition, from: before.next, to });
+            }
+        }
+        Ok(advances)
+    }
+
+    fn finish_releases(&mut self) -> KafkaResult<()> {
+        let (store, names) = (&self.store, &self.names);
+        let mut removed = TopicPartitionList::new();
+        let assigned = &mut self.assigned;
+        self.releases.retain(|release| {
+            let reached = release
+                .ends
+                .iter()
+                .all(|((topic, partition), end)| store.folded(*topic, *partition).next >= *end);
+            if reached {
+                for place @ (topic, partition) in release.ends.keys() {
+                    if assigned.remove(place) {
+                        removed.add_partition(name_in(names, *topic), *partition);
+                    }
+                }
+                // Whoever asked may have given up; the partitions stay released until it resumes them.
+                let _ = release.done.try_send(());
+            }
+            !reached
+        });
+        if removed.count() == 0 { Ok(()) } else { self.reader.incremental_unassign(&removed) }
+    }
+
+    fn notice_the_end(&mut self) {
+        if self.near_the_end.load(Ordering::Relaxed) || !self.progress.is_due() {
+            return;
+        }
+        let asked: Vec<_> = self.names.iter().map(|(_, name)| (name.as_str(), self.partitions)).collect();
+        let Ok(ends) = end_offsets(&self.ends, &asked) else { return };
+        let behind: i64 = ends
+            .iter()
+            .map(|((name, partition), end)| end - self.store.folded(self.topic(name), *partition).next)
+            .sum();
+        self.progress.tell(behind);
+        if behind <= NEAR_OFFSETS {
+            self.near_the_end.store(true, Ordering::Release);
+        }
+    }
+
+    fn topic(&self, name: &str) -> Topic {
+        let known = self.names.iter().find(|(_, known)| known == name);
+        known.expect("only these topics are assigned").0
+    }
+
+    fn name(&self, topic: Topic) -> &str {
+        name_in(&self.names, topic)
+    }
+}
+
+fn name_in(names: &[(Topic, String); 2], topic: Topic) -> &str {
+    &names.iter().find(|(known, _)| *known == topic).expect("only these topics are followed").1
+}
+
+/// How the first replay goes.
+struct Progress {
+    begun: Instant,
+    asked: Option<Instant>,
+    folded: u64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { begun: Instant::now(), asked: None, folded: 0 }
+    }
+}
+
+impl Progress {
+    fn is_due(&mut self) -> bool {
+        let due = self.asked.is_none_or(|asked| asked.elapsed() > Duration::from_millis(500));
+        if due {
+            self.asked = Some(Instant::now());
+        }
+        due
+    }
+
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate for people"
+    )]
+    fn tell(&self, behind: i64) {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let rate = (self.folded as f64 / seconds) as u64;
+        tracing::info!(
+            follower.events = self.folded,
+            follower.seconds = seconds,
+            follower.events_per_s = rate,
+            follower.offsets_behind = behind,
+            "followed"
+        );
+    }
+}

@@ -1,0 +1,254 @@
+//! Serving a shard: decide all that wait, append in one transaction, commit, apply, answer.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use domain::{Command, Decision, Recorded, decide, evolve};
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, KafkaResult};
+use schemas::codec::{self, Encoded};
+use schemas::{Event, EventHeaders, Position, Topic};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::follower::partitions_of;
+use super::store::{Advance, Folded, Overlay, Writes};
+use super::takeover::{Engine, TakeoverError, take_over};
+use super::todos::Todos;
+use super::transaction::{Append, Transactions};
+use super::{Answer, Job, Origin, Reply, Returned, Shards, record};
+
+/// How long the thread sleeps at most before it looks for a stop or a due to-do.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// Why a shard is no longer served.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// The group gave it to somebody else, or the process stops.
+    #[error("it was given back")]
+    GivenBack,
+    /// It could not be taken over.
+    #[error("it could not be taken over: {0}")]
+    NotTakenOver(#[from] TakeoverError),
+    /// A transaction did not end cleanly.
+    #[error("a transaction's outcome is unknown: {0}")]
+    Unknown(KafkaError),
+    /// librdkafka may have sent an EndTxn twice.
+    #[error(
+        "a broker connection broke or a commit was slow: its producer is fenced before the next transaction"
+    )]
+    Doubtful,
+    /// Somebody else folded its partitions.
+    #[error(transparent)]
+    Overtaken(#[from] super::store::Overtaken),
+}
+
+/// Takes the shard over and serves it until `stop`, or until something went wrong.
+pub fn serve(engine: &Engine, shards: &Shards, shard: i32, stop: &AtomicBool) -> Ended {
+    let inbox = shards.inbox(shard);
+    // A former thread of this shard may still be on its way out.
+    let inbox = inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let ended = match take_over(engine, shard) {
+        Ok(transactions) => {
+            tracing::info!(shard.id = shard, "serving");
+            shards.set_serving(shard, true);
+            let ended = Serving::new(engine, shard, transactions).run(stop, &inbox);
+            shards.set_serving(shard, false);
+            ended
+        }
+        Err(error) => Ended::NotTakenOver(error),
+    };
+    let mine = partitions_of(shard, engine.shards, engine.partitions);
+    engine.follower.resume(mine.collect());
+    if matches!(ended, Ended::GivenBack) {
+        for job in inbox.try_iter() {
+            let _ = job.reply.send(Err(Returned::Moved(Box::new(job.command))));
+        }
+    }
+    ended
+}
+
+struct Serving<'e> {
+    engine: &'e Engine,
+    shard: i32,
+    transactions: Transactions,
+    todos: Todos,
+    committed: Instant,
+    names: HashMap<Topic, String>,
+}
+
+/// An event of the batch on its way into the log.
+struct Pending {
+    event: Event,
+    key: String,
+    partition: i32,
+    headers: EventHeaders,
+    encoded: Encoded,
+}
+
+/// What a command comes to, once the batch is committed. A position in the batch itself is provisional.
+struct Outcome {
+    reply: Reply,
+    result: Result<Answer, Returned>,
+}
+
+impl<'e> Serving<'e> {
+    fn new(engine: &'e Engine, shard: i32, transactions: Transactions) -> Self {
+        let mine = partitions_of(shard, engine.shards, engine.partitions);
+        let todos = Todos::load(&engine.store, mine);
+        let names = Topic::COMMANDED.map(|topic| (topic, topic.name(&engine.prefix))).into();
+        Self { engine, shard, transactions, todos, committed: Instant::now(), names }
+    }
+
+    fn run(mut self, stop: &AtomicBool, inbox: &Receiver<Job>) -> Ended {
+        while !stop.load(Ordering::Acquire) {
+            let batch = self.gather(inbox);
+            if batch.is_empty() {
+                continue;
+            }
+            if let Err(ended) = self.work(batch) {
+                return ended;
+            }
+            if self.transactions.is_doubtful() {
+                return Ended::Doubtful;
+            }
+        }
+        Ended::GivenBack
+    }
+
+    /// All that wait, and the to-dos that are due.
+    fn gather(&self, inbox: &Receiver<Job>) -> Vec<Job> {
+        let mut batch = self.due_todos();
+        if batch.is_empty() {
+            batch.extend(inbox.recv_timeout(IDLE).ok());
+        }
+        // librdkafka backs off 20 ms where a transaction begins right after a commit: commands gather meanwhile.
+        std::thread::sleep(self.engine.pause.saturating_sub(self.committed.elapsed()));
+        batch.extend(inbox.try_iter().take(self.engine.batch.saturating_sub(batch.len())));
+        // Whoever gave up waiting was told that the outcome is unknown.
+        batch.retain(|job| job.origin.causation_id.is_some() || !job.reply.is_closed());
+        batch
+    }
+
+    fn due_todos(&self) -> Vec<Job> {
+        let job = |(command, cause): (Command, Uuid)| {
+            let partition = schemas::partition_of(command.home().as_bytes(), self.engine.partitions);
+            let origin = Origin { causation_id: Some(cause), ..Origin::default() };
+            Job { command, partition, origin, reply: oneshot::channel().0 }
+        };
+        self.todos.due(Utc::now()).into_iter().map(job).collect()
+    }
+
+    fn work(&mut self, batch: Vec<Job>) -> Result<(), Ended> {
+        let (pending, outcomes) = self.decide(batch);
+        // Dropping the outcomes tells everybody that theirs is unknown.
+        let offsets = self.commit(&pending).map_err(Ended::Unknown)?;
+        let applied = self.apply(&pending, &offsets);
+        for outcome in outcomes {
+            let result = outcome.result.map(|answer| settled(answer, &offsets));
+            let _ = outcome.reply.send(result);
+        }
+        applied
+    }
+
+    /// Decides each command against the state with the batch's earlier events.
+    fn decide(&self, batch: Vec<Job>) -> (Vec<Pending>, Vec<Outcome>) {
+        let mut states = Overlay::new(&self.engine.store);
+        let mut pending = Vec::with_capacity(batch.len());
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for Job { command, partition, origin, reply } in batch {
+            let topic = command.topic();
+            let result = match decide(&states, command) {
+                Ok(Decision::Append(event)) => {
+                    let position = Position { topic, partition, offset: provisional(pending.len()) };
+                    let headers = headers(origin);
+                    evolve(&mut states, &event, &Recorded { position, event_id: headers.event_id });
+                    let encoded = codec::encode(&event);
+                    let key = event.key().into_owned();
+                    pending.push(Pending { event: *event, key, partition, headers, encoded });
+                    Ok(Answer { position, is_new: true })
+                }
+                Ok(Decision::Already(position)) => Ok(Answer { position, is_new: false }),
+                Err(rejection) => Err(Returned::Rejected(rejection)),
+            };
+            outcomes.push(Outcome { reply, result });
+        }
+        (pending, outcomes)
+    }
+
+    /// Appends the events in one transaction. A batch without any commits an offset instead, so that a
+    /// fenced owner cannot even say no.
+    fn commit(&mut self, pending: &[Pending]) -> KafkaResult<Vec<i64>> {
+        let offsets = if pending.is_empty() {
+            let group = self.engine.refusals.group_metadata().ok_or(KafkaError::Canceled)?;
+            self.transactions.begin_with_offsets(&self.engine.shard_offset(self.shard)?, &group)?;
+            Vec::new()
+        } else {
+            self.transactions.append(pending.iter().map(|pending| self.record(pending)).collect())?
+        };
+        if let Some(wait) = self.engine.fault_before_commit {
+            std::thread::sleep(wait);
+        }
+        self.transactions.commit()?;
+        self.committed = Instant::now();
+        Ok(offsets)
+    }
+
+    fn record<'p>(&'p self, pending: &'p Pending) -> Append<'p> {
+        Append {
+            topic: &self.names[&pending.event.topic()],
+            partition: pending.partition,
+            key: pending.key.as_bytes(),
+            value: &pending.encoded.value,
+            headers: record::write_headers(&pending.event, &pending.encoded.fingerprint, &pending.headers),
+        }
+    }
+
+    /// Folds the committed events, at their true offsets, into the store.
+    fn apply(&mut self, pending: &[Pending], offsets: &[i64]) -> Result<(), Ended> {
+        let store = &self.engine.store;
+        let mut states = Overlay::new(store);
+        let mut advances: HashMap<(Topic, i32), Advance> = HashMap::new();
+        for (Pending { event, partition, headers, .. }, offset) in pending.iter().zip(offsets) {
+            let (topic, partition, offset) = (event.topic(), *partition, *offset);
+            let position = Position { topic, partition, offset };
+            evolve(&mut states, event, &Recorded { position, event_id: headers.event_id });
+            let to = Folded { next: offset + 1, last: Some((offset, headers.event_id)) };
+            let advance = advances.entry((topic, partition)).or_insert_with(|| {
+                let from = store.folded(topic, partition).next;
+                Advance { topic, partition, from, to }
+            });
+            advance.to = to;
+        }
+        let writes: Writes = states.writes;
+        self.todos.follow(&writes);
+        let advances: Vec<_> = advances.into_values().collect();
+        Ok(store.write(writes, &advances)?)
+    }
+}
+
+fn headers(origin: Origin) -> EventHeaders {
+    EventHeaders {
+        event_id: Uuid::now_v7(),
+        causation_id: origin.causation_id,
+        correlation_id: origin.correlation_id,
+        traceparent: origin.traceparent,
+    }
+}
+
+/// The place of the batch's event `index` before Kafka has given it an offset: -1, -2, ….
+fn provisional(index: usize) -> i64 {
+    -1 - i64::try_from(index).expect("a batch is small")
+}
+
+/// The answer with the offset Kafka gave, where it was provisional.
+fn settled(answer: Answer, offsets: &[i64]) -> Answer {
+    let offset = match usize::try_from(-1 - answer.position.offset) {
+        Ok(index) if answer.position.offset < 0 => offsets[index],
+        _ => answer.position.offset,
+    };
+    Answer { position: Position { offset, ..answer.position }, ..answer }
+}

@@ -1,0 +1,183 @@
+//! Which shards this replica owns: being assigned partition k of `till.shards` is owning shard k.
+//!
+//! One thread polls the group and starts, restarts and stops the shards' threads. Callbacks only take note,
+//! except that a revoked shard is drained before the group may give it to somebody else.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaResult;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use runtime::kafka::{Cluster, REQUEST_TIMEOUT};
+use schemas::Topic;
+use tokio_util::sync::CancellationToken;
+
+use super::Shards;
+use super::owner::{self, Ended};
+use super::takeover::{Engine, TakeoverError};
+
+/// How long a shard that is taken away may still work on its batch.
+const DRAIN: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(50);
+/// Wait before a shard that ended is taken over anew.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// The shards assigned to this replica.
+#[derive(Default)]
+pub struct Rebalances {
+    held: Mutex<HashMap<i32, Held>>,
+}
+
+/// A shard that is assigned here.
+struct Held {
+    not_serving_since: Instant,
+    start_at: Instant,
+    thread: Option<Running>,
+}
+
+struct Running {
+    stop: Arc<AtomicBool>,
+    ended: Receiver<Ended>,
+}
+
+impl ClientContext for Rebalances {}
+
+impl ConsumerContext for Rebalances {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(revoked) = rebalance {
+            let lost = consumer.assignment_lost();
+            let shards: Vec<_> = revoked.elements().iter().map(|element| element.partition()).collect();
+            tracing::info!(shards = ?shards, lost, "shards are taken away");
+            self.give_back(&shards, if lost { Duration::ZERO } else { DRAIN });
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(assigned) = rebalance {
+            // The assignment is all that is wanted of this consumer, not the records.
+            if let Err(error) = consumer.pause(assigned) {
+                tracing::warn!(%error, "the shards' topic could not be paused");
+            }
+            let now = Instant::now();
+            let mut held = self.lock();
+            for element in assigned.elements() {
+                tracing::info!(shard.id = element.partition(), "a shard is assigned");
+                held.insert(
+                    element.partition(),
+                    Held { not_serving_since: now, start_at: now, thread: None },
+                );
+            }
+        }
+    }
+}
+
+impl Rebalances {
+    /// Stops the shards' threads and waits for them. One that takes longer is left behind: the next owner
+    /// fences it, and the store refuses what it would still write.
+    fn give_back(&self, shards: &[i32], at_most: Duration) {
+        let deadline = Instant::now() + at_most;
+        let mut held = self.lock();
+        let leaving: Vec<_> = shards.iter().filter_map(|shard| held.remove(shard)?.thread).collect();
+        for thread in &leaving {
+            thread.stop.store(true, Ordering::Release);
+        }
+        for thread in leaving {
+            let _ = thread.ended.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<i32, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Creates the group's member; it joins in [`own`].
+pub fn member(cluster: &Cluster, prefix: &str) -> KafkaResult<Arc<BaseConsumer<Rebalances>>> {
+    cluster.member(&format!("{prefix}-shards"), Rebalances::default()).map(Arc::new)
+}
+
+/// Joins the group and serves what it assigns, until `stopping`. Blocks. `Err` ends the process: a restart
+/// is the remedy.
+pub fn own(
+    engine: &Arc<Engine>,
+    shards: &Arc<Shards>,
+    serving_timeout: Duration,
+    stopping: &CancellationToken,
+) -> Result<(), String> {
+    let member = &engine.membership;
+    let topic = Topic::Shards.name(&engine.prefix);
+    member.subscribe(&[&topic]).map_err(|error| format!("cannot join the group of shards: {error}"))?;
+    while !stopping.is_cancelled() {
+        // Errors are the broker's absence, which the client's own lines tell.
+        let _ = member.poll(POLL);
+        let reachable = || member.fetch_metadata(Some(&topic), REQUEST_TIMEOUT).is_ok();
+        let context = member.context();
+        start_and_reap(engine, shards, &mut context.lock())?;
+        let stuck = context
+            .lock()
+            .iter()
+            .find(|(_, held)| held.not_serving_since.elapsed() > serving_timeout)
+            .map(|(shard, _)| *shard);
+        // Without a broker nobody could serve it: a restart would not help.
+        if let Some(shard) = stuck.filter(|_| reachable()) {
+            return Err(format!("shard {shard} is assigned here but was not served for {serving_timeout:?}"));
+        }
+    }
+    leave(member);
+    Ok(())
+}
+
+fn start_and_reap(
+    engine: &Arc<Engine>,
+    shards: &Arc<Shards>,
+    held: &mut HashMap<i32, Held>,
+) -> Result<(), String> {
+    for (shard, held) in held {
+        if let Some(ended) = held.thread.as_ref().and_then(|thread| thread.ended.try_recv().ok()) {
+            tracing::warn!(shard.id = shard, reason = %ended, "a shard is taken over anew");
+            if let Ended::NotTakenOver(error @ TakeoverError::OldTopology { .. }) = ended {
+                return Err(error.to_string());
+            }
+            held.thread = None;
+            held.start_at = Instant::now() + RETRY;
+        }
+        if held.thread.is_none() && held.start_at <= Instant::now() {
+            held.thread = Some(start(engine, shards, *shard));
+        }
+        if shards.is_serving(*shard) {
+            held.not_serving_since = Instant::now();
+        }
+    }
+    Ok(())
+}
+
+fn start(engine: &Arc<Engine>, shards: &Arc<Shards>, shard: i32) -> Running {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (sender, ended) = mpsc::channel();
+    let (engine, shards, stopped) = (Arc::clone(engine), Arc::clone(shards), Arc::clone(&stop));
+    let serve = move || {
+        let ended = owner::serve(&engine, &shards, shard, &stopped);
+        // Nobody listens where the shard was given back.
+        let _ = sender.send(ended);
+    };
+    std::thread::Builder::new().name(format!("shard-{shard}")).spawn(serve).expect("a thread can be started");
+    Running { stop, ended }
+}
+
+/// Drains every shard, then leaves the group, so that the next owner need not wait for the session to end.
+fn leave(member: &BaseConsumer<Rebalances>) {
+    let shards: Vec<_> = member.context().lock().keys().copied().collect();
+    member.context().give_back(&shards, DRAIN);
+    member.unsubscribe();
+    let deadline = Instant::now() + DRAIN;
+    while member.assignment().is_ok_and(|assignment: TopicPartitionList| assignment.count() > 0)
+        && Instant::now() < deadline
+    {
+        let _ = member.poll(POLL);
+    }
+}

@@ -1,0 +1,258 @@
+//! The local store: the fold of all event partitions, on disk. A cache of the log, no more: the log is the
+//! write-ahead log, and a store that is not exactly a prefix of it is discarded.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use domain::{FOLD_VERSION, States};
+use fjall::config::PinningPolicy;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use schemas::Topic;
+use uuid::Uuid;
+
+/// What a thousand commands may change; bounds what is buffered before a write.
+const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
+const ORIGIN_KEY: &[u8] = b"origin";
+const DISCARD_MARK: &str = "DISCARD";
+
+/// How far one partition is folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Folded {
+    /// The next offset to fold; may be past control records.
+    pub next: i64,
+    /// Offset and id of the last event folded.
+    pub last: Option<(i64, Uuid)>,
+}
+
+impl Folded {
+    /// Nothing is folded.
+    pub const NOTHING: Self = Self { next: 0, last: None };
+}
+
+/// A partition's step from one position to another.
+#[derive(Clone, Copy, Debug)]
+pub struct Advance {
+    pub topic: Topic,
+    pub partition: i32,
+    pub from: i64,
+    pub to: Folded,
+}
+
+/// States that changed: `None` where one is forgotten.
+pub type Writes = HashMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Another writer advanced a partition first: whoever asks no longer owns it.
+#[derive(Debug, thiserror::Error)]
+#[error("{topic:?}/{partition} stands at {found}, not at {expected}: somebody else folded on")]
+pub struct Overtaken {
+    topic: Topic,
+    partition: i32,
+    expected: i64,
+    found: i64,
+}
+
+pub struct Store {
+    dir: PathBuf,
+    database: Database,
+    states: Keyspace,
+    positions: Keyspace,
+    /// What `positions` holds; its lock orders the writers.
+    folded: Mutex<HashMap<(Topic, i32), Folded>>,
+}
+
+impl Store {
+    /// Opens the store, or a new one where there is none or the one there cannot be read or is of another
+    /// fold or deployment. Whether it is of this log, [`super::verify`] finds out.
+    pub fn open(dir: &Path, origin: &str, cache_mib: u64) -> Result<Self, fjall::Error> {
+        if dir.join(DISCARD_MARK).exists() {
+            tracing::warn!(store.dir = %dir.display(), "the local store is marked as damaged: it is rebuilt from the log");
+            Self::discard(dir)?;
+        }
+        match Self::try_open(dir, origin, cache_mib) {
+            Ok(Some(store)) => return Ok(store),
+            Ok(None) => {
+                tracing::info!(store.dir = %dir.display(), "the local store is of another fold or deployment: it is rebuilt from the log")
+            }
+            Err(error @ fjall::Error::Locked) => return Err(error),
+            Err(error) => {
+                tracing::warn!(store.dir = %dir.display(), %error, "the local store cannot be read: it is rebuilt from the log")
+            }
+        }
+        Self::discard(dir)?;
+        let store = Self::try_open(dir, origin, cache_mib)?;
+        Ok(store.expect("a new store has the origin it was given"))
+    }
+
+    /// Deletes a store's files. They are only a cache: the log has it all.
+    pub fn discard(dir: &Path) -> Result<(), fjall::Error> {
+        match std::fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// `None` where the store there has another origin.
+    fn try_open(dir: &Path, origin: &str, cache_mib: u64) -> Result<Option<Self>, fjall::Error> {
+        let origin = format!("{origin} fold-{FOLD_VERSION}");
+        let database = Database::builder(dir)
+            .cache_size(cache_mib * 1024 * 1024)
+            .max_journaling_size(JOURNAL_BYTES)
+            .worker_threads(1)
+            .open()?;
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMTABLE_BYTES)
+                // Without the filters in memory each look-up of a new id would read a block a level.
+                .filter_block_pinning_policy(PinningPolicy::all(true))
+                .index_block_pinning_policy(PinningPolicy::all(true))
+        };
+        let states = database.keyspace("states", options)?;
+        let positions = database.keyspace("positions", options)?;
+        match positions.get(ORIGIN_KEY)? {
+            Some(found) if *found != *origin.as_bytes() => return Ok(None),
+            Some(_) => {}
+            None => positions.insert(ORIGIN_KEY, origin.as_bytes())?,
+        }
+        let folded = Mutex::new(read_positions(&positions)?);
+        Ok(Some(Self { dir: dir.to_owned(), database, states, positions, folded }))
+    }
+
+    /// The bytes under a key. A store that cannot be read ends the process: the next start rebuilds it.
+    pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.states.get(key).unwrap_or_else(|error| self.give_up(&error)).map(|bytes| bytes.to_vec())
+    }
+
+    /// The values under keys that begin with `prefix`.
+    pub fn values(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
+        let values = self.states.prefix(prefix).map(|entry| entry.value());
+        values.map(|value| value.unwrap_or_else(|error| self.give_up(&error)).to_vec()).collect()
+    }
+
+    /// How far a partition is folded.
+    pub fn folded(&self, topic: Topic, partition: i32) -> Folded {
+        self.lock().get(&(topic, partition)).copied().unwrap_or(Folded::NOTHING)
+    }
+
+    /// Keeps changed states together with the positions they stand for, if nobody folded on meanwhile.
+    pub fn write(&self, writes: Writes, advances: &[Advance]) -> Result<(), Overtaken> {
+        let mut folded = self.lock();
+        for advance in advances {
+            let found = folded.get(&(advance.topic, advance.partition)).map_or(0, |folded| folded.next);
+            if found != advance.from {
+                let Advance { topic, partition, from: expected, .. } = *advance;
+                return Err(Overtaken { topic, partition, expected, found });
+            }
+        }
+        let mut batch = self.database.batch();
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.insert(&self.states, key, value),
+                None => batch.remove(&self.states, key),
+            }
+        }
+        for advance in advances {
+            batch.insert(
+                &self.positions,
+                position_key(advance.topic, advance.partition),
+                to_bytes(advance.to),
+            );
+            folded.insert((advance.topic, advance.partition), advance.to);
+        }
+        batch.commit().unwrap_or_else(|error| self.give_up(&error));
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Topic, i32), Folded>> {
+        self.folded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_up(&self, error: &fjall::Error) -> ! {
+        tracing::error!(store.dir = %self.dir.display(), %error, "the local store is damaged: this process ends, and the next start rebuilds it from the log");
+        // Where even the mark cannot be written, the next start meets the same error and comes here again.
+        let _ = std::fs::write(self.dir.join(DISCARD_MARK), error.to_string());
+        std::process::exit(1);
+    }
+}
+
+fn read_positions(positions: &Keyspace) -> Result<HashMap<(Topic, i32), Folded>, fjall::Error> {
+    let mut folded = HashMap::new();
+    for entry in positions.iter() {
+        let (key, value) = entry.into_inner()?;
+        if let (Some(place), Some(position)) = (position_place(&key), from_bytes(&value)) {
+            folded.insert(place, position);
+        }
+    }
+    Ok(folded)
+}
+
+fn position_key(topic: Topic, partition: i32) -> Vec<u8> {
+    format!("{}/{partition}", topic.noun()).into_bytes()
+}
+
+fn position_place(key: &[u8]) -> Option<(Topic, i32)> {
+    let (noun, partition) = std::str::from_utf8(key).ok()?.split_once('/')?;
+    Some((Topic::from_noun(noun)?, partition.parse().ok()?))
+}
+
+/// 8 bytes of next offset; 8 of last offset and 16 of event id where there is one.
+fn to_bytes(folded: Folded) -> Vec<u8> {
+    let mut bytes = folded.next.to_be_bytes().to_vec();
+    if let Some((offset, event_id)) = folded.last {
+        bytes.extend_from_slice(&offset.to_be_bytes());
+        bytes.extend_from_slice(event_id.as_bytes());
+    }
+    bytes
+}
+
+fn from_bytes(bytes: &[u8]) -> Option<Folded> {
+    let (next, rest) = bytes.split_first_chunk::<8>()?;
+    let last = rest
+        .split_first_chunk::<8>()
+        .and_then(|(offset, event_id)| Some((i64::from_be_bytes(*offset), Uuid::from_slice(event_id).ok()?)));
+    Some(Folded { next: i64::from_be_bytes(*next), last })
+}
+
+/// A store with changes on top that are not written yet.
+pub struct Overlay<'s> {
+    store: &'s Store,
+    pub writes: Writes,
+}
+
+impl<'s> Overlay<'s> {
+    pub fn new(store: &'s Store) -> Self {
+        Self { store, writes: Writes::new() }
+    }
+}
+
+impl States for Overlay<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        match self.writes.get(key) {
+            Some(written) => written.clone(),
+            None => self.store.get(key),
+        }
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.writes.insert(key, Some(value));
+    }
+
+    fn remove(&mut self, key: Vec<u8>) {
+        self.writes.insert(key, None);
+    }
+}
+
+impl States for &Store {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        Store::get(self, key)
+    }
+
+    fn put(&mut self, _: Vec<u8>, _: Vec<u8>) {
+        unreachable!("a store is written through its overlay");
+    }
+
+    fn remove(&mut self, _: Vec<u8>) {
+        unreachable!("a store is written through its overlay");
+    }
+}

@@ -1,0 +1,133 @@
+//! How a shard comes to be served here, in the order that makes it safe.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use runtime::kafka::{Cluster, end_offsets};
+use schemas::{Event, EventHeaders, ShardAnnounced, Topic, codec};
+use uuid::Uuid;
+
+use super::directory::Directory;
+use super::follower::{Follower, partitions_of};
+use super::ownership::Rebalances;
+use super::record;
+use super::store::Store;
+use super::transaction::{Append, Transactions};
+
+/// How long the fold up to the end of the log may take; ownership tries again after it.
+const FOLD_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What every shard served here shares.
+pub struct Engine {
+    pub cluster: Cluster,
+    pub prefix: String,
+    pub shards: i32,
+    pub partitions: i32,
+    /// The topology this process was started with.
+    pub topology_epoch: i32,
+    pub url: String,
+    pub instance: Uuid,
+    pub store: Arc<Store>,
+    pub follower: Follower,
+    pub directory: Directory,
+    /// Member of the group whose assignment is ownership.
+    pub membership: Arc<BaseConsumer<Rebalances>>,
+    /// Asks for high watermarks.
+    pub ends: BaseConsumer,
+    /// In a group of its own, without members: its offsets prove that a producer is not fenced.
+    pub refusals: BaseConsumer,
+    pub batch: usize,
+    pub pause: Duration,
+    pub fault_before_commit: Option<Duration>,
+}
+
+/// Why a shard could not be taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeoverError {
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    #[error("the local store did not reach the end of the log within {FOLD_TIMEOUT:?}")]
+    Behind,
+    #[error("the log is at topology epoch {newest}, this process at {own}: it was resharded; restart")]
+    OldTopology { own: i32, newest: i32 },
+}
+
+/// Takes the shard over. When it returns, no former owner can write to it, and the store holds all that any
+/// of them committed.
+pub fn take_over(engine: &Engine, shard: i32) -> Result<Transactions, TakeoverError> {
+    engine.prove_membership(shard)?;
+    let transactions = Transactions::fence(&engine.cluster, &engine.transactional_id(shard))?;
+    engine.check_topology()?;
+    // Only after the fence: nothing can be appended to these partitions any more but by us.
+    let ends = engine.ends_of(shard)?;
+    if !engine.follower.release(ends, FOLD_TIMEOUT) {
+        return Err(TakeoverError::Behind);
+    }
+    announce(engine, transactions, shard)
+}
+
+/// The first transaction: whoever lost the assignment meanwhile fails here, before it has served anybody.
+fn announce(
+    engine: &Engine,
+    mut transactions: Transactions,
+    shard: i32,
+) -> Result<Transactions, TakeoverError> {
+    let event = Event::from(ShardAnnounced {
+        shard,
+        topology_epoch: engine.topology_epoch,
+        url: engine.url.clone(),
+        instance: engine.instance,
+    });
+    let encoded = codec::encode(&event);
+    let headers = record::write_headers(&event, &encoded.fingerprint, &EventHeaders::new(Uuid::now_v7()));
+    let topic = Topic::Shards.name(&engine.prefix);
+    let key = event.key();
+    let record =
+        Append { topic: &topic, partition: shard, key: key.as_bytes(), value: &encoded.value, headers };
+    transactions.append(vec![record])?;
+    let group = engine.membership.group_metadata().ok_or(KafkaError::Canceled)?;
+    transactions.send_offsets(&engine.shard_offset(shard)?, &group)?;
+    transactions.commit()?;
+    Ok(transactions)
+}
+
+impl Engine {
+    /// `till-<topology epoch>-shard-<k>`, after the prefix.
+    fn transactional_id(&self, shard: i32) -> String {
+        format!("{}-{}-shard-{shard}", self.prefix, self.topology_epoch)
+    }
+
+    /// The coordinator refuses offsets of anyone who is not a member in the current generation.
+    fn prove_membership(&self, shard: i32) -> KafkaResult<()> {
+        self.membership.commit(&self.shard_offset(shard)?, CommitMode::Sync)
+    }
+
+    /// An offset of the shard's partition; its value has no meaning, that it can be written has.
+    pub fn shard_offset(&self, shard: i32) -> KafkaResult<TopicPartitionList> {
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset(&Topic::Shards.name(&self.prefix), shard, Offset::Offset(0))?;
+        Ok(offsets)
+    }
+
+    fn check_topology(&self) -> Result<(), TakeoverError> {
+        let newest = self.directory.topology().map_or(self.topology_epoch, |topology| topology.epoch);
+        let own = self.topology_epoch;
+        if newest > own { Err(TakeoverError::OldTopology { own, newest }) } else { Ok(()) }
+    }
+
+    fn ends_of(&self, shard: i32) -> KafkaResult<HashMap<(Topic, i32), i64>> {
+        let names = Topic::COMMANDED.map(|topic| topic.name(&self.prefix));
+        let asked: Vec<_> = names.iter().map(|name| (name.as_str(), self.partitions)).collect();
+        let ends = end_offsets(&self.ends, &asked)?;
+        let mine = partitions_of(shard, self.shards, self.partitions);
+        let end_of = |(topic, partition): (Topic, i32)| {
+            let end = ends.get(&(topic.name(&self.prefix), partition)).copied();
+            end.map(|end| ((topic, partition), end)).ok_or(KafkaError::Canceled)
+        };
+        mine.map(end_of).collect()
+    }
+}

@@ -1,0 +1,243 @@
+//! One shard's transactional producer.
+//!
+//! There is no abort path: any error here means that the producer is dropped and the shard taken over anew.
+#![allow(unsafe_code, reason = "librdkafka's wake-up of a waiting thread has no safe wrapper for producers")]
+
+use std::ffi::c_void;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::bindings as native;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use runtime::kafka::Cluster;
+
+/// Past this a commit's outcome may belong to a later transaction: the producer is not used again.
+const SUSPICIOUS_COMMIT: Duration = Duration::from_secs(1);
+/// Longer than `transaction.timeout.ms`: by then the broker itself has ended the transaction.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A record to be appended.
+pub struct Append<'r> {
+    pub topic: &'r str,
+    pub partition: i32,
+    pub key: &'r [u8],
+    pub value: &'r [u8],
+    pub headers: OwnedHeaders,
+}
+
+pub struct Transactions {
+    /// Dropped before the producer: it refers to the producer's queue.
+    _wakeup: Wakeup,
+    producer: BaseProducer<Reports>,
+    signal: Arc<Signal>,
+    doubtful: bool,
+}
+
+impl Transactions {
+    /// Fences every former holder of the id: nothing it has unfinished ever becomes visible.
+    pub fn fence(cluster: &Cluster, transactional_id: &str) -> KafkaResult<Self> {
+        let signal = Arc::new(Signal::default());
+        let producer: BaseProducer<Reports> =
+            cluster.transactional_producer(transactional_id, Reports::default())?;
+        let wakeup = Wakeup::install(&producer, &signal);
+        producer.init_transactions(CALL_TIMEOUT)?;
+        // What broke before the fence is no concern of what comes after it.
+        producer.context().connection_broke.store(false, Ordering::Relaxed);
+        Ok(Self { _wakeup: wakeup, producer, signal, doubtful: false })
+    }
+
+    /// Begins a transaction, appends the records and waits until each is acknowledged. Offsets come back in
+    /// the records' order; they are visible to nobody before [`Self::commit`].
+    pub fn append(&self, records: Vec<Append<'_>>) -> KafkaResult<Vec<i64>> {
+        let expected = records.len();
+        self.producer.begin_transaction()?;
+        for (index, record) in records.into_iter().enumerate() {
+            self.send(index, record)?;
+        }
+        self.wait_for_deliveries()?;
+        let mut offsets = vec![None; expected];
+        for (index, delivered) in self.producer.context().take() {
+            offsets[index] = Some(delivered?);
+        }
+        offsets.into_iter().collect::<Option<_>>().ok_or(KafkaError::Canceled)
+    }
+
+    /// Begins a transaction that only keeps an offset: it proves that nobody has fenced this producer.
+    pub fn begin_with_offsets(
+        &self,
+        offsets: &TopicPartitionList,
+        group: &ConsumerGroupMetadata,
+    ) -> KafkaResult<()> {
+        self.producer.begin_transaction()?;
+        self.send_offsets(offsets, group)
+    }
+
+    /// Adds a group's offsets to the transaction.
+    pub fn send_offsets(
+        &self,
+        offsets: &TopicPartitionList,
+        group: &ConsumerGroupMetadata,
+    ) -> KafkaResult<()> {
+        self.producer.send_offsets_to_transaction(offsets, group, CALL_TIMEOUT)
+    }
+
+    /// Commits the transaction. An error means: the outcome is unknown.
+    pub fn commit(&mut self) -> KafkaResult<()> {
+        let begun = Instant::now();
+        self.producer.commit_transaction(CALL_TIMEOUT)?;
+        self.doubtful |= begun.elapsed() > SUSPICIOUS_COMMIT;
+        Ok(())
+    }
+
+    /// Whether librdkafka may have sent an EndTxn twice: a late one would end a later transaction, so the
+    /// producer must be fenced before the next.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful || self.producer.context().connection_broke.load(Ordering::Relaxed)
+    }
+
+    fn send(&self, index: usize, record: Append<'_>) -> KafkaResult<()> {
+        let mut record = BaseRecord::with_opaque_to(record.topic, index)
+            .partition(record.partition)
+            .key(record.key)
+            .payload(record.value)
+            .headers(record.headers);
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    self.producer.poll(Duration::from_millis(1));
+                }
+                Err((error, _)) => return Err(error),
+            }
+        }
+    }
+
+    /// `flush` and `commit_transaction` would poll in steps of 100 ms while reports are outstanding.
+    fn wait_for_deliveries(&self) -> KafkaResult<()> {
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        while self.producer.in_flight_count() > 0 {
+            self.signal.reset();
+            self.poll_all();
+            if self.producer.in_flight_count() == 0 {
+                break;
+            }
+            if Instant::now() > deadline {
+                return Err(KafkaError::Canceled);
+            }
+            self.signal.wait(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// `poll` serves one event a call.
+    fn poll_all(&self) {
+        loop {
+            let before = self.producer.in_flight_count();
+            self.producer.poll(Duration::ZERO);
+            if self.producer.in_flight_count() == before {
+                return;
+            }
+        }
+    }
+}
+
+type Delivered = (usize, KafkaResult<i64>);
+
+/// Takes delivery reports, and notes whether a connection broke.
+#[derive(Default)]
+struct Reports {
+    delivered: Mutex<Vec<Delivered>>,
+    connection_broke: AtomicBool,
+}
+
+impl Reports {
+    fn take(&self) -> Vec<Delivered> {
+        std::mem::take(&mut self.delivered.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ClientContext for Reports {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.connection_broke.store(true, Ordering::Relaxed);
+        tracing::warn!(%error, reason, "the shard's producer reports an error");
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
+        let delivered = match result {
+            Ok(message) => Ok(message.offset()),
+            Err((error, _)) => Err(error.clone()),
+        };
+        self.delivered.lock().unwrap_or_else(PoisonError::into_inner).push((index, delivered));
+    }
+}
+
+/// Set by librdkafka's thread when the producer's queue has events.
+#[derive(Default)]
+struct Signal {
+    raised: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Signal {
+    fn reset(&self) {
+        *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    }
+
+    fn raise(&self) {
+        *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_one();
+    }
+
+    fn wait(&self, at_most: Duration) {
+        let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.changed.wait_timeout_while(raised, at_most, |raised| !*raised));
+    }
+}
+
+/// Connects a producer's queue to a [`Signal`] for as long as it lives.
+struct Wakeup {
+    queue: NonNull<native::rd_kafka_queue_t>,
+    _signal: Arc<Signal>,
+}
+
+// SAFETY: librdkafka's queues may be used from any thread.
+unsafe impl Send for Wakeup {}
+
+impl Wakeup {
+    fn install(producer: &BaseProducer<Reports>, signal: &Arc<Signal>) -> Self {
+        // SAFETY: the producer lives, so its handle is valid; the reference taken is given back in `drop`.
+        let queue = unsafe { native::rd_kafka_queue_get_main(producer.client().native_ptr()) };
+        let queue = NonNull::new(queue).expect("a producer has a main queue");
+        let opaque = Arc::as_ptr(signal).cast_mut().cast::<c_void>();
+        // SAFETY: the signal is kept alive by `_signal` until `drop` has disabled the call.
+        unsafe { native::rd_kafka_queue_cb_event_enable(queue.as_ptr(), Some(raise), opaque) };
+        Self { queue, _signal: Arc::clone(signal) }
+    }
+}
+
+impl Drop for Wakeup {
+    fn drop(&mut self) {
+        // SAFETY: the queue is valid until it is given back here; no call comes after the first line.
+        unsafe {
+            native::rd_kafka_queue_cb_event_enable(self.queue.as_ptr(), None, ptr::null_mut());
+            native::rd_kafka_queue_destroy(self.queue.as_ptr());
+        }
+    }
+}
+
+unsafe extern "C" fn raise(_: *mut native::rd_kafka_t, opaque: *mut c_void) {
+    // SAFETY: `opaque` is the signal `install` passed, alive while calls are enabled.
+    unsafe { &*opaque.cast::<Signal>() }.raise();
+}
