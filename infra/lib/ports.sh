@@ -30,7 +30,7 @@ require_port() {
     process_alive "$name" && return
     end_leftovers "$name"
     port_inode "$port" >/dev/null || return 0
-    die "port $port, meant for $name, is in use by $(port_holder "$port"). End that process, or choose another port: $variable=$((port + 1000)) ./till up"
+    die "port $port, meant for $name, is in use by $(port_holder "$port"). End that process, or choose another port: $variable=$((port < 60000 ? port + 1000 : port - 1000)) ./till up"
 }
 
 require_ports() {

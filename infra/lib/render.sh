@@ -6,7 +6,7 @@ render() {
     shift 2
     text=$(<"$template")
     for pair in "$@"; do
-        name='${'${pair%%=*}'}'
+        name="\${${pair%%=*}}"
         text=${text//"$name"/"${pair#*=}"}
     done
     printf '%s\n' "$text" >"$file"

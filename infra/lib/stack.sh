@@ -92,7 +92,7 @@ reset() {
     down
     choose_postgres_user
     local gone=("$TILL_HOME/data" "$TILL_HOME/logs" "$TILL_HOME/run" "$TILL_HOME/conf")
-    [[ $POSTGRES_DATA == "$TILL_HOME"/* ]] || gone+=("$POSTGRES_DATA")
+    [[ $POSTGRES_DATA == "$TILL_HOME"/* ]] || gone+=("$(dirname "$POSTGRES_DATA")")
     say "Removing every receipt, figure, account and log of this stack:"
     du --summarize --human-readable "${gone[@]}" 2>/dev/null | sed 's/^/  /' || true
     rm -rf "${gone[@]}"
