@@ -55,17 +55,6 @@ impl Form {
         self.read(name, field, |raw| rule(&text(raw)?))
     }
 
-    /// As [`Self::text`]; `default` where it is missing.
-    pub fn text_or<T: Default>(
-        &mut self,
-        name: &str,
-        field: Field<'_>,
-        default: T,
-        rule: impl FnOnce(&str) -> Result<T, &'static str>,
-    ) -> T {
-        if field.is_none() { default } else { self.text(name, field, rule) }
-    }
-
     /// A number, or the text of one, that a rule accepts; the rule sees its digits as they were sent.
     pub fn decimal<T: Default>(
         &mut self,

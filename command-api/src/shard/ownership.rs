@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -138,7 +138,11 @@ fn start_and_reap(
     held: &mut HashMap<i32, Held>,
 ) -> Result<(), String> {
     for (shard, held) in held {
-        if let Some(ended) = held.thread.as_ref().and_then(|thread| thread.ended.try_recv().ok()) {
+        let ended = held.thread.as_ref().map(|thread| thread.ended.try_recv());
+        if matches!(ended, Some(Err(TryRecvError::Disconnected))) {
+            return Err(format!("the thread of shard {shard} panicked"));
+        }
+        if let Some(Ok(ended)) = ended {
             tracing::warn!(shard.id = shard, reason = %ended, "a shard is taken over anew");
             if let Ended::NotTakenOver(error @ TakeoverError::OldTopology { .. }) = ended {
                 return Err(error.to_string());
