@@ -1,0 +1,105 @@
+//! What `till.analytics` says: the windows that are closed and the running totals.
+
+use rdkafka::consumer::BaseConsumer;
+use runtime::kafka::{Cluster, Isolation};
+use schemas::{Event, HourClosed};
+
+use crate::fault::Fault;
+use crate::figures::Figures;
+use crate::reader::{Log, LogReader, Record, Until, Watch};
+use crate::window::Window;
+
+/// The last closed window and where its slices ended, one offset of each partition: there the next begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Last {
+    pub(crate) window: Window,
+    pub(crate) ends: Vec<i64>,
+}
+
+/// A fold of `till.analytics`, kept up with its end.
+pub(crate) struct ClosedWindows {
+    log: Log,
+    cluster: Cluster,
+    asker: BaseConsumer,
+    reader: Option<LogReader>,
+    /// Folded up to here.
+    ends: Vec<i64>,
+    pub(crate) figures: Figures,
+    pub(crate) last: Option<Last>,
+}
+
+impl ClosedWindows {
+    /// Nothing folded yet.
+    pub(crate) fn new(cluster: &Cluster, log: Log) -> Result<Self, Fault> {
+        let asker = cluster.reader(Isolation::Uncommitted).map_err(Fault::kafka("opening a client"))?;
+        let ends = vec![0; usize::try_from(log.partitions).unwrap_or_default()];
+        let cluster = cluster.clone();
+        Ok(Self { log, cluster, asker, reader: None, ends, figures: Figures::default(), last: None })
+    }
+
+    /// Folds on to the end of the topic as it is at this moment. After a producer has fenced all others of
+    /// its transactional id, that is everything they ever appended.
+    pub(crate) fn catch_up(&mut self, watch: &Watch) -> Result<(), Fault> {
+        let horizon = self.log.high_watermarks(&self.asker)?;
+        if horizon == self.ends {
+            return Ok(());
+        }
+        let mut reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => LogReader::open(&self.cluster, &self.log, &self.ends)?,
+        };
+        let is_first = self.ends.iter().all(|end| *end == 0);
+        let Self { log, figures, last, .. } = self;
+        let until = Until { horizon: &horizon, past: &|_| false };
+        self.ends = reader.read(&until, &mut |record| apply(log, figures, last, record), watch)?;
+        // A reader that failed is not kept: the next begins where the last whole reading ended, and what is
+        // folded twice changes nothing.
+        self.reader = Some(reader);
+        if is_first {
+            let until = self.last.as_ref().map(|last| last.window.end.to_rfc3339());
+            tracing::info!(places = self.figures.places(), until, "folded the closed windows");
+        }
+        Ok(())
+    }
+}
+
+fn apply(log: &Log, figures: &mut Figures, last: &mut Option<Last>, record: &Record) -> Result<(), Fault> {
+    let event = record.event().map_err(|source| Fault::Unreadable {
+        topic: log.topic.clone(),
+        partition: record.partition,
+        offset: record.offset,
+        source,
+    })?;
+    match event {
+        Event::PlaceHourComputed(event) => figures.apply(&event),
+        Event::HourClosed(event) => close(log, last, &event)?,
+        other => {
+            tracing::warn!(kafka.topic = log.topic, event = other.type_name(), "it does not belong here")
+        }
+    }
+    Ok(())
+}
+
+fn close(log: &Log, last: &mut Option<Last>, event: &HourClosed) -> Result<(), Fault> {
+    let window = Window { start: event.window_start, end: event.window_end };
+    let mut slices = event.slices.clone();
+    slices.sort_by_key(|slice| slice.partition);
+    if !slices.iter().map(|slice| slice.partition).eq(0..log.partitions) {
+        let fault =
+            format!("window {window} has slices of other partitions than the {} there are", log.partitions);
+        return Err(Fault::Inconsistent(fault));
+    }
+    if last.as_ref().is_some_and(|last| last.window.end >= window.end) {
+        // Seen before: a reading that had failed half way is repeated.
+        return Ok(());
+    }
+    let joins = last.as_ref().is_none_or(|last| {
+        last.window.end == window.start
+            && slices.iter().map(|slice| slice.start).eq(last.ends.iter().copied())
+    });
+    if !joins {
+        return Err(Fault::Inconsistent(format!("window {window} does not join the window before")));
+    }
+    *last = Some(Last { window, ends: slices.iter().map(|slice| slice.end).collect() });
+    Ok(())
+}

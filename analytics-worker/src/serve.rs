@@ -1,0 +1,99 @@
+//! The service: health over HTTP, the worker on a thread of its own.
+
+use std::time::Duration;
+
+use runtime::Common;
+use runtime::kafka::{Cluster, TopicError, TopicSpec, ensure_topics};
+use runtime::server::{self, Readiness};
+use schemas::Topic;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::reader::Watch;
+use crate::settings::Settings;
+use crate::worker::Worker;
+
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where it cannot listen, or the topics are not what Till needs.
+pub(crate) async fn serve(settings: Settings) -> Result<(), String> {
+    let shutdown = server::shutdown_on_signal();
+    let grace = Duration::from_millis(settings.common.shutdown_grace_ms);
+    let readiness = Readiness::waiting("checking the topics");
+    let listener = server::bind(&settings.own.analytics_listen, "TILL_ANALYTICS_LISTEN").await?;
+    let router = server::with_fallbacks(server::health_routes(readiness.clone()));
+    let http = tokio::spawn(server::serve(listener, router, shutdown.clone(), grace));
+    tracing::info!(listen = settings.own.analytics_listen, "analytics-worker");
+
+    let worked = work(settings, Watch { shutdown: shutdown.clone(), readiness }, grace).await;
+    shutdown.cancel();
+    http.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    worked
+}
+
+async fn work(settings: Settings, watch: Watch, grace: Duration) -> Result<(), String> {
+    let shutdown = watch.shutdown.clone();
+    tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        usable = await_topics(&settings.common, &watch.readiness) => usable?,
+    }
+    watch.readiness.set_waiting("folding the closed windows");
+    let worker = Worker::new(&settings, watch)?;
+    let (ended, end) = oneshot::channel();
+    let threads = tokio::runtime::Handle::current();
+    std::thread::Builder::new()
+        .name("worker".to_owned())
+        .spawn(move || {
+            worker.run(&threads);
+            // Nobody waits any more where the grace is over.
+            let _ = ended.send(());
+        })
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    await_end(end, &shutdown, grace).await
+}
+
+/// The worker ends by itself only when it panics.
+async fn await_end(
+    mut end: oneshot::Receiver<()>,
+    shutdown: &CancellationToken,
+    grace: Duration,
+) -> Result<(), String> {
+    tokio::select! {
+        ended = &mut end => return ended.map_err(|_| "the worker's thread has panicked: see the log".to_owned()),
+        () = shutdown.cancelled() => {}
+    }
+    if tokio::time::timeout(grace, end).await.is_err() {
+        // An unfinished transaction is undone by whoever takes the transactional id next.
+        tracing::warn!("the worker was still busy when the grace ended");
+    }
+    Ok(())
+}
+
+/// Kafka may come up later than the worker; topics that are wrong stay wrong.
+async fn await_topics(common: &Common, readiness: &Readiness) -> Result<(), String> {
+    loop {
+        match ensure_topics(&Cluster::new(common), &topics(common)).await {
+            Ok(()) => return Ok(()),
+            Err(error @ TopicError::Unusable(_)) => return Err(error.to_string()),
+            Err(error @ TopicError::Kafka { .. }) => {
+                tracing::warn!(%error, "waiting for Kafka");
+                readiness.set_waiting(error.to_string());
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+fn topics(common: &Common) -> Vec<TopicSpec> {
+    let spec = |topic: Topic| TopicSpec {
+        name: topic.name(&common.topic_prefix),
+        partitions: topic.partition_count(common.partitions, common.shards),
+        replication_factor: common.replication_factor,
+        config: topic.config(),
+        from_the_beginning: topic.is_event_log(),
+    };
+    [Topic::Receipts, Topic::Analytics].map(spec).into()
+}

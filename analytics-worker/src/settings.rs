@@ -1,0 +1,48 @@
+//! The worker's own settings: `defaults.toml` says what each means.
+
+use std::time::Duration;
+
+use runtime::Common;
+use serde::Deserialize;
+
+use crate::window::Ticks;
+
+/// Common settings and the worker's own.
+pub(crate) type Settings = runtime::Settings<Own>;
+
+const GRACE_MAX_MS: u64 = 600_000;
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Own {
+    pub(crate) analytics_listen: String,
+    pub(crate) analytics_schedule: String,
+    pub(crate) analytics_grace_ms: u64,
+}
+
+impl Own {
+    pub(crate) fn grace(&self) -> Duration {
+        Duration::from_millis(self.analytics_grace_ms)
+    }
+
+    /// # Errors
+    /// What is wrong with the schedule.
+    pub(crate) fn ticks(&self) -> Result<Ticks, String> {
+        Ticks::parse(&self.analytics_schedule)
+    }
+}
+
+impl runtime::settings::Own for Own {
+    const DEFAULTS: &'static str = include_str!("../defaults.toml");
+
+    fn check(&self, _common: &Common, faults: &mut Vec<String>) {
+        if let Err(fault) = self.ticks() {
+            faults.push(format!("TILL_ANALYTICS_SCHEDULE {fault}"));
+        }
+        if self.analytics_grace_ms > GRACE_MAX_MS {
+            faults.push(format!("TILL_ANALYTICS_GRACE_MS must be at most {GRACE_MAX_MS}"));
+        }
+        if !self.analytics_listen.contains(':') {
+            faults.push("TILL_ANALYTICS_LISTEN must be host:port".to_owned());
+        }
+    }
+}

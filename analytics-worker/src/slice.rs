@@ -1,0 +1,83 @@
+//! A window's receipts: the slice of each partition of `till.receipts` that no window before has counted.
+//!
+//! A slice ends at the first record stamped at or after the window's end, else at the high watermark taken
+//! once the grace was over. Whatever clocks and open transactions do, slices join: the recorded end is the
+//! next start, so every receipt is in exactly one.
+
+use chrono::{DateTime, Utc};
+use runtime::kafka::Cluster;
+use schemas::codec::DecodeError;
+use schemas::{Event, Slice};
+
+use crate::fault::Fault;
+use crate::fold::{Arrival, WindowFold};
+use crate::reader::{Log, LogReader, Record, Until, Watch};
+
+/// The receipts of consecutive windows.
+pub(crate) struct Slices {
+    log: Log,
+    reader: LogReader,
+    /// Where the next window's slices begin.
+    starts: Vec<i64>,
+    /// The high watermarks, taken after the last window's end and grace.
+    horizon: Vec<i64>,
+}
+
+impl Slices {
+    /// The receipts from `starts` on.
+    pub(crate) fn open(
+        cluster: &Cluster,
+        log: &Log,
+        starts: Vec<i64>,
+        horizon: Vec<i64>,
+    ) -> Result<Self, Fault> {
+        let reader = LogReader::open(cluster, log, &starts)?;
+        Ok(Self { log: log.clone(), reader, starts, horizon })
+    }
+
+    /// When the first receipt of all was appended, if there is one.
+    pub(crate) fn first_arrival(&mut self, watch: &Watch) -> Result<Option<DateTime<Utc>>, Fault> {
+        self.reader.earliest(&self.horizon, watch)
+    }
+
+    /// The next window's slices and what is in them.
+    pub(crate) fn next(
+        &mut self,
+        window_end: DateTime<Utc>,
+        watch: &Watch,
+    ) -> Result<(Vec<Slice>, WindowFold), Fault> {
+        let past = |record: &Record| record.appended_at >= window_end;
+        let mut fold = WindowFold::default();
+        let until = Until { horizon: &self.horizon, past: &past };
+        let ends = self.reader.read(&until, &mut |record| count(&self.log, &mut fold, record), watch)?;
+        let slices = (0..).zip(self.starts.iter().zip(&ends));
+        let slices = slices.map(|(partition, (start, end))| Slice { partition, start: *start, end: *end });
+        let slices = slices.collect();
+        self.starts = ends;
+        Ok((slices, fold))
+    }
+}
+
+/// Adds a record of the receipts topic to its window.
+///
+/// # Errors
+/// Where a newer Till wrote it: a newer worker can count it. Bytes that no Till can ever read are left out,
+/// here as in every recomputation.
+pub(crate) fn count(log: &Log, fold: &mut WindowFold, record: &Record) -> Result<(), Fault> {
+    let Record { partition, offset, appended_at, .. } = *record;
+    let arrival = Arrival { appended_at, partition, offset };
+    match record.event() {
+        Ok(Event::ReceiptRecorded(event)) => fold.record(&event, arrival),
+        Ok(Event::ReceiptVoided(event)) => fold.void(&event, arrival),
+        Ok(other) => {
+            tracing::warn!(kafka.topic = log.topic, event = other.type_name(), "it is no receipt");
+        }
+        Err(source @ DecodeError::UnknownSchema(_)) => {
+            return Err(Fault::Unreadable { topic: log.topic.clone(), partition, offset, source });
+        }
+        Err(error) => {
+            tracing::error!(kafka.topic = log.topic, kafka.partition = partition, kafka.offset = offset, %error, "a record no one can read is in no figure");
+        }
+    }
+    Ok(())
+}
