@@ -149,3 +149,17 @@ log.cleaner.dedupe.buffer.size=16777216
         data.join("log").display()
     )
 }
+
+/// How many partitions a topic has.
+///
+/// # Panics
+/// If the broker does not say.
+pub async fn partitions(brokers: &str, topic: &str) -> usize {
+    let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
+    let ask = move || {
+        let consumer: BaseConsumer = client(&brokers).create().expect("plain options");
+        let metadata = consumer.fetch_metadata(Some(&topic), Duration::from_secs(10)).expect("the broker answers");
+        metadata.topics()[0].partitions().len()
+    };
+    tokio::task::spawn_blocking(ask).await.expect("asking does not panic")
+}

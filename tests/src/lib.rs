@@ -8,6 +8,7 @@
 pub mod client;
 pub mod kafka;
 pub mod ledger;
+pub mod log;
 pub mod oracle;
 pub mod places;
 pub mod ports;
@@ -21,6 +22,7 @@ pub mod till;
 pub use client::{Answer, Client};
 pub use kafka::Kafka;
 pub use ledger::Ledger;
+pub use log::{Isolation, Log, RawRecord};
 pub use postgres::Postgres;
 pub use process::{Process, Spec};
 pub use scratch::Scratch;

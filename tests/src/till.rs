@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
+use crate::log::Log;
 use crate::places;
 use crate::ports::free_port;
 use crate::process::{self, Process, Spec};
@@ -104,6 +105,12 @@ impl Till {
         }
         set_up_command_api(&mut service, self.scratch.path());
         service
+    }
+
+    /// One of its topics: `receipts`, `accounts`, `analytics` or `shards`.
+    #[must_use]
+    pub fn topic(&self, noun: &str) -> Log {
+        Log::new(self.servers.kafka.brokers(), &format!("{}.{noun}", self.prefix))
     }
 
     /// A caller without account.

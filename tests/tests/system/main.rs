@@ -2,4 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets an error fails")]
 
+mod access;
+mod common;
+mod garbage;
 mod harness;
+mod ownership;
+mod receipts;
+mod settings;
+mod store;

@@ -1,0 +1,189 @@
+//! The topics as raw records, and a producer that is none of Till's.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::Message;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Header, Headers, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::util::Timeout;
+
+use crate::kafka::client;
+
+/// Reading a topic of a test may take so long. Liveness only.
+const READ_WITHIN: Duration = Duration::from_secs(120);
+
+/// Which records a reader sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Of committed transactions only.
+    Committed,
+    /// All, open and aborted transactions' too.
+    Uncommitted,
+}
+
+/// A record as it is.
+#[derive(Clone, Debug)]
+pub struct RawRecord {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its value.
+    pub value: Vec<u8>,
+    /// Its headers, in order.
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+/// A topic of a broker.
+#[derive(Clone, Debug)]
+pub struct Log {
+    brokers: String,
+    topic: String,
+}
+
+impl Log {
+    /// The topic's log.
+    #[must_use]
+    pub fn new(brokers: &str, topic: &str) -> Self {
+        Self { brokers: brokers.to_owned(), topic: topic.to_owned() }
+    }
+
+    /// All records there are, by partition and offset. Reads of committed records wait for open transactions to end.
+    pub async fn records(&self, isolation: Isolation) -> Vec<RawRecord> {
+        let log = self.clone();
+        tokio::task::spawn_blocking(move || log.read(isolation)).await.expect("reading a topic works")
+    }
+
+    /// The records with this key.
+    pub async fn of_key(&self, key: &str, isolation: Isolation) -> Vec<RawRecord> {
+        let mut records = self.records(isolation).await;
+        records.retain(|record| record.key == key.as_bytes());
+        records
+    }
+
+    fn read(&self, isolation: Isolation) -> Vec<RawRecord> {
+        let level = if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" };
+        let mut config = client(&self.brokers);
+        config.set("group.id", "till-tests").set("enable.auto.commit", "false").set("isolation.level", level);
+        config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "50");
+        let consumer: BaseConsumer = config.create().expect("plain options");
+        let mut ends = self.ends(&consumer);
+        let mut assignment = TopicPartitionList::new();
+        for (partition, _) in &ends {
+            assignment.add_partition_offset(&self.topic, *partition, Offset::Beginning).expect("an offset");
+        }
+        consumer.assign(&assignment).expect("the partitions exist");
+        let mut records = Vec::new();
+        let deadline = Instant::now() + READ_WITHIN;
+        while !ends.is_empty() {
+            assert!(Instant::now() < deadline, "{} could not be read to {ends:?}", self.topic);
+            if let Some(Ok(message)) = consumer.poll(Duration::from_millis(20)) {
+                records.push(raw(&message));
+            }
+            // The position passes control records too, which end a transaction.
+            let positions = consumer.position().expect("assigned partitions have a position");
+            ends.retain(|(partition, end)| {
+                let position = positions.find_partition(&self.topic, *partition).map(|at| at.offset());
+                !matches!(position, Some(Offset::Offset(at)) if at >= *end) && *end > 0
+            });
+        }
+        records.sort_by_key(|record| (record.partition, record.offset));
+        records
+    }
+
+    /// Each partition's high watermark.
+    fn ends(&self, consumer: &BaseConsumer) -> Vec<(i32, i64)> {
+        let metadata = consumer.fetch_metadata(Some(&self.topic), READ_WITHIN).expect("the broker answers");
+        let partitions = metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id);
+        partitions
+            .map(|partition| {
+                let (_, end) = consumer.fetch_watermarks(&self.topic, partition, READ_WITHIN).expect("the broker answers");
+                (partition, end)
+            })
+            .collect()
+    }
+
+    /// Deletes the topic and waits until it is gone.
+    ///
+    /// # Panics
+    /// If it stays.
+    pub async fn delete(&self) {
+        let admin: AdminClient<DefaultClientContext> = client(&self.brokers).create().expect("plain options");
+        let deleted = admin.delete_topics(&[&self.topic], &AdminOptions::new()).await.expect("the broker answers");
+        deleted.into_iter().for_each(|topic| assert!(topic.is_ok(), "{topic:?}"));
+        let deadline = Instant::now() + READ_WITHIN;
+        while crate::kafka::partitions(&self.brokers, &self.topic).await > 0 {
+            assert!(Instant::now() < deadline, "{} is not deleted", self.topic);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Begins a transaction of a producer that is none of Till's. Blocks.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub fn begin(&self, transactional_id: &str) -> rdkafka::error::KafkaResult<Foreign> {
+        let mut config = client(&self.brokers);
+        config.set("transactional.id", transactional_id).set("transaction.timeout.ms", "60000").set("linger.ms", "0");
+        let producer: BaseProducer = config.create()?;
+        producer.init_transactions(Timeout::After(Duration::from_secs(30)))?;
+        producer.begin_transaction()?;
+        Ok(Foreign { producer, topic: self.topic.clone() })
+    }
+}
+
+fn raw(message: &rdkafka::message::BorrowedMessage<'_>) -> RawRecord {
+    let headers = message.headers().map(|headers| {
+        headers.iter().map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect()
+    });
+    RawRecord {
+        partition: message.partition(),
+        offset: message.offset(),
+        key: message.key().unwrap_or_default().to_vec(),
+        value: message.payload().unwrap_or_default().to_vec(),
+        headers: headers.unwrap_or_default(),
+    }
+}
+
+/// An open transaction of a foreign producer.
+pub struct Foreign {
+    producer: BaseProducer,
+    topic: String,
+}
+
+impl Foreign {
+    /// Appends a record and waits until the broker has it.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub fn append(&self, record: &RawRecord) -> rdkafka::error::KafkaResult<()> {
+        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(value) })
+        });
+        let out = BaseRecord::to(&self.topic).partition(record.partition).key(&record.key).payload(&record.value).headers(headers);
+        self.producer.send(out).map_err(|(error, _)| error)?;
+        self.producer.flush(Duration::from_secs(30))
+    }
+
+    /// Commits it.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub fn commit(self) -> rdkafka::error::KafkaResult<()> {
+        self.producer.commit_transaction(Timeout::After(Duration::from_secs(30)))
+    }
+
+    /// Aborts it.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub fn abort(self) -> rdkafka::error::KafkaResult<()> {
+        self.producer.abort_transaction(Timeout::After(Duration::from_secs(30)))
+    }
+}

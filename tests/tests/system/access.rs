@@ -1,0 +1,178 @@
+//! Accounts, logins, tokens, and who may call what.
+
+use serde_json::{Value, json};
+use till_tests::client::eventually;
+use till_tests::receipts::simple;
+use till_tests::{Client, Till};
+
+use crate::common::{LOCK_S, account, shared};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_registered_once_logs_in_and_can_do_nothing_yet() {
+    let till = shared().await;
+    let anyone = till.anyone();
+    let body = json!({"username": "anna", "password": "a long password"});
+    let registered = anyone.post("/v1/auth/register", &body).await.expect(201);
+    assert_eq!((&registered.body["username"], &registered.body["roles"]), (&json!("anna"), &json!(["customer"])));
+    let _ = anyone.post("/v1/auth/register", &body).await.problem(409);
+
+    let login = anyone.try_login("anna", "a long password").await.expect(200);
+    assert_eq!(login.body["token_type"], "Bearer");
+    assert!(login.body["expires_in"].as_u64().is_some_and(|seconds| seconds > 0));
+    let anna = anyone.login("anna", "a long password").await;
+    let _ = anna.receipt(&simple("annas", "p", "1.00")).await.problem(403);
+    let _ = anna.get("/v1/receipts").await.problem(403);
+    let _ = anna.put("/v1/accounts/anna/roles", &json!({"roles": ["admin"]})).await.problem(403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idempotency_key_makes_a_repeated_registration_the_same_one() {
+    let till = shared().await;
+    let client = till.anyone().with_header("idempotency-key", "8e1b");
+    let body = json!({"username": "ivan", "password": "a long password"});
+    let first = client.post("/v1/auth/register", &body).await.expect(201);
+    let again = client.post("/v1/auth/register", &body).await;
+    assert!([200, 201].contains(&again.status), "{}", again.text);
+    assert_eq!(again.body, first.body);
+    let other = json!({"username": "ivan", "password": "another password"});
+    let _ = client.post("/v1/auth/register", &other).await.problem(422);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_and_roles_that_break_a_rule_are_told_by_field() {
+    let till = shared().await;
+    let anyone = till.anyone();
+    let cases = [
+        (json!({}), vec!["/password", "/username"]),
+        (json!({"username": "", "password": "short"}), vec!["/password", "/username"]),
+        (json!({"username": "with space", "password": "a long password"}), vec!["/username"]),
+        (json!({"username": "x".repeat(151), "password": "a long password"}), vec!["/username"]),
+        (json!({"username": "nul\u{0}", "password": "a long password"}), vec!["/username"]),
+        (json!({"username": 5, "password": ["a long password"]}), vec!["/password", "/username"]),
+    ];
+    for (body, pointers) in cases {
+        assert_eq!(anyone.post("/v1/auth/register", &body).await.problem(422).pointers(), pointers, "{body}");
+    }
+    let admin = till.admin().await;
+    for body in [json!({}), json!({"roles": ["king"]}), json!({"roles": "admin"})] {
+        assert_eq!(admin.put("/v1/accounts/analyst/roles", &body).await.problem(422).pointers(), ["/roles"], "{body}");
+    }
+    let _ = admin.put("/v1/accounts/nobody/roles", &json!({"roles": ["staff"]})).await.problem(404);
+}
+
+/// Logs in with a wrong password until the limit, which must come soon.
+async fn lock_out(anyone: &Client, username: &str) {
+    for attempt in 1..=20 {
+        let answer = anyone.try_login(username, "wrong").await;
+        if answer.status == 429 {
+            assert!(attempt > 3, "a few mistakes are forgiven");
+            let wait: u64 = answer.retry_after.clone().expect("Retry-After").parse().unwrap();
+            assert!((1..=LOCK_S + 1).contains(&wait), "{wait}");
+            let _ = answer.problem(429);
+            return;
+        }
+        let _ = answer.problem(401);
+    }
+    panic!("20 wrong passwords were let through");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logins_are_limited_whether_the_account_exists_or_not() {
+    let till = shared().await;
+    let anyone = till.anyone();
+    let _ = account(&till, "guessed", &["staff"], &[]).await;
+    lock_out(&anyone, "guessed").await;
+    let _ = anyone.try_login("guessed", "correct horse battery").await.problem(429);
+    lock_out(&anyone, "not-an-account").await;
+    let _ = anyone.login("analyst", "analyst").await;
+    eventually("the lock ends", std::time::Duration::from_secs(60), async || {
+        anyone.try_login("guessed", "correct horse battery").await.status == 200
+    })
+    .await;
+}
+
+/// Every route with the roles that may call it; a permitted call need not succeed.
+fn routes() -> Vec<(&'static str, &'static str, &'static [&'static str])> {
+    vec![
+        ("POST", "/v1/receipts", &["terminal", "admin"]),
+        ("POST", "/v1/receipts/validate", &["terminal", "admin"]),
+        ("POST", "/v1/receipts/none/void", &["admin"]),
+        ("PUT", "/v1/accounts/nobody/roles", &["admin"]),
+        ("GET", "/v1/receipts/none", &["staff", "analyst", "admin"]),
+        ("GET", "/v1/receipts", &["staff", "analyst", "admin"]),
+        ("GET", "/v1/places", &["staff", "analyst", "admin"]),
+        ("GET", "/v1/places/none", &["staff", "analyst", "admin"]),
+        ("GET", "/v1/analytics/places", &["analyst", "admin"]),
+        ("GET", "/v1/analytics/places/none", &["analyst", "admin"]),
+        ("GET", "/v1/analytics/taxes-and-tips", &["analyst", "admin"]),
+        ("GET", "/v1/analytics/categories", &["analyst", "admin"]),
+        ("GET", "/v1/analytics/runs", &["analyst", "admin"]),
+    ]
+}
+
+async fn call(client: &Client, method: &str, path: &str) -> till_tests::Answer {
+    match method {
+        "GET" => client.get(path).await,
+        "PUT" => client.put(path, &json!({})).await,
+        _ => client.post(path, &json!({})).await,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_route_lets_its_roles_in_and_nobody_else() {
+    let till = shared().await;
+    let foreign = foreign_tokens(&till).await;
+    for role in ["customer", "staff", "terminal", "analyst", "admin"] {
+        let client = account(&till, &format!("only-{role}"), &[role], &[]).await;
+        for (method, path, allowed) in routes() {
+            let answer = call(&client, method, path).await;
+            let may = allowed.contains(&role);
+            assert_eq!(answer.status != 403, may, "{role} {method} {path}: {} {}", answer.status, answer.text);
+            assert!(answer.status < 500 && answer.status != 401, "{role} {method} {path}: {}", answer.text);
+        }
+    }
+    for (method, path, _) in routes() {
+        for client in &foreign {
+            let answer = call(client, method, path).await.problem(401);
+            assert_eq!(answer.www_authenticate.as_deref(), Some("Bearer"), "{method} {path}");
+        }
+    }
+}
+
+/// Callers without a token, or with one that Till did not sign.
+async fn foreign_tokens(till: &Till) -> Vec<Client> {
+    let anyone = till.anyone();
+    let good = till.admin().await.token().to_owned();
+    let parts: Vec<&str> = good.split('.').collect();
+    // {"alg":"none","typ":"JWT"}
+    let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", parts[1]);
+    let other_signature = format!("{}.{}.{}", parts[0], parts[1], parts[2].chars().rev().collect::<String>());
+    let tokens = ["", "x", "a.b.c", &unsigned, &other_signature];
+    let mut clients = vec![anyone.clone()];
+    clients.extend(tokens.iter().map(|token| anyone.with_token(token)));
+    clients
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_the_demo_secret_is_refused_by_a_deployment_with_its_own() {
+    let demo = shared().await;
+    let mut till = Till::prepare("own-secret").await;
+    for service in [&mut till.command_api, &mut till.projector] {
+        service.set("TILL_DEMO", "false");
+        service.set("TILL_JWT_SECRET", "a secret of one's own, long enough for HS256");
+    }
+    till.command_api.set("TILL_ADMIN_USERNAME", "root");
+    till.command_api.set("TILL_ADMIN_PASSWORD", "chosen by the operator");
+    till.analytics.set("TILL_DEMO", "false");
+    till.start_all().await;
+    let demo_admin = demo.admin().await;
+    let foreign = till.anyone().with_token(demo_admin.token());
+    let _ = foreign.receipt(&simple("x", "p", "1.00")).await.problem(401);
+    let _ = foreign.get("/v1/receipts").await.problem(401);
+    for (username, password) in [("admin", "admin"), ("analyst", "analyst"), ("terminal", "terminal")] {
+        let _ = till.anyone().try_login(username, password).await.problem(401);
+    }
+    let root = till.anyone().login("root", "chosen by the operator").await;
+    let _ = root.receipt(&simple("x", "p", "1.00")).await.expect(201);
+    assert_eq!(root.get_strong("/v1/receipts/x").await.expect(200).body["transaction_id"], Value::from("x"));
+}

@@ -1,0 +1,112 @@
+//! One writer a shard, whatever is stopped, killed or moved.
+
+use std::time::{Duration, Instant};
+
+use till_tests::receipts::simple;
+use till_tests::client::eventually;
+use till_tests::{Client, Isolation, Till};
+
+/// Longer than any wait of the services; what it bounds must come to an end.
+const SURELY: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_former_owner_is_fenced_its_client_gets_503_and_its_record_stays_invisible() {
+    let mut till = Till::prepare("fencing").await;
+    till.command_api.set("TILL_FAULT_BEFORE_COMMIT_MS", "3000");
+    till.command_api.start_ready().await;
+    let terminal = till.terminal().await;
+    let receipt = simple("fenced", "place-fenced", "7.00");
+    let waiting = {
+        let (terminal, receipt) = (terminal.clone(), receipt.clone());
+        tokio::spawn(async move { terminal.receipt(&receipt).await })
+    };
+    let log = till.topic("receipts");
+    eventually("the first owner's record is in the log", SURELY, async || {
+        !log.of_key("fenced", Isolation::Uncommitted).await.is_empty()
+    })
+    .await;
+    till.command_api.pause();
+    assert!(!waiting.is_finished(), "the client waits for the commit");
+
+    let mut second = till.another_command_api("command-api-b");
+    second.unset("TILL_FAULT_BEFORE_COMMIT_MS");
+    second.start_ready().await;
+    let to_second = Client::new(&second.url(), &till.projector.url()).with_token(terminal.token());
+    let taken = accepted_by(&to_second, &receipt).await;
+    assert_eq!(taken.status, 201, "the stopped owner's record never happened: {}", taken.text);
+
+    till.command_api.resume();
+    let refused = waiting.await.unwrap().problem(503);
+    assert!(refused.retry_after.is_some());
+    let position = taken.position.unwrap();
+    let committed = log.of_key("fenced", Isolation::Committed).await;
+    assert_eq!(committed.len(), 1);
+    assert_eq!(format!("r{}-{}", committed[0].partition, committed[0].offset), position);
+    assert_eq!(log.of_key("fenced", Isolation::Uncommitted).await.len(), 2);
+
+    // Whoever serves it by then, and through whichever replica it is sent.
+    for client in [&terminal, &to_second] {
+        let again = accepted_by(client, &receipt).await;
+        assert_eq!((again.status, again.position.as_deref()), (200, Some(position.as_str())), "{}", again.text);
+    }
+}
+
+/// The answer once there is another than 503.
+async fn accepted_by(client: &Client, receipt: &serde_json::Value) -> till_tests::Answer {
+    let deadline = Instant::now() + SURELY;
+    loop {
+        let answer = client.receipt(receipt).await;
+        if answer.status != 503 || Instant::now() > deadline {
+            return answer;
+        }
+        let _ = answer.problem(503);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_owner_is_replaced_and_every_answer_stays_as_it_was() {
+    let mut till = Till::prepare("replaced").await;
+    till.command_api.start_ready().await;
+    let terminal = till.terminal().await;
+    let mut second = till.another_command_api("command-api-b");
+    second.start_ready().await;
+    let to_second = Client::new(&second.url(), &till.projector.url()).with_token(terminal.token());
+    let mut answers = Vec::new();
+    for number in 0..200 {
+        let receipt = simple(&format!("kept-{number}"), "place-kept", "1.00");
+        // Either replica takes it: one that does not own the shard forwards.
+        let client = if number % 2 == 0 { &terminal } else { &to_second };
+        let answer = accepted_by(client, &receipt).await.expect(201);
+        answers.push((receipt, answer.body));
+    }
+    till.command_api.kill();
+    for (receipt, body) in answers {
+        assert_eq!(accepted_by(&to_second, &receipt).await.expect(200).body, body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_asked_to_end_answers_what_it_took_and_ends_well() {
+    let mut till = Till::prepare("graceful").await;
+    till.command_api.set("TILL_FAULT_BEFORE_COMMIT_MS", "300");
+    till.command_api.start_ready().await;
+    let terminal = till.terminal().await;
+    let sent: Vec<_> = (0..20)
+        .map(|number| {
+            let terminal = terminal.clone();
+            tokio::spawn(async move { terminal.receipt(&simple(&format!("last-{number}"), "p", "1.00")).await })
+        })
+        .collect();
+    let log = till.topic("receipts");
+    eventually("the receipts are with the service", SURELY, async || !log.records(Isolation::Uncommitted).await.is_empty()).await;
+    assert!(till.command_api.terminate().success(), "{}", till.command_api.log());
+    let mut accepted = 0;
+    for answer in sent {
+        let answer = answer.await.unwrap();
+        assert!([201, 503].contains(&answer.status), "{}", answer.text);
+        accepted += usize::from(answer.status == 201);
+    }
+    assert!(accepted > 0);
+    assert_eq!(log.records(Isolation::Committed).await.len(), accepted);
+}
