@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# The committed cache of checked queries agrees with the projector's SQL and tables: makes it anew against a scratch Postgres
+# and compares. `sqlx-cache.sh --write` replaces the committed one.
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+TILL_HOME=${TILL_HOME:-$ROOT/.till}/sqlx-cache
+TILL_POSTGRES_PORT=${TILL_SQLX_CACHE_PORT:-25433}
+for part in say settings render ports process postgres; do
+    # shellcheck source=/dev/null
+    source "$ROOT/infra/lib/$part.sh"
+done
+COMMITTED=$ROOT/projector/.sqlx
+
+main() {
+    create_home
+    choose_postgres_user
+    require_port postgres "$TILL_POSTGRES_PORT" TILL_SQLX_CACHE_PORT
+    trap 'stop_process postgres INT 10 >/dev/null; rm -rf "$TILL_HOME" "$POSTGRES_DATA"' EXIT
+    start_postgres >/dev/null
+    wait_until postgres postgres_is_ready
+    create_database
+    create_tables
+    describe_queries
+    if [[ ${1:-} == --write ]]; then
+        rm -rf "$COMMITTED"
+        cp -r "$TILL_HOME/queries" "$COMMITTED"
+    else
+        compare
+    fi
+}
+
+# create_tables: every projection's in one schema; the queries leave the schema to the search path.
+create_tables() {
+    local file
+    for file in till positions projections/receipts projections/places projections/accounts projections/hours; do
+        PGOPTIONS='-c client_min_messages=warning' "$(find_postgres)/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 \
+            --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username=till --dbname=till --file="$ROOT/projector/src/$file.sql"
+    done
+}
+
+# describe_queries: compiling with a database and a folder makes the macros write what they learn into it. cargo compiles only
+# what has changed, so the crate's roots look changed for the moment.
+describe_queries() {
+    local root
+    mkdir -p "$TILL_HOME/queries" "$TILL_HOME/was"
+    for root in "$ROOT"/projector/src/{main,lib}.rs; do
+        [[ -e $root ]] || continue
+        touch --reference="$root" "$TILL_HOME/was/$(basename "$root")"
+        touch "$root"
+    done
+    (cd "$ROOT" && SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$TILL_HOME/queries" \
+        DATABASE_URL=postgres://till@127.0.0.1:$TILL_POSTGRES_PORT/till cargo check --release --quiet --package projector --all-targets)
+    for root in "$TILL_HOME"/was/*; do
+        touch --reference="$root" "$ROOT/projector/src/$(basename "$root")"
+    done
+}
+
+compare() {
+    diff --recursive --brief "$COMMITTED" "$TILL_HOME/queries" ||
+        die "the committed cache of queries is not what the queries and tables give. Write it anew and commit it: infra/lib/sqlx-cache.sh --write"
+    say "$(find "$COMMITTED" -name 'query-*.json' | wc -l) queries agree with their cache."
+}
+
+why_unready() { :; }
+
+main "$@"
