@@ -1,0 +1,298 @@
+//! The rules as given / when / then, and the laws that replay rests on.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::account::{AssignRoles, LockLogin, REALM, RegisterAccount, UnlockLogin};
+use domain::receipt::{self, RecordReceipt, VoidReceipt};
+use domain::{Command, Decision, Recorded, Rejection, States, Todo, decide, evolve};
+use proptest::prelude::*;
+use schemas::{Event, Item, Money, Position, Receipt, Topic};
+use uuid::Uuid;
+
+/// Everything a shard knows, in memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Memory {
+    states: BTreeMap<Vec<u8>, Vec<u8>>,
+    log: Vec<(Event, Recorded)>,
+}
+
+impl States for Memory {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.states.get(key).cloned()
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.states.insert(key, value);
+    }
+
+    fn remove(&mut self, key: Vec<u8>) {
+        self.states.remove(&key);
+    }
+}
+
+impl Memory {
+    /// Decides and, where it happens, records: as a shard does.
+    fn when(&mut self, command: Command) -> Result<Decision, Rejection> {
+        let decision = decide(self, command)?;
+        if let Decision::Append(event) = &decision {
+            let offset = self.log.len() as i64;
+            let position = Position { topic: event.topic(), partition: 3, offset };
+            let recorded = Recorded { position, event_id: Uuid::from_u128(offset as u128 + 1) };
+            evolve(self, event, &recorded);
+            self.log.push((event.as_ref().clone(), recorded));
+        }
+        Ok(decision)
+    }
+
+    fn replayed(&self) -> Self {
+        let mut replayed = Self { states: BTreeMap::new(), log: self.log.clone() };
+        for (event, recorded) in &self.log {
+            evolve(&mut replayed, event, recorded);
+        }
+        replayed
+    }
+
+    fn todos(&self) -> Vec<Todo> {
+        let raised = self.states.iter().filter(|(key, _)| key.starts_with(&Todo::prefix(3)));
+        raised.filter_map(|(_, value)| Todo::from_bytes(value)).collect()
+    }
+}
+
+fn now() -> DateTime<Utc> {
+    "2024-02-07T12:00:00Z".parse().unwrap()
+}
+
+fn money(text: &str) -> Money {
+    Money::parse(text).unwrap()
+}
+
+fn a_receipt(transaction_id: &str, price: &str) -> Receipt {
+    Receipt {
+        transaction_id: transaction_id.into(),
+        occurred_at: now(),
+        items: vec![Item { product_id: "p".into(), quantity: 2, price: money(price), category: "c".into() }],
+        total_amount: money(price).times(2).unwrap(),
+        tax_amount: Money::ZERO,
+        tips_amount: Money::ZERO,
+        payment_method: "card".into(),
+        place_id: "011".into(),
+        place_name: "Corner".into(),
+    }
+}
+
+fn record(transaction_id: &str, price: &str) -> Command {
+    let receipt = a_receipt(transaction_id, price);
+    Command::RecordReceipt(RecordReceipt { receipt, totals_match: true, recorded_by: "terminal".into() })
+}
+
+fn void(transaction_id: &str, reason: &str) -> Command {
+    let receipt = a_receipt(transaction_id, "1.00");
+    Command::VoidReceipt(VoidReceipt { receipt, reason: reason.into(), voided_by: "admin".into() })
+}
+
+fn register(username: &str, key: Option<u128>) -> Command {
+    Command::RegisterAccount(RegisterAccount {
+        realm: REALM.into(),
+        username: username.into(),
+        password_hash: "hash".into(),
+        roles: vec!["customer".into()],
+        idempotency_id: key.map(Uuid::from_u128),
+    })
+}
+
+fn assign(username: &str, role: &str) -> Command {
+    Command::AssignRoles(AssignRoles {
+        realm: REALM.into(),
+        username: username.into(),
+        roles: vec![role.into()],
+        places: vec![],
+        assigned_by: "admin".into(),
+    })
+}
+
+fn lock(username: &str) -> Command {
+    let until = now() + TimeDelta::seconds(60);
+    Command::LockLogin(LockLogin { realm: REALM.into(), username: username.into(), until })
+}
+
+fn unlock(username: &str, cause: Uuid) -> Command {
+    Command::UnlockLogin(UnlockLogin { realm: REALM.into(), username: username.into(), cause })
+}
+
+fn at(topic: Topic, offset: i64) -> Position {
+    Position { topic, partition: 3, offset }
+}
+
+#[test]
+fn a_receipt_is_recorded_once_and_answered_alike_ever_after() {
+    let mut till = Memory::default();
+    assert!(matches!(till.when(record("a", "1.00")), Ok(Decision::Append(_))));
+    assert_eq!(till.when(record("a", "1.00")), Ok(Decision::Already(at(Topic::Receipts, 0))));
+    assert_eq!(till.when(record("a", "1.01")), Err(Rejection::ReceiptConflict));
+    assert!(matches!(till.when(record("b", "1.01")), Ok(Decision::Append(_))));
+}
+
+#[test]
+fn a_void_needs_its_receipt_and_happens_once() {
+    let mut till = Memory::default();
+    assert_eq!(till.when(void("a", "twice")), Err(Rejection::ReceiptUnknown));
+    till.when(record("a", "1.00")).unwrap();
+    assert!(matches!(till.when(void("a", "twice")), Ok(Decision::Append(_))));
+    assert_eq!(till.when(void("a", "twice")), Ok(Decision::Already(at(Topic::Receipts, 1))));
+    assert_eq!(till.when(void("a", "other")), Err(Rejection::VoidConflict));
+    assert_eq!(till.when(record("a", "1.00")), Ok(Decision::Already(at(Topic::Receipts, 0))));
+}
+
+#[test]
+fn accounts_are_numbered_densely_and_names_are_unique() {
+    let mut till = Memory::default();
+    till.when(register("ana", None)).unwrap();
+    assert_eq!(till.when(register("ana", None)), Err(Rejection::UsernameTaken));
+    till.when(register("bob", Some(7))).unwrap();
+    assert_eq!(till.when(register("bob", Some(7))), Ok(Decision::Already(at(Topic::Accounts, 1))));
+    let numbers: Vec<_> = till
+        .log
+        .iter()
+        .filter_map(|(event, _)| match event {
+            Event::AccountRegistered(event) => Some(event.number),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(numbers, [1, 2]);
+}
+
+#[test]
+fn roles_are_replaced_unless_they_are_so_already() {
+    let mut till = Memory::default();
+    assert_eq!(till.when(assign("ana", "admin")), Err(Rejection::AccountUnknown));
+    till.when(register("ana", None)).unwrap();
+    assert!(matches!(till.when(assign("ana", "admin")), Ok(Decision::Append(_))));
+    assert_eq!(till.when(assign("ana", "admin")), Ok(Decision::Already(at(Topic::Accounts, 1))));
+}
+
+#[test]
+fn a_login_lock_raises_the_todo_that_ends_it() {
+    let mut till = Memory::default();
+    till.when(register("ana", None)).unwrap();
+    till.when(lock("ana")).unwrap();
+    let [todo] = till.todos().try_into().unwrap();
+    assert_eq!(todo.due, now() + TimeDelta::seconds(60));
+    assert_eq!(till.when(lock("ana")), Ok(Decision::Already(at(Topic::Accounts, 1))), "one lock at a time");
+    assert!(matches!(till.when(unlock("ana", todo.cause)), Ok(Decision::Append(_))));
+    assert_eq!(till.todos(), []);
+    assert_eq!(till.when(unlock("ana", todo.cause)), Ok(Decision::Already(at(Topic::Accounts, 2))));
+}
+
+#[test]
+fn a_todo_of_an_earlier_lock_leaves_a_later_one_alone() {
+    let mut till = Memory::default();
+    till.when(register("ana", None)).unwrap();
+    till.when(lock("ana")).unwrap();
+    let first = till.todos()[0].cause;
+    till.when(unlock("ana", first)).unwrap();
+    till.when(lock("ana")).unwrap();
+    assert!(matches!(till.when(unlock("ana", first)), Ok(Decision::Already(_))));
+    assert_eq!(till.todos().len(), 1);
+}
+
+#[test]
+fn what_is_wrong_between_fields_is_named() {
+    let mut receipt = a_receipt("a", "1.50");
+    assert_eq!(receipt::violations(&receipt), []);
+    receipt.total_amount = money("2.99");
+    receipt.tax_amount = money("3.00");
+    let found = receipt::violations(&receipt);
+    assert_eq!(
+        found.iter().map(|violation| violation.pointer).collect::<Vec<_>>(),
+        ["/total_amount", "/tax_amount"]
+    );
+    assert!(found[0].detail.contains("3.00"), "{}", found[0].detail);
+}
+
+#[test]
+fn timestamps_are_read_in_the_zone_unless_they_name_one() {
+    let moscow = chrono::FixedOffset::east_opt(3 * 3600).unwrap();
+    let read = |text: &str| receipt::timestamp(text, &moscow, now());
+    let expected: DateTime<Utc> = "2024-02-07T09:34:56Z".parse().unwrap();
+    assert_eq!(read("2024-02-07T12:34:56"), Ok(expected));
+    assert_eq!(read("2024-02-07 12:34:56"), Ok(expected));
+    assert_eq!(read("2024-02-07T09:34:56Z"), Ok(expected));
+    assert_eq!(read("2024-02-07T10:34:56+01:00"), Ok(expected));
+    assert!(read("2024-02-08T12:00:00Z").is_ok());
+    assert!(read("2024-02-08T12:00:01Z").is_err());
+    assert!(read("7.2.2024").is_err());
+}
+
+#[test]
+fn ids_and_quantities_have_limits() {
+    assert!(receipt::identifier(&"é".repeat(150)).is_ok());
+    assert!(receipt::identifier(&"é".repeat(151)).is_err());
+    assert!(receipt::identifier("").is_err());
+    assert!(receipt::identifier("a\0b").is_err());
+    assert!(receipt::not_blank("  ").is_err());
+    assert!(receipt::quantity(0).is_err());
+    assert!(receipt::quantity(2_147_483_648).is_err());
+    assert!(receipt::amount("-0.01").is_err());
+    assert!(receipt::amount("0.00").is_ok());
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let id = prop::sample::select(vec!["a", "b", "c"]);
+    let price = prop::sample::select(vec!["1.00", "2.00"]);
+    let reason = prop::sample::select(vec!["twice", "wrong"]);
+    prop_oneof![
+        4 => (id.clone(), price).prop_map(|(id, price)| record(id, price)),
+        2 => (id.clone(), reason).prop_map(|(id, reason)| void(id, reason)),
+        2 => (id.clone(), prop::option::of(0..3_u128)).prop_map(|(name, key)| register(name, key)),
+        1 => (id.clone(), prop::sample::select(vec!["admin", "staff"])).prop_map(|(name, role)| assign(name, role)),
+        1 => id.clone().prop_map(lock),
+        1 => (id, 0..20_u128).prop_map(|(name, cause)| unlock(name, Uuid::from_u128(cause))),
+    ]
+}
+
+proptest! {
+    /// The law of replay: folding the log gives what living through gave.
+    #[test]
+    fn replay_equals_live(commands in prop::collection::vec(any_command(), 0..60)) {
+        let mut till = Memory::default();
+        for command in commands {
+            let _ = till.when(command);
+        }
+        prop_assert_eq!(&till.replayed(), &till);
+    }
+
+    /// The law of idempotency: what was answered once is answered alike when it is sent again, for ever.
+    #[test]
+    fn a_command_sent_again_changes_nothing(commands in prop::collection::vec(any_command(), 0..40), again in any_command()) {
+        let mut till = Memory::default();
+        for command in commands {
+            let _ = till.when(command);
+        }
+        let first = till.when(again.clone());
+        let lived = till.clone();
+        let second = till.when(again);
+        prop_assert_eq!(&till, &lived, "nothing new happens");
+        match (first, second) {
+            (Ok(Decision::Append(event)), Ok(Decision::Already(position))) => {
+                let (recorded, at) = lived.log.last().unwrap();
+                prop_assert_eq!((recorded, at.position), (event.as_ref(), position));
+            }
+            // A name is taken by its own registration where the client sent no key.
+            (Ok(Decision::Append(event)), Err(Rejection::UsernameTaken)) => prop_assert!(matches!(*event, Event::AccountRegistered(_))),
+            (first, second) => prop_assert_eq!(first, second),
+        }
+    }
+
+    /// Two contents never share a fingerprint, whatever runs together.
+    #[test]
+    fn fingerprints_tell_contents_apart(one in "[ab]{0,3}", two in "[ab]{0,3}", three in "[ab]{0,3}", four in "[ab]{0,3}") {
+        let with = |payment: &str, place: &str| {
+            let mut receipt = a_receipt("a", "1.00");
+            receipt.payment_method = payment.into();
+            receipt.place_id = place.into();
+            receipt::fingerprint(&receipt)
+        };
+        prop_assert_eq!(with(&one, &two) == with(&three, &four), (&one, &two) == (&three, &four));
+    }
+}
