@@ -37,11 +37,13 @@ pub fn call(
     body: &str,
 ) -> Result<(u16, String)> {
     let bytes = request(method, path, headers, body);
-    let answer = block_on(timeout(ANSWERS_WITHIN, async {
+    let exchange = async {
         let mut connection = Connection::open(address).await?;
         let response = connection.exchange(&bytes).await?;
         Ok::<_, std::io::Error>((response.status, String::from_utf8_lossy(response.body).into_owned()))
-    }));
+    };
+    // Within the runtime: a timer can only be made there.
+    let answer = block_on(async { timeout(ANSWERS_WITHIN, exchange).await });
     let what = format!("{method} {path} at {address}");
     answer.explain(&what)?.explain(&what)
 }
