@@ -222,9 +222,24 @@ async fn create_topics(
     let results = admin.create_topics(&new, &options).await?;
     let refused = |(name, code)| match code {
         RDKafkaErrorCode::TopicAlreadyExists => None,
-        other => Some(format!("{name} could not be created: {other}")),
+        passing if is_starting(passing) => Some(Err(KafkaError::AdminOp(passing))),
+        other => Some(Ok(format!("{name} could not be created: {other}"))),
     };
-    Ok(results.into_iter().filter_map(Result::err).filter_map(refused).collect())
+    results.into_iter().filter_map(Result::err).filter_map(refused).collect()
+}
+
+/// What brokers answer while they start or elect: the topics may well be as they must.
+fn is_starting(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::NotController
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::BrokerNotAvailable
+            | RDKafkaErrorCode::LeaderNotAvailable
+            // Of brokers that are not registered yet, even one replica is too many.
+            | RDKafkaErrorCode::InvalidReplicationFactor
+    )
 }
 
 async fn check_settings(
@@ -237,7 +252,10 @@ async fn check_settings(
         for resource in admin.describe_configs(&wanted, &AdminOptions::new()).await? {
             let resource = resource.map_err(KafkaError::AdminOp)?;
             for (key, value) in topic.config {
-                let found = resource.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
+                // The client hides a topic's own error: a broker that starts gives no settings at all.
+                let entry =
+                    resource.get(key).ok_or(KafkaError::AdminOp(RDKafkaErrorCode::LeaderNotAvailable))?;
+                let found = entry.value.as_deref().unwrap_or_default();
                 if found != *value {
                     faults.push(format!(
                         "{}: {key} is {found}, must be {value} (kafka-configs --alter)",
@@ -286,6 +304,9 @@ fn partition_count(reader: &BaseConsumer, topic: &str) -> KafkaResult<i32> {
             break;
         }
         std::thread::sleep(Duration::from_millis(100));
+    }
+    if count == 0 {
+        return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable));
     }
     Ok(i32::try_from(count).unwrap_or(i32::MAX))
 }
