@@ -43,7 +43,8 @@ pub struct Answer {
 
 impl Answer {
     async fn of(response: reqwest::Response) -> reqwest::Result<Self> {
-        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let header =
+            |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let status = response.status().as_u16();
         let content_type = header("content-type").unwrap_or_default();
         let (location, position) = (header("location"), header("till-position"));
@@ -92,8 +93,15 @@ impl Answer {
         let mut pointers: Vec<String> = errors
             .iter()
             .map(|error| {
-                assert!(error["detail"].as_str().is_some_and(|d| !d.is_empty()), "an error without detail: {}", self.text);
-                error["pointer"].as_str().unwrap_or_else(|| panic!("an error without pointer: {}", self.text)).to_owned()
+                assert!(
+                    error["detail"].as_str().is_some_and(|d| !d.is_empty()),
+                    "an error without detail: {}",
+                    self.text
+                );
+                error["pointer"]
+                    .as_str()
+                    .unwrap_or_else(|| panic!("an error without pointer: {}", self.text))
+                    .to_owned()
             })
             .collect();
         pointers.sort();
@@ -108,7 +116,11 @@ impl Client {
     /// If the HTTP client cannot be built.
     #[must_use]
     pub fn new(writes: &str, reads: &str) -> Self {
-        let http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build().expect("plain HTTP needs nothing");
+        let http = reqwest::Client::builder()
+            .timeout(REQUEST_TIMEOUT)
+            .no_proxy()
+            .build()
+            .expect("plain HTTP needs nothing");
         Self { http, writes: writes.to_owned(), reads: reads.to_owned(), token: None, headers: Vec::new() }
     }
 
@@ -147,7 +159,8 @@ impl Client {
     /// If the HTTP client cannot be built.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        let http = reqwest::Client::builder().timeout(timeout).no_proxy().build().expect("plain HTTP needs nothing");
+        let http =
+            reqwest::Client::builder().timeout(timeout).no_proxy().build().expect("plain HTTP needs nothing");
         Self { http, ..self.clone() }
     }
 
@@ -178,7 +191,12 @@ impl Client {
     /// # Errors
     /// What the HTTP client says.
     pub async fn try_post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Result<Answer> {
-        self.send(self.request(Method::POST, &self.writes, path).header("content-type", "application/json").body(body)).await
+        self.send(
+            self.request(Method::POST, &self.writes, path)
+                .header("content-type", "application/json")
+                .body(body),
+        )
+        .await
     }
 
     /// A write with PUT.
@@ -186,8 +204,11 @@ impl Client {
     /// # Panics
     /// If there is no answer.
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
-        let request = self.request(Method::PUT, &self.writes, path).header("content-type", "application/json");
-        self.send(request.body(body.to_string())).await.unwrap_or_else(|e| panic!("no answer to PUT {path}: {e:?}"))
+        let request =
+            self.request(Method::PUT, &self.writes, path).header("content-type", "application/json");
+        self.send(request.body(body.to_string()))
+            .await
+            .unwrap_or_else(|e| panic!("no answer to PUT {path}: {e:?}"))
     }
 
     /// A read.
@@ -228,7 +249,8 @@ impl Client {
 
     fn request(&self, method: Method, base: &str, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{base}{path}"));
-        let request = self.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        let request =
+            self.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

@@ -30,7 +30,8 @@ impl Kafka {
         let data = folder.join("kafka");
         fs::create_dir_all(&data).expect("the test's folder is ours");
         let properties = data.join("server.properties");
-        fs::write(&properties, server_properties(&data, port, controller)).expect("the test's folder is ours");
+        fs::write(&properties, server_properties(&data, port, controller))
+            .expect("the test's folder is ours");
 
         let cluster = "dGlsbC10ZXN0cy10aWxsLQ";
         let format = ["format", "--cluster-id", cluster, "--config"].map(OsString::from);
@@ -38,7 +39,8 @@ impl Kafka {
             .with(format.into_iter().chain([properties.clone().into_os_string()]))
             .run(UP_WITHIN)
             .success("formatting Kafka's log folder");
-        let process = Process::start(java("kafka", "kafka.Kafka", folder).with([properties.into_os_string()]));
+        let process =
+            Process::start(java("kafka", "kafka.Kafka", folder).with([properties.into_os_string()]));
         Self { brokers: format!("127.0.0.1:{port}"), process: Mutex::new(process) }
     }
 
@@ -158,7 +160,8 @@ pub async fn partitions(brokers: &str, topic: &str) -> usize {
     let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
     let ask = move || {
         let consumer: BaseConsumer = client(&brokers).create().expect("plain options");
-        let metadata = consumer.fetch_metadata(Some(&topic), Duration::from_secs(10)).expect("the broker answers");
+        let metadata =
+            consumer.fetch_metadata(Some(&topic), Duration::from_secs(10)).expect("the broker answers");
         metadata.topics()[0].partitions().len()
     };
     tokio::task::spawn_blocking(ask).await.expect("asking does not panic")

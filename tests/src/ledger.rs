@@ -77,7 +77,8 @@ impl Ledger {
             answer: answer.as_ref().map_or(&Value::Null, |a| &a.body),
         };
         let text = serde_json::to_string(&line).expect("plain fields");
-        writeln!(self.file.lock().expect("no holder of the lock panics"), "{text}").expect("the ledger is writable");
+        writeln!(self.file.lock().expect("no holder of the lock panics"), "{text}")
+            .expect("the ledger is writable");
         answer
     }
 

@@ -100,10 +100,13 @@ impl Log {
     /// Each partition's high watermark.
     fn ends(&self, consumer: &BaseConsumer) -> Vec<(i32, i64)> {
         let metadata = consumer.fetch_metadata(Some(&self.topic), READ_WITHIN).expect("the broker answers");
-        let partitions = metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id);
+        let partitions =
+            metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id);
         partitions
             .map(|partition| {
-                let (_, end) = consumer.fetch_watermarks(&self.topic, partition, READ_WITHIN).expect("the broker answers");
+                let (_, end) = consumer
+                    .fetch_watermarks(&self.topic, partition, READ_WITHIN)
+                    .expect("the broker answers");
                 (partition, end)
             })
             .collect()
@@ -115,7 +118,8 @@ impl Log {
     /// If it stays.
     pub async fn delete(&self) {
         let admin: AdminClient<DefaultClientContext> = client(&self.brokers).create().expect("plain options");
-        let deleted = admin.delete_topics(&[&self.topic], &AdminOptions::new()).await.expect("the broker answers");
+        let deleted =
+            admin.delete_topics(&[&self.topic], &AdminOptions::new()).await.expect("the broker answers");
         deleted.into_iter().for_each(|topic| assert!(topic.is_ok(), "{topic:?}"));
         let deadline = Instant::now() + READ_WITHIN;
         while crate::kafka::partitions(&self.brokers, &self.topic).await > 0 {
@@ -128,9 +132,10 @@ impl Log {
     ///
     /// # Errors
     /// What Kafka says.
-    pub fn begin(&self, transactional_id: &str) -> rdkafka::error::KafkaResult<Foreign> {
+    pub fn begin(&self, transactional_id: &str, timeout: Duration) -> rdkafka::error::KafkaResult<Foreign> {
         let mut config = client(&self.brokers);
-        config.set("transactional.id", transactional_id).set("transaction.timeout.ms", "60000").set("linger.ms", "0");
+        config.set("transactional.id", transactional_id).set("linger.ms", "0");
+        config.set("transaction.timeout.ms", timeout.as_millis().to_string());
         let producer: BaseProducer = config.create()?;
         producer.init_transactions(Timeout::After(Duration::from_secs(30)))?;
         producer.begin_transaction()?;
@@ -166,7 +171,11 @@ impl Foreign {
         let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value) })
         });
-        let out = BaseRecord::to(&self.topic).partition(record.partition).key(&record.key).payload(&record.value).headers(headers);
+        let out = BaseRecord::to(&self.topic)
+            .partition(record.partition)
+            .key(&record.key)
+            .payload(&record.value)
+            .headers(headers);
         self.producer.send(out).map_err(|(error, _)| error)?;
         self.producer.flush(Duration::from_secs(30))
     }

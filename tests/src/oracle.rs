@@ -29,5 +29,6 @@ pub fn judge(till: &Till, token: &str, ledger: &Path, checks: &[&str], more: &[&
     ];
     let options = options.into_iter().flat_map(|(name, value)| [OsString::from(name), value.into()]);
     let module = ["-m", "oracle"].map(OsString::from);
-    spec.args(module.into_iter().chain(checks.iter().chain(more).map(OsString::from)).chain(options)).run(ENDS_WITHIN)
+    spec.args(module.into_iter().chain(checks.iter().chain(more).map(OsString::from)).chain(options))
+        .run(ENDS_WITHIN)
 }

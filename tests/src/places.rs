@@ -30,7 +30,8 @@ pub fn binary(name: &str) -> PathBuf {
 /// If there are none.
 #[must_use]
 pub fn kafka_libs() -> PathBuf {
-    let libs = env::var_os("TILL_KAFKA_LIBS").map_or_else(|| repository().join(".till/kafka/libs"), PathBuf::from);
+    let libs =
+        env::var_os("TILL_KAFKA_LIBS").map_or_else(|| repository().join(".till/kafka/libs"), PathBuf::from);
     assert!(
         libs.is_dir(),
         "no Kafka jars in {}; run the tests by ./till test, or set TILL_KAFKA_LIBS to a folder with Kafka's jars",

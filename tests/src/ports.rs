@@ -20,6 +20,10 @@ pub fn free_port() -> u16 {
     let start = std::process::id() * 37 % u32::from(COUNT);
     (0..u32::from(COUNT))
         .map(|step| FIRST + u16::try_from((start + step) % u32::from(COUNT)).expect("below COUNT"))
-        .find(|port| !given.contains(port) && TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok() && given.insert(*port))
+        .find(|port| {
+            !given.contains(port)
+                && TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()
+                && given.insert(*port)
+        })
         .expect("a free port between 20000 and 29999")
 }

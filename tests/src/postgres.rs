@@ -36,16 +36,19 @@ impl Postgres {
             give_away(&home);
         }
         let data = home.join("data");
-        let arguments = ["--no-sync", "--auth=trust", "--username=till", "--encoding=UTF8", "--no-locale", "-D"];
+        let arguments =
+            ["--no-sync", "--auth=trust", "--username=till", "--encoding=UTF8", "--no-locale", "-D"];
         let arguments = arguments.map(OsString::from).into_iter().chain([data.clone().into_os_string()]);
-        let mut initdb = Spec::new("postgres-init", &places::postgres_bin().join("initdb"), folder).args(arguments);
+        let mut initdb =
+            Spec::new("postgres-init", &places::postgres_bin().join("initdb"), folder).args(arguments);
         initdb.user.clone_from(&user);
         let _ = initdb.run(UP_WITHIN).success("initdb");
 
         let mut server = Spec::new("postgres", &places::postgres_bin().join("postgres"), folder);
         server.user = user;
         // What a killed process has written is in the page cache: only a machine's failure needs fsync.
-        let settings = ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=200", "unix_socket_directories="];
+        let settings =
+            ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=200", "unix_socket_directories="];
         server.args = ["-D".into(), data.into_os_string(), "-p".into(), port.to_string().into()].into();
         server.args.extend(settings.iter().flat_map(|setting| ["-c".into(), OsString::from(setting)]));
         Self { port, process: Mutex::new(Process::start(server)) }
@@ -75,7 +78,9 @@ impl Postgres {
     /// # Panics
     /// If it refuses.
     pub async fn connect(&self, database: &str) -> PgConnection {
-        PgConnection::connect(&self.url(database)).await.unwrap_or_else(|e| panic!("cannot connect to {database}: {e}"))
+        PgConnection::connect(&self.url(database))
+            .await
+            .unwrap_or_else(|e| panic!("cannot connect to {database}: {e}"))
     }
 
     /// Makes an empty database.
@@ -85,7 +90,10 @@ impl Postgres {
     pub async fn create_database(&self, name: &str) {
         let mut connection = self.connect("postgres").await;
         let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE \"{name}\""));
-        sqlx::query(statement).execute(&mut connection).await.unwrap_or_else(|e| panic!("cannot create {name}: {e}"));
+        sqlx::query(statement)
+            .execute(&mut connection)
+            .await
+            .unwrap_or_else(|e| panic!("cannot create {name}: {e}"));
     }
 
     /// `kill -9` of the server; its backends notice and end by themselves.
@@ -114,5 +122,8 @@ impl Postgres {
 /// Gives a folder to the server's user.
 fn give_away(folder: &Path) {
     let done = std::process::Command::new("chown").arg(SERVER_USER).arg(folder).status();
-    assert!(done.is_ok_and(|s| s.success()), "there is no user {SERVER_USER}; install the package postgresql");
+    assert!(
+        done.is_ok_and(|s| s.success()),
+        "there is no user {SERVER_USER}; install the package postgresql"
+    );
 }

@@ -77,8 +77,12 @@ impl Spec {
         let log = self.log.clone();
         let from = fs::metadata(&log).map_or(0, |m| m.len());
         let mut process = Process::start(self);
-        let status = process.wait(limit).unwrap_or_else(|| panic!("{name} did not end within {limit:?}; see {}", log.display()));
-        let output = fs::read(&log).expect("its log is readable").split_off(usize::try_from(from).expect("a small log"));
+        let status = process
+            .wait(limit)
+            .unwrap_or_else(|| panic!("{name} did not end within {limit:?}; see {}", log.display()));
+        let output = fs::read(&log)
+            .expect("its log is readable")
+            .split_off(usize::try_from(from).expect("a small log"));
         Finished { status, output: String::from_utf8_lossy(&output).into_owned() }
     }
 }
@@ -179,7 +183,9 @@ impl Process {
     /// If it does not end in time.
     pub fn terminate(&mut self, limit: Duration) -> ExitStatus {
         self.signal(Signal::TERM);
-        let status = self.wait(limit).unwrap_or_else(|| panic!("{} did not end on SIGTERM within {limit:?}", self.spec.name));
+        let status = self
+            .wait(limit)
+            .unwrap_or_else(|| panic!("{} did not end on SIGTERM within {limit:?}", self.spec.name));
         self.child = None;
         status
     }
@@ -235,11 +241,14 @@ static SPAWNER: LazyLock<Mutex<mpsc::Sender<Order>>> = LazyLock::new(|| {
 fn spawn(spec: &Spec) -> Child {
     let command = spec.command().unwrap_or_else(|e| panic!("cannot open {}: {e}", spec.log.display()));
     let (answer, child) = mpsc::channel();
-    SPAWNER.lock().expect("no holder of the lock panics").send((command, answer)).expect("the thread lives as long as the process");
-    child
-        .recv()
-        .expect("the thread answers")
-        .unwrap_or_else(|e| panic!("cannot start {} with setpriv (package util-linux): {e}", spec.program.display()))
+    SPAWNER
+        .lock()
+        .expect("no holder of the lock panics")
+        .send((command, answer))
+        .expect("the thread lives as long as the process");
+    child.recv().expect("the thread answers").unwrap_or_else(|e| {
+        panic!("cannot start {} with setpriv (package util-linux): {e}", spec.program.display())
+    })
 }
 
 /// Writes a line into a process's log: what the test did to it, among what it said.

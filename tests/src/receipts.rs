@@ -71,7 +71,14 @@ impl Receipts {
         let items: Vec<Value> = (0..=self.random.below(4)).map(|_| self.item()).collect();
         let tips = if self.random.chance(40) { cents(self.random.below(1000)) } else { Decimal::ZERO };
         let payment_method = *self.random.pick(&PAYMENT_METHODS);
-        of_items(&id, Utc::now() - Duration::milliseconds(ago), &format!("place-{place}"), &items, tips, payment_method)
+        of_items(
+            &id,
+            Utc::now() - Duration::milliseconds(ago),
+            &format!("place-{place}"),
+            &items,
+            tips,
+            payment_method,
+        )
     }
 
     /// A field at random is wrong in one of the ways the API refuses.
@@ -108,7 +115,14 @@ impl Receipts {
 /// # Panics
 /// If an item has no readable price and quantity.
 #[must_use]
-pub fn of_items(id: &str, at: DateTime<Utc>, place_id: &str, items: &[Value], tips: Decimal, payment_method: &str) -> Value {
+pub fn of_items(
+    id: &str,
+    at: DateTime<Utc>,
+    place_id: &str,
+    items: &[Value],
+    tips: Decimal,
+    payment_method: &str,
+) -> Value {
     let total: Decimal = items.iter().map(|item| decimal(&item["price"]) * decimal(&item["quantity"])).sum();
     let tax = (total / Decimal::TEN).round_dp(2);
     json!({

@@ -22,7 +22,8 @@ impl Servers {
     /// A pair of one's own, serving.
     pub async fn start(name: &str) -> Self {
         let scratch = Scratch::new(name);
-        let servers = Self { kafka: Kafka::start(scratch.path()), postgres: Postgres::start(scratch.path()), scratch };
+        let servers =
+            Self { kafka: Kafka::start(scratch.path()), postgres: Postgres::start(scratch.path()), scratch };
         servers.kafka.ready().await;
         servers.postgres.ready().await;
         servers

@@ -287,7 +287,9 @@ impl Service {
     /// What it logged, all starts.
     #[must_use]
     pub fn log(&self) -> String {
-        std::fs::read(&self.spec.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+        std::fs::read(&self.spec.log)
+            .map(|log| String::from_utf8_lossy(&log).into_owned())
+            .unwrap_or_default()
     }
 
     /// Another subcommand of its binary with its settings, in the background, logging to `NAME-LABEL.log`.

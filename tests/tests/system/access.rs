@@ -13,7 +13,10 @@ async fn an_account_is_registered_once_logs_in_and_can_do_nothing_yet() {
     let anyone = till.anyone();
     let body = json!({"username": "anna", "password": "a long password"});
     let registered = anyone.post("/v1/auth/register", &body).await.expect(201);
-    assert_eq!((&registered.body["username"], &registered.body["roles"]), (&json!("anna"), &json!(["customer"])));
+    assert_eq!(
+        (&registered.body["username"], &registered.body["roles"]),
+        (&json!("anna"), &json!(["customer"]))
+    );
     let _ = anyone.post("/v1/auth/register", &body).await.problem(409);
 
     let login = anyone.try_login("anna", "a long password").await.expect(200);
@@ -55,7 +58,11 @@ async fn credentials_and_roles_that_break_a_rule_are_told_by_field() {
     }
     let admin = till.admin().await;
     for body in [json!({}), json!({"roles": ["king"]}), json!({"roles": "admin"})] {
-        assert_eq!(admin.put("/v1/accounts/analyst/roles", &body).await.problem(422).pointers(), ["/roles"], "{body}");
+        assert_eq!(
+            admin.put("/v1/accounts/analyst/roles", &body).await.problem(422).pointers(),
+            ["/roles"],
+            "{body}"
+        );
     }
     let _ = admin.put("/v1/accounts/nobody/roles", &json!({"roles": ["staff"]})).await.problem(404);
 }
@@ -127,7 +134,13 @@ async fn every_route_lets_its_roles_in_and_nobody_else() {
         for (method, path, allowed) in routes() {
             let answer = call(&client, method, path).await;
             let may = allowed.contains(&role);
-            assert_eq!(answer.status != 403, may, "{role} {method} {path}: {} {}", answer.status, answer.text);
+            assert_eq!(
+                answer.status != 403,
+                may,
+                "{role} {method} {path}: {} {}",
+                answer.status,
+                answer.text
+            );
             assert!(answer.status < 500 && answer.status != 401, "{role} {method} {path}: {}", answer.text);
         }
     }

@@ -3,10 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets an error fails")]
 
 mod access;
+mod chaos;
 mod common;
+mod forged;
 mod garbage;
 mod harness;
+mod load;
 mod ownership;
+mod rebuild;
 mod receipts;
 mod settings;
 mod store;
+mod strong;

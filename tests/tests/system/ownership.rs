@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use till_tests::receipts::simple;
 use till_tests::client::eventually;
+use till_tests::receipts::simple;
 use till_tests::{Client, Isolation, Till};
 
 /// Longer than any wait of the services; what it bounds must come to an end.
@@ -47,7 +47,12 @@ async fn a_former_owner_is_fenced_its_client_gets_503_and_its_record_stays_invis
     // Whoever serves it by then, and through whichever replica it is sent.
     for client in [&terminal, &to_second] {
         let again = accepted_by(client, &receipt).await;
-        assert_eq!((again.status, again.position.as_deref()), (200, Some(position.as_str())), "{}", again.text);
+        assert_eq!(
+            (again.status, again.position.as_deref()),
+            (200, Some(position.as_str())),
+            "{}",
+            again.text
+        );
     }
 }
 
@@ -95,11 +100,16 @@ async fn a_service_that_is_asked_to_end_answers_what_it_took_and_ends_well() {
     let sent: Vec<_> = (0..20)
         .map(|number| {
             let terminal = terminal.clone();
-            tokio::spawn(async move { terminal.receipt(&simple(&format!("last-{number}"), "p", "1.00")).await })
+            tokio::spawn(
+                async move { terminal.receipt(&simple(&format!("last-{number}"), "p", "1.00")).await },
+            )
         })
         .collect();
     let log = till.topic("receipts");
-    eventually("the receipts are with the service", SURELY, async || !log.records(Isolation::Uncommitted).await.is_empty()).await;
+    eventually("the receipts are with the service", SURELY, async || {
+        !log.records(Isolation::Uncommitted).await.is_empty()
+    })
+    .await;
     assert!(till.command_api.terminate().success(), "{}", till.command_api.log());
     let mut accepted = 0;
     for answer in sent {

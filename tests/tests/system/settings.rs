@@ -8,7 +8,9 @@ use till_tests::{Service, Till};
 fn refuses_to_start(service: &mut Service, words: &[&str]) {
     service.start();
     let name = service.name().to_owned();
-    let status = service.wait(Duration::from_secs(60)).unwrap_or_else(|| panic!("{name} did not end: {}", service.log()));
+    let status = service
+        .wait(Duration::from_secs(60))
+        .unwrap_or_else(|| panic!("{name} did not end: {}", service.log()));
     assert!(!status.success(), "{name} ended with {status}");
     let log = service.log();
     for word in words {
@@ -55,7 +57,12 @@ async fn check_config_tells_every_fault_at_once_and_help_lists_every_setting() {
         let checked = service.run("check-config", &[]);
         assert!(!checked.status.success());
         for word in ["topic_prefx", "TILL_PARTITIONS"] {
-            assert!(checked.output.contains(word), "{} does not tell of {word}: {}", service.name(), checked.output);
+            assert!(
+                checked.output.contains(word),
+                "{} does not tell of {word}: {}",
+                service.name(),
+                checked.output
+            );
         }
         service.unset("TILL_CONFIG");
         service.set("TILL_PARTITIONS", "4");

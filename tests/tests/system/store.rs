@@ -71,7 +71,10 @@ async fn a_deleted_or_damaged_store_is_rebuilt_and_answers_stay_as_they_were() {
                 fs::write(file, vec![0x5A; length]).unwrap();
             }
         }),
-        ("one file less", |store| fs::remove_file(files(store).into_iter().max_by_key(|f| fs::metadata(f).unwrap().len()).unwrap()).unwrap()),
+        ("one file less", |store| {
+            fs::remove_file(files(store).into_iter().max_by_key(|f| fs::metadata(f).unwrap().len()).unwrap())
+                .unwrap()
+        }),
     ];
     for (number, (what, damage)) in damages.into_iter().enumerate() {
         // Killed or ended well, in turns.

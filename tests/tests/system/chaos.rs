@@ -1,0 +1,151 @@
+//! Everything is killed again and again while receipts come in; the oracle judges what is left.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use schemas::{Event, codec};
+use till_tests::client::eventually;
+use till_tests::receipts::Random;
+use till_tests::{Isolation, Log, RawRecord, Service, Till, oracle};
+
+use crate::forged::Foreigner;
+use crate::load::{Load, pause};
+
+/// How often each is killed: command-api, projector, worker, broker, Postgres.
+const KILLS: u64 = 20;
+/// How long the survivors may take to serve again and to close the last window.
+const SETTLED_WITHIN: Duration = Duration::from_secs(180);
+const SCHEDULE: &str = "*/5 * * * * *";
+const CHECKS: [&str; 7] = ["stream", "accepted", "straddling", "figures", "hours", "hours-read", "journal"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_survive_twenty_kills_of_every_service_of_the_broker_and_of_postgres() {
+    let mut till = Till::prepare_alone("chaos").await;
+    till.analytics.set("TILL_ANALYTICS_SCHEDULE", SCHEDULE);
+    till.start_all().await;
+    let admin = till.admin().await;
+    let began = Instant::now();
+    let load = Load::begin(&till, &admin);
+    let foreign = Foreigner::begin(&till);
+
+    let servers = Arc::clone(&till.servers);
+    tokio::join!(
+        torment_command_api(&mut till.command_api),
+        torment(&mut till.projector, 2),
+        torment(&mut till.analytics, 3),
+        torment_server(4, || servers.kafka.kill(), || servers.kafka.restart(), || servers.kafka.answers()),
+        torment_server(
+            5,
+            || servers.postgres.kill(),
+            || servers.postgres.restart(),
+            || async {
+                servers.postgres.ready().await;
+                true
+            }
+        ),
+    );
+    println!("{} kills of each in {:?}", KILLS, began.elapsed());
+    foreign.end().await;
+    settle(&mut till).await;
+    let sent = load.end().await;
+    let stopped = Utc::now();
+    eventually("the window of the last receipt is closed", SETTLED_WITHIN, async || {
+        last_window_end(&till.topic("analytics")).await.is_some_and(|end| end > stopped)
+    })
+    .await;
+    println!("settled after {:?}", began.elapsed());
+
+    let judged = oracle::judge(&till, admin.token(), sent.path(), &CHECKS, &[]);
+    println!("{}", judged.success("the oracle"));
+}
+
+/// All are started that are not running, and serve.
+async fn settle(till: &mut Till) {
+    till.servers.kafka.ready().await;
+    till.servers.postgres.ready().await;
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    for service in [&mut till.command_api, &mut till.projector, &mut till.analytics] {
+        while !service.is_ready().await {
+            assert!(Instant::now() < deadline, "{} does not serve again:\n{}", service.name(), service.log());
+            revive(service);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// Starts a service that has ended by itself, as whoever runs it would.
+fn revive(service: &mut Service) {
+    if service.has_ended() {
+        println!("{} ended by itself", service.name());
+        service.kill();
+        service.start();
+    }
+}
+
+/// Until it serves, at most for a while, then on for a moment; sometimes not even that.
+async fn let_live(service: &mut Service, random: &mut Random) {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    let strikes_early = random.chance(25);
+    while !strikes_early && Instant::now() < deadline && !service.is_ready().await {
+        revive(service);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    pause(random, 200, 4_000).await;
+}
+
+async fn torment(service: &mut Service, seed: u64) {
+    let mut random = Random::new(seed);
+    for _ in 0..KILLS {
+        let_live(service, &mut random).await;
+        service.kill();
+        pause(&mut random, 0, 500).await;
+        service.start();
+    }
+}
+
+/// Every third life holds each transaction open for a while before its commit, so that some span the end of a window.
+async fn torment_command_api(service: &mut Service) {
+    let mut random = Random::new(1);
+    for kill in 0..KILLS {
+        let_live(service, &mut random).await;
+        service.kill();
+        if kill % 3 == 1 {
+            service.set("TILL_FAULT_BEFORE_COMMIT_MS", "1500");
+        } else {
+            service.unset("TILL_FAULT_BEFORE_COMMIT_MS");
+        }
+        service.start();
+    }
+    service.unset("TILL_FAULT_BEFORE_COMMIT_MS");
+    service.kill();
+    service.start();
+}
+
+async fn torment_server<F: Future<Output = bool>>(
+    seed: u64,
+    kill: impl Fn(),
+    restart: impl Fn(),
+    answers: impl Fn() -> F,
+) {
+    let mut random = Random::new(seed);
+    for _ in 0..KILLS {
+        while !answers().await {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        pause(&mut random, 500, 7_000).await;
+        kill();
+        pause(&mut random, 0, 1_000).await;
+        restart();
+    }
+}
+
+/// The end of the last window that was closed.
+async fn last_window_end(analytics: &Log) -> Option<DateTime<Utc>> {
+    let records = analytics.records(Isolation::Committed).await;
+    let end = |record: &RawRecord| match codec::decode(&record.value, None) {
+        Ok(Event::HourClosed(hour)) => Some(hour.window_end),
+        _ => None,
+    };
+    records.iter().filter_map(end).max()
+}

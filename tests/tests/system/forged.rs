@@ -1,0 +1,85 @@
+//! Records and transactions that are none of Till's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use chrono::Utc;
+use schemas::{Event, Item, Money, Receipt, ReceiptRecorded, codec};
+use till_tests::{RawRecord, Till};
+
+/// A producer that is none of Till's holds transactions open over the ends of windows, then takes its record back.
+pub struct Foreigner {
+    stop: Arc<AtomicBool>,
+    held: Arc<AtomicUsize>,
+    thread: tokio::task::JoinHandle<()>,
+}
+
+impl Foreigner {
+    /// Begins the first transaction.
+    pub fn begin(till: &Till) -> Self {
+        let (stop, held) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let log = till.topic("receipts");
+        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&held));
+        let thread = tokio::task::spawn_blocking(move || {
+            for number in 0_i32.. {
+                // Within a kill of the broker nothing may succeed, and the broker ends the transaction.
+                let held = log.begin("foreign", Duration::from_secs(8)).and_then(|transaction| {
+                    transaction.append(&record(&receipt(&format!("foreign-{number}")).into(), 4))?;
+                    std::thread::sleep(Duration::from_secs(6));
+                    transaction.abort()
+                });
+                count.fetch_add(usize::from(held.is_ok()), Ordering::Relaxed);
+                for _ in 0..80 {
+                    if stopped.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            }
+        });
+        Self { stop, held, thread }
+    }
+
+    /// Ends after the present one.
+    pub async fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.await.unwrap();
+        println!("{} foreign transactions were held open and aborted", self.held.load(Ordering::Relaxed));
+    }
+}
+
+/// A receipt that looks right in every way but that nobody sent it.
+pub fn receipt(id: &str) -> ReceiptRecorded {
+    let price = Money::parse("1.00").unwrap();
+    let receipt = Receipt {
+        transaction_id: id.to_owned(),
+        occurred_at: Utc::now(),
+        items: vec![Item { product_id: "p".into(), quantity: 1, price, category: "c".into() }],
+        total_amount: price,
+        tax_amount: Money::ZERO,
+        tips_amount: Money::ZERO,
+        payment_method: "card".into(),
+        place_id: "place-0".into(),
+        place_name: "The place-0".into(),
+    };
+    ReceiptRecorded { receipt, totals_match: true, recorded_by: "nobody".into(), fingerprint: vec![1; 17] }
+}
+
+/// An event as a record of a topic with `partitions` partitions.
+pub fn record(event: &Event, partitions: i32) -> RawRecord {
+    let key = event.key().as_bytes().to_vec();
+    let encoded = codec::encode(event);
+    let headers = [
+        ("event-id", uuid::Uuid::now_v7().as_bytes().to_vec()),
+        ("event-type", event.type_name().as_bytes().to_vec()),
+        ("schema", encoded.fingerprint.to_vec()),
+    ];
+    RawRecord {
+        partition: schemas::partition_of(&key, partitions),
+        offset: 0,
+        key,
+        value: encoded.value,
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
+    }
+}

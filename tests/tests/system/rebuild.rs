@@ -1,0 +1,126 @@
+//! A rebuilt projection is the one that lived through it all, in every column.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, PgConnection};
+use till_tests::receipts::{Random, Receipts};
+use till_tests::{Client, Till};
+
+/// A projection's generations, oldest first: the schemas `NAME_vN_gN`.
+pub async fn generations(database: &mut PgConnection, name: &str) -> Vec<String> {
+    let pattern = format!("^{name}_v[0-9]+_g[0-9]+$");
+    let sql = "SELECT nspname::text FROM pg_namespace WHERE nspname ~ $1 ORDER BY substring(nspname FROM '[0-9]+$')::int";
+    sqlx::query_scalar(sql).bind(pattern).fetch_all(database).await.unwrap()
+}
+
+/// Compares two generations table by table with `EXCEPT` both ways; the rows that differ, if the positions are alike.
+pub async fn differences(database: &mut PgConnection, old: &str, new: &str) -> Vec<String> {
+    let sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = $1 ORDER BY 1";
+    let tables: Vec<String> = sqlx::query_scalar(sql).bind(old).fetch_all(&mut *database).await.unwrap();
+    assert!(tables.len() > 1, "{old} has no tables");
+    let mut differences = Vec::new();
+    for table in tables {
+        for (here, there) in [(old, new), (new, old)] {
+            let sql = format!(
+                "SELECT row_to_json(d)::text FROM (SELECT * FROM {here}.{table} EXCEPT SELECT * FROM {there}.{table}) d"
+            );
+            let rows: Vec<String> =
+                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut *database).await.unwrap();
+            differences.extend(rows.into_iter().map(|row| format!("{table}: only in {here}: {row}")));
+        }
+    }
+    differences
+}
+
+async fn same_positions(database: &mut PgConnection, old: &str, new: &str) -> bool {
+    let sql = format!(
+        "SELECT (SELECT count(*) FROM {old}.positions NATURAL JOIN {new}.positions), (SELECT count(*) FROM {old}.positions)"
+    );
+    let counts: Result<(i64, i64), _> = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(database).await;
+    counts.is_ok_and(|(alike, all)| alike == all)
+}
+
+/// In one snapshot: the two newest generations where they stand at the same positions, and what differs.
+async fn compare_newest(database: &mut PgConnection, name: &str) -> Option<Vec<String>> {
+    let newest = generations(database, name).await;
+    let [.., old, new] = newest.as_slice() else { return None };
+    // A generation may be dropped under our feet: then there is nothing to compare.
+    sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ").execute(&mut *database).await.unwrap();
+    let compared = if same_positions(database, old, new).await {
+        Some(differences(database, old, new).await)
+    } else {
+        None
+    };
+    sqlx::raw_sql("ROLLBACK").execute(&mut *database).await.unwrap();
+    compared
+}
+
+/// Bursts of receipts and voids with rests between, in which two generations can come to stand at the same positions.
+async fn bursts(admin: Client, stop: Arc<AtomicBool>) -> u64 {
+    let mut receipts = Receipts::new("rebuilt", 3, 8);
+    let mut random = Random::new(4);
+    let mut sent = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for _ in 0..40 {
+            let _ = admin.receipt(&receipts.make()).await.expect(201);
+            sent += 1;
+            if random.chance(15) {
+                let id = format!("rebuilt-{}", random.below(sent));
+                let voided = admin.void(&id, "test").await;
+                assert!([200, 201].contains(&voided.status), "{}", voided.text);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    sent
+}
+
+/// Rebuilds until the kept and the new generation were seen at the same positions; what differed then.
+async fn rebuild_and_compare(till: &Till, name: &str) -> Vec<String> {
+    let mut database = till.servers.postgres.connect(&till.prefix).await;
+    for _ in 0..10 {
+        let rebuild = till.projector.command(&format!("rebuild-{name}"), "rebuild", &[name]);
+        let rebuilding = tokio::task::spawn_blocking(move || rebuild.run(Duration::from_secs(180)));
+        let mut compared = None;
+        while !rebuilding.is_finished() {
+            compared = compare_newest(&mut database, name).await.or(compared);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let _ = rebuilding.await.unwrap().success("projector rebuild");
+        // The old one stands where it stood at the switch; the new one goes on.
+        if let Some(differences) = compare_newest(&mut database, name).await.or(compared) {
+            return differences;
+        }
+    }
+    panic!("{name}: in ten rebuilds the generations never stood at the same positions");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_equals_living_through_in_every_column_while_receipts_arrive() {
+    let mut till = Till::prepare("rebuild").await;
+    till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/2 * * * * *");
+    till.start_all().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let load = tokio::spawn(bursts(till.admin().await, Arc::clone(&stop)));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut found = Vec::new();
+    for name in ["receipts", "places", "accounts", "hours"] {
+        found.extend(rebuild_and_compare(&till, name).await);
+    }
+    stop.store(true, Ordering::Relaxed);
+    assert!(load.await.unwrap() > 100);
+    assert!(found.is_empty(), "{} rows differ: {:#?}", found.len(), &found[..found.len().min(20)]);
+
+    // At rest: what lived through the rebuilds, against one more of each.
+    let _ = till.analytics.terminate();
+    let analyst = till.analyst().await;
+    let _ = analyst.get_strong("/v1/analytics/places").await.expect(200);
+    let mut database = till.servers.postgres.connect(&till.prefix).await;
+    for name in ["receipts", "places", "accounts", "hours"] {
+        let _ = till.projector.run("rebuild", &[name]).success("projector rebuild");
+        let differences = compare_newest(&mut database, name).await.expect("at rest both stand at the end");
+        assert!(differences.is_empty(), "{name}: {differences:#?}");
+    }
+}
