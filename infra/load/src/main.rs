@@ -1,6 +1,8 @@
 //! `load` sends Till work and measures it: `load traffic` plays a shop chain's day at the front door, `load bench`
 //! takes the figures of `docs/benchmarks.md` on a stack of its own.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that meets an error fails"))]
+
 mod bench;
 mod failure;
 mod rng;

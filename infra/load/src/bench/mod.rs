@@ -159,7 +159,7 @@ fn measure(args: &Args, stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
         sections.extend(rebuild::measure(stack, &mut logs, plan)?);
     }
     if wanted("memory") {
-        sections.extend(memory::measure(&mut logs, plan)?);
+        sections.extend(memory::measure(stack, &mut logs, plan)?);
     }
     Ok(sections)
 }

@@ -19,6 +19,9 @@ const ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// Often enough that a start is timed to a few milliseconds, seldom enough not to disturb.
 const POLL_EVERY: Duration = Duration::from_millis(10);
 
+/// The worker's windows: short, so that a log is closed soon after it was written.
+const WINDOWS: &str = "*/10 * * * * *";
+
 /// A deployment's settings: topics and a database of its own on the shared stack.
 pub struct Deployment {
     /// Prefix of its topics and name of its database.
@@ -31,7 +34,8 @@ pub struct Deployment {
 pub struct Service {
     /// Where it listens.
     pub address: SocketAddr,
-    name: &'static str,
+    /// Its binary.
+    pub name: &'static str,
     process: Process,
 }
 
@@ -53,12 +57,24 @@ impl Deployment {
         stack.create_database(prefix)?;
         let folder = stack.folder.join(prefix);
         fs::create_dir_all(&folder).explain(format!("making {}", folder.display()))?;
-        let mut env: BTreeMap<String, String> = settings.iter().cloned().collect();
+        let mut env = BTreeMap::from([("TILL_ANALYTICS_SCHEDULE".to_owned(), WINDOWS.to_owned())]);
+        env.extend(settings.iter().cloned());
         env.insert("TILL_KAFKA_BROKERS".to_owned(), stack.brokers.clone());
         env.insert("TILL_TOPIC_PREFIX".to_owned(), prefix.to_owned());
         env.insert("TILL_DATABASE_URL".to_owned(), stack.database_url(prefix));
         env.insert("TILL_DEMO".to_owned(), "true".to_owned());
         Ok(Self { prefix: prefix.to_owned(), folder, env })
+    }
+
+    /// The same topics and settings with another, empty database.
+    ///
+    /// # Errors
+    /// When the database cannot be made.
+    pub fn with_fresh_database(&self, stack: &Stack, name: &str) -> Result<Self> {
+        stack.create_database(name)?;
+        let mut env = self.env.clone();
+        env.insert("TILL_DATABASE_URL".to_owned(), stack.database_url(name));
+        Ok(Self { prefix: self.prefix.clone(), folder: self.folder.clone(), env })
     }
 
     /// Runs a subcommand to its end and gives back what it printed and how long it took.
@@ -70,6 +86,30 @@ impl Deployment {
         let start = Instant::now();
         let output = stack::run(spec, READY_WITHIN)?;
         Ok((output, start.elapsed()))
+    }
+
+    /// Runs a subcommand to its end and gives back the most memory it had.
+    ///
+    /// # Errors
+    /// When the binary is not built or fails.
+    pub fn peak_of(&self, binary: &str, args: &[&str]) -> Result<Memory> {
+        let mut process = Process::start(self.spec(binary, &format!("{binary}-{}", args.join("-")), args)?);
+        let mut most = Memory { peak_mb: f64::NAN, anonymous_mb: f64::NAN };
+        loop {
+            if let Some(Ok(memory)) = process.id().map(memory_of) {
+                // `max` drops the NaN that an ended process leaves.
+                most.peak_mb = most.peak_mb.max(memory.peak_mb);
+                most.anonymous_mb = most.anonymous_mb.max(memory.anonymous_mb);
+            }
+            match process.exited() {
+                None => std::thread::sleep(POLL_EVERY),
+                Some(Some(status)) if status.success() => return Ok(most),
+                Some(_) => {
+                    let tail = process.log_tail();
+                    return Err(Failure::new(format!("{binary} {} failed:\n{tail}", args.join(" "))));
+                }
+            }
+        }
     }
 
     /// Starts a service with an empty store.
@@ -147,15 +187,19 @@ impl Service {
     /// When it does not run.
     pub fn memory(&self) -> Result<Memory> {
         let pid = self.process.id().ok_or_else(|| Failure::new(format!("{} does not run", self.name)))?;
-        let path = format!("/proc/{pid}/status");
-        let status = fs::read_to_string(&path).explain(format!("reading {path}"))?;
-        Ok(Memory { peak_mb: megabytes(&status, "VmHWM:"), anonymous_mb: megabytes(&status, "RssAnon:") })
+        memory_of(pid)
     }
 
     /// Asks it to end and waits until it has.
     pub fn stop(mut self) {
         self.process.terminate(ENDS_WITHIN);
     }
+}
+
+fn memory_of(pid: u32) -> Result<Memory> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).explain(format!("reading {path}"))?;
+    Ok(Memory { peak_mb: megabytes(&status, "VmHWM:"), anonymous_mb: megabytes(&status, "RssAnon:") })
 }
 
 /// A line such as `VmHWM:     1204 kB`, where kB are 1,024 bytes.

@@ -23,6 +23,7 @@ const UP_WITHIN: Duration = Duration::from_secs(60);
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// As many as Till's topics have by default.
 const PARTITIONS: i32 = 16;
+const POSTGRES_FOLDER: &str = "postgres";
 /// Who runs Postgres where the caller is root, which Postgres refuses to be.
 const POSTGRES_USER: &str = "postgres";
 
@@ -104,6 +105,11 @@ impl Stack {
         format!("postgres://till@127.0.0.1:{}/{database}", self.postgres_port)
     }
 
+    /// A folder the database server may write to and this process may read.
+    pub fn postgres_folder(&self) -> PathBuf {
+        self.folder.join(POSTGRES_FOLDER)
+    }
+
     /// Makes an empty database.
     ///
     /// # Errors
@@ -180,7 +186,7 @@ fn java(name: &str, class: &str, folder: &Path, args: &[&str], properties: &Path
 
 fn start_postgres(folder: &Path) -> Result<(Process, u16)> {
     let port = free_port();
-    let home = folder.join("postgres");
+    let home = folder.join(POSTGRES_FOLDER);
     fs::create_dir_all(&home).explain("making Postgres' folder")?;
     let user = is_root(folder)?.then(|| POSTGRES_USER.to_owned());
     if let Some(user) = &user {
