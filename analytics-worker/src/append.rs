@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
@@ -40,13 +41,21 @@ impl Writer {
 
     /// Appends all events in one transaction, or an error: then all or none.
     pub(crate) fn append(&self, events: impl Iterator<Item = Event>) -> Result<(), Fault> {
-        self.producer.begin_transaction().map_err(Fault::kafka("beginning a transaction"))?;
+        self.producer.begin_transaction().map_err(self.fault("beginning a transaction"))?;
         for event in events {
-            self.send(&event).map_err(Fault::kafka("appending figures"))?;
+            self.send(&event).map_err(self.fault("appending figures"))?;
         }
-        self.await_deliveries(0).map_err(Fault::kafka("appending figures"))?;
+        self.await_deliveries(0).map_err(self.fault("appending figures"))?;
         // Everything is delivered: a commit with reports outstanding would wait in steps of 100 ms.
-        self.producer.commit_transaction(REQUEST_TIMEOUT).map_err(Fault::kafka("committing figures"))
+        self.producer.commit_transaction(REQUEST_TIMEOUT).map_err(self.fault("committing figures"))
+    }
+
+    /// Where the producer was fenced, records fail because their queue is purged: the cause is what counts.
+    fn fault(&self, doing: &'static str) -> impl Fn(KafkaError) -> Fault {
+        move |error| match self.producer.client().fatal_error() {
+            Some((cause, _)) => Fault::kafka(doing)(KafkaError::Global(cause)),
+            None => Fault::kafka(doing)(error),
+        }
     }
 
     fn send(&self, event: &Event) -> KafkaResult<()> {
@@ -108,7 +117,16 @@ impl Deliveries {
     }
 }
 
-impl ClientContext for Deliveries {}
+/// Each failure ends an append, and the worker says so; being fenced by another replica is none.
+impl ClientContext for Deliveries {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, line: &str) {
+        tracing::debug!(facility, line, "librdkafka");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();

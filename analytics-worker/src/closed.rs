@@ -4,9 +4,10 @@ use rdkafka::consumer::BaseConsumer;
 use runtime::kafka::{Cluster, Isolation};
 use schemas::{Event, HourClosed};
 
+use crate::cursor::{Record, Until};
 use crate::fault::Fault;
 use crate::figures::Figures;
-use crate::reader::{Log, LogReader, Record, Until, Watch};
+use crate::reader::{Log, LogReader, Watch};
 use crate::window::Window;
 
 /// The last closed window and where its slices ended, one offset of each partition: there the next begin.
@@ -102,4 +103,69 @@ fn close(log: &Log, last: &mut Option<Last>, event: &HourClosed) -> Result<(), F
     }
     *last = Some(Last { window, ends: slices.iter().map(|slice| slice.end).collect() });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use schemas::Slice;
+
+    use super::*;
+
+    fn minute(number: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(number * 60, 0).unwrap()
+    }
+
+    /// The window of a minute, with slices of two partitions.
+    fn hour(number: i64, slices: [(i64, i64); 2]) -> HourClosed {
+        let slices = (0..2).zip(slices);
+        HourClosed {
+            window_start: minute(number),
+            window_end: minute(number + 1),
+            slices: slices.map(|(partition, (start, end))| Slice { partition, start, end }).rev().collect(),
+            recorded: 0,
+            voided: 0,
+            places: 0,
+        }
+    }
+
+    fn log() -> Log {
+        Log { topic: "till.analytics".into(), partitions: 2 }
+    }
+
+    #[test]
+    fn the_last_window_is_where_the_next_slices_begin() {
+        let mut last = None;
+        close(&log(), &mut last, &hour(1, [(0, 5), (0, 0)])).unwrap();
+        close(&log(), &mut last, &hour(2, [(5, 5), (0, 7)])).unwrap();
+        let window = Window { start: minute(2), end: minute(3) };
+        assert_eq!(last, Some(Last { window, ends: vec![5, 7] }));
+    }
+
+    #[test]
+    fn a_window_read_again_changes_nothing() {
+        let mut last = None;
+        close(&log(), &mut last, &hour(1, [(0, 5), (0, 0)])).unwrap();
+        close(&log(), &mut last, &hour(2, [(5, 5), (0, 7)])).unwrap();
+        let before = last.clone();
+        close(&log(), &mut last, &hour(1, [(0, 5), (0, 0)])).unwrap();
+        assert_eq!(last, before);
+    }
+
+    #[test]
+    fn windows_that_do_not_join_are_refused() {
+        let faulty = [
+            ("a gap between windows", hour(3, [(5, 6), (0, 7)])),
+            ("a gap between slices", hour(2, [(6, 7), (0, 7)])),
+            ("receipts counted twice", hour(2, [(4, 6), (0, 7)])),
+        ];
+        for (fault, second) in faulty {
+            let mut last = None;
+            close(&log(), &mut last, &hour(1, [(0, 5), (0, 0)])).unwrap();
+            let closed = close(&log(), &mut last, &second);
+            assert!(matches!(closed, Err(Fault::Inconsistent(_))), "{fault}");
+        }
+        let of_another_deployment = Log { partitions: 3, ..log() };
+        assert!(close(&of_another_deployment, &mut None, &hour(1, [(0, 5), (0, 0)])).is_err());
+    }
 }

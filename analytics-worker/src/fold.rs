@@ -191,3 +191,6 @@ fn pieces(quantity: i128) -> i64 {
     let within = quantity.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
     i64::try_from(within).expect("it is clamped")
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 
 mod append;
 mod closed;
+mod cursor;
 mod fault;
 mod figures;
 mod fold;

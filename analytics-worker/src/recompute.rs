@@ -9,10 +9,11 @@ use runtime::kafka::{Cluster, Isolation};
 use schemas::{Event, HOURS_KEY, HourClosed, PlaceHourComputed, Slice, Topic, partition_of};
 use serde_json::Value;
 
+use crate::cursor::{Record, Until};
 use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::fold::WindowFold;
-use crate::reader::{Log, LogReader, Record, Until, Watch};
+use crate::reader::{Log, LogReader, Watch};
 use crate::settings::Settings;
 use crate::slice::count;
 use crate::window::Window;

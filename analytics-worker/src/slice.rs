@@ -9,9 +9,10 @@ use runtime::kafka::Cluster;
 use schemas::codec::DecodeError;
 use schemas::{Event, Slice};
 
+use crate::cursor::{Record, Until};
 use crate::fault::Fault;
 use crate::fold::{Arrival, WindowFold};
-use crate::reader::{Log, LogReader, Record, Until, Watch};
+use crate::reader::{Log, LogReader, Watch};
 
 /// The receipts of consecutive windows.
 pub(crate) struct Slices {

@@ -1,0 +1,246 @@
+//! Where one partition is read to, and the records that were read too far.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, Utc};
+use schemas::Event;
+use schemas::codec::{self, DecodeError};
+
+use crate::fault::Fault;
+
+/// One record of an event topic.
+pub(crate) struct Record<'r> {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// The broker's clock (`LogAppendTime`).
+    pub(crate) appended_at: DateTime<Utc>,
+    pub(crate) value: &'r [u8],
+    /// The `schema` header.
+    pub(crate) schema: Option<&'r [u8]>,
+}
+
+impl Record<'_> {
+    pub(crate) fn event(&self) -> Result<Event, DecodeError> {
+        codec::decode(self.value, self.schema)
+    }
+}
+
+/// Up to where a reading goes: in each partition to the first record that is past, at most to its horizon.
+pub(crate) struct Until<'u> {
+    pub(crate) horizon: &'u [i64],
+    pub(crate) past: &'u dyn Fn(&Record) -> bool,
+}
+
+/// What is done with a record that is not past.
+pub(crate) type Visit<'v> = &'v mut dyn FnMut(&Record) -> Result<(), Fault>;
+
+/// Where a partition is read to.
+pub(crate) struct Cursor {
+    partition: i32,
+    /// Where the former reading ended.
+    begin: i64,
+    /// What stands before it is visited, held, or no record of a committed transaction.
+    position: i64,
+    /// Read, but past where the reading ended.
+    held: VecDeque<Held>,
+    held_bytes: usize,
+    /// Where the current reading ended.
+    end: Option<i64>,
+}
+
+struct Held {
+    offset: i64,
+    appended_at: DateTime<Utc>,
+    value: Vec<u8>,
+    schema: Option<Vec<u8>>,
+}
+
+impl Cursor {
+    pub(crate) const fn at(partition: i32, begin: i64) -> Self {
+        Self { partition, begin, position: begin, held: VecDeque::new(), held_bytes: 0, end: None }
+    }
+
+    /// Where the next reading begins.
+    pub(crate) const fn begin(&self) -> i64 {
+        self.begin
+    }
+
+    pub(crate) const fn position(&self) -> i64 {
+        self.position
+    }
+
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Records held, and the bytes of their values.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        (self.held.len(), self.held_bytes)
+    }
+
+    /// When the next record was appended, where it is known and below the horizon.
+    pub(crate) fn next_arrival(&self, horizon: i64) -> Option<DateTime<Utc>> {
+        self.held.front().filter(|held| held.offset < horizon).map(|held| held.appended_at)
+    }
+
+    /// Begins a reading with the records that the former one held.
+    pub(crate) fn visit_held(&mut self, until: &Until, visit: Visit) -> Result<(), Fault> {
+        let horizon = self.horizon(until);
+        while let Some(held) = self.held.front() {
+            let record = held.record(self.partition);
+            if record.offset >= horizon || (until.past)(&record) {
+                self.end = Some(record.offset.min(horizon));
+                return Ok(());
+            }
+            visit(&record)?;
+            self.held_bytes -= held.value.len();
+            self.held.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Visits a record that was read, or holds it for the next reading.
+    pub(crate) fn take(&mut self, record: &Record, until: &Until, visit: Visit) -> Result<(), Fault> {
+        // A partition that was paused and goes on may repeat what was under way.
+        if record.offset < self.position {
+            return Ok(());
+        }
+        self.position = record.offset + 1;
+        let horizon = self.horizon(until);
+        if self.end.is_none() && record.offset < horizon && !(until.past)(record) {
+            return visit(record);
+        }
+        self.end.get_or_insert(record.offset.min(horizon));
+        self.held_bytes += record.value.len();
+        self.held.push_back(Held {
+            offset: record.offset,
+            appended_at: record.appended_at,
+            value: record.value.to_vec(),
+            schema: record.schema.map(<[u8]>::to_vec),
+        });
+        Ok(())
+    }
+
+    /// Notes that the client has nothing to give before `position`: the markers of transactions, and what was
+    /// aborted, take offsets too.
+    pub(crate) fn pass(&mut self, position: i64) {
+        self.position = self.position.max(position);
+    }
+
+    /// Ends the reading where everything below the horizon is read.
+    pub(crate) fn settle(&mut self, horizon: i64) {
+        if self.end.is_none() && self.position >= horizon {
+            self.end = Some(horizon);
+        }
+    }
+
+    /// Where the reading has ended: there the next one begins.
+    pub(crate) fn finish(&mut self) -> Option<i64> {
+        let end = self.end.take()?;
+        self.begin = end;
+        Some(end)
+    }
+
+    fn horizon(&self, until: &Until) -> i64 {
+        until.horizon[usize::try_from(self.partition).expect("partitions count from 0")]
+    }
+}
+
+impl Held {
+    fn record(&self, partition: i32) -> Record<'_> {
+        let Self { offset, appended_at, value, schema } = self;
+        Record { partition, offset: *offset, appended_at: *appended_at, value, schema: schema.as_deref() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A partition as a broker has it: some offsets are records, the others markers and aborted records.
+    #[derive(Clone, Debug)]
+    struct Partition {
+        /// Offset and stamp of each committed record.
+        records: Vec<(i64, i64)>,
+        end: i64,
+    }
+
+    fn partitions() -> impl Strategy<Value = Partition> {
+        // Stamps mostly rise, but a new leader's clock may be behind.
+        let offsets = prop::collection::vec((prop::bool::weighted(0.7), -3_i64..10), 0..60);
+        offsets.prop_map(|offsets| {
+            let mut stamp = 0;
+            let mut records = Vec::new();
+            for (offset, (is_record, step)) in (0..).zip(&offsets) {
+                stamp += step;
+                if *is_record {
+                    records.push((offset, stamp));
+                }
+            }
+            Partition { records, end: i64::try_from(offsets.len()).unwrap() }
+        })
+    }
+
+    /// Reads windows that end at `window_ends`, the client giving up to `pace` records beyond what is asked
+    /// for. Returns each window's end and visited offsets.
+    fn read(partition: &Partition, window_ends: &[i64], horizon: i64, pace: usize) -> Vec<(i64, Vec<i64>)> {
+        let mut cursor = Cursor::at(0, 0);
+        let mut given = partition.records.iter().peekable();
+        let mut windows = Vec::new();
+        for window_end in window_ends {
+            let instant = DateTime::from_timestamp_millis(*window_end).unwrap();
+            let until = Until { horizon: &[horizon], past: &|record| record.appended_at >= instant };
+            let mut visited = Vec::new();
+            let mut visit = |record: &Record| {
+                visited.push(record.offset);
+                Ok(())
+            };
+            cursor.visit_held(&until, &mut visit).unwrap();
+            let mut beyond = 0;
+            while !cursor.has_ended() || beyond < pace {
+                beyond += usize::from(cursor.has_ended());
+                match given.next() {
+                    Some((offset, stamp)) => {
+                        let appended_at = DateTime::from_timestamp_millis(*stamp).unwrap();
+                        let record =
+                            Record { partition: 0, offset: *offset, appended_at, value: b"", schema: None };
+                        cursor.take(&record, &until, &mut visit).unwrap();
+                    }
+                    None => cursor.pass(partition.end),
+                }
+                cursor.settle(horizon);
+            }
+            windows.push((cursor.finish().unwrap(), visited));
+        }
+        windows
+    }
+
+    proptest! {
+        /// Whatever clocks do and however fast the client is: a window's slice is what stands between its
+        /// start and its end, it ends at the first record that is past or at the horizon, and the next begins there.
+        #[test]
+        fn slices_join_and_hold_each_record_once(
+            partition in partitions(),
+            cut in 0.0..=1.0_f64,
+            mut window_ends in prop::collection::vec(0_i64..300, 1..8),
+            pace in 0_usize..10,
+        ) {
+            window_ends.sort_unstable();
+            #[allow(clippy::cast_possible_truncation, reason = "a share of at most 60")]
+            let horizon = (partition.end as f64 * cut) as i64;
+            let mut start = 0;
+            let windows = read(&partition, &window_ends, horizon, pace);
+            for ((end, visited), window_end) in windows.iter().zip(&window_ends) {
+                let rest = partition.records.iter().filter(|(offset, _)| *offset >= start);
+                let first_past = rest.clone().find(|(_, stamp)| stamp >= window_end);
+                let expected = first_past.map_or(horizon, |(offset, _)| (*offset).min(horizon));
+                prop_assert_eq!(*end, expected);
+                let within: Vec<_> = rest.map(|(offset, _)| *offset).filter(|offset| offset < end).collect();
+                prop_assert_eq!(visited, &within);
+                start = *end;
+            }
+            prop_assert_eq!(windows, read(&partition, &window_ends, horizon, 0), "the pace must not matter");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+use chrono::DateTime;
+use proptest::prelude::*;
+use schemas::Item;
+
+use super::*;
+
+const WINDOW: Window = Window { start: DateTime::UNIX_EPOCH, end: DateTime::UNIX_EPOCH };
+
+fn money(text: &str) -> Money {
+    Money::parse(text).unwrap()
+}
+
+fn at(millis: i64) -> Arrival {
+    Arrival { appended_at: DateTime::from_timestamp_millis(millis).unwrap(), partition: 0, offset: millis }
+}
+
+fn item(category: &str, quantity: i64, price: &str) -> Item {
+    Item { product_id: "p".into(), quantity, price: money(price), category: category.into() }
+}
+
+fn receipt(place_id: &str, place_name: &str, total: &str, items: Vec<Item>) -> Receipt {
+    Receipt {
+        transaction_id: "t".into(),
+        occurred_at: DateTime::UNIX_EPOCH,
+        items,
+        total_amount: money(total),
+        tax_amount: money("0.30"),
+        tips_amount: money("1.00"),
+        payment_method: "card".into(),
+        place_id: place_id.into(),
+        place_name: place_name.into(),
+    }
+}
+
+fn recorded(receipt: Receipt) -> ReceiptRecorded {
+    ReceiptRecorded { receipt, totals_match: true, recorded_by: "till".into(), fingerprint: vec![1] }
+}
+
+fn voided(receipt: Receipt) -> ReceiptVoided {
+    ReceiptVoided { receipt, reason: "mistake".into(), voided_by: "admin".into() }
+}
+
+fn sums(purchases: i64, total: &str, tax: &str, tips: &str) -> Sums {
+    Sums { purchases, total_amount: money(total), tax_amount: money(tax), tips_amount: money(tips) }
+}
+
+#[test]
+fn a_places_receipts_add_up_and_voided_ones_are_taken_out() {
+    let tea = receipt("011", "Corner", "5.01", vec![item("tea", 2, "1.50"), item("cake", 1, "2.01")]);
+    let cake = receipt("011", "Corner", "2.01", vec![item("cake", 1, "2.01")]);
+    let mut fold = WindowFold::default();
+    fold.record(&recorded(tea.clone()), at(1));
+    fold.record(&recorded(tea), at(2));
+    fold.record(&recorded(cake.clone()), at(3));
+    fold.void(&voided(cake), at(4));
+    assert_eq!((fold.recorded, fold.voided, fold.places()), (3, 1, 1));
+
+    let events: Vec<_> = fold.into_events(WINDOW, &Figures::default()).collect();
+    let category = |name: &str, quantity, amount: &str| CategorySums {
+        category: name.into(),
+        quantity,
+        amount: money(amount),
+        running_quantity: quantity,
+        running_amount: money(amount),
+    };
+    let expected = PlaceHourComputed {
+        window_start: WINDOW.start,
+        window_end: WINDOW.end,
+        place_id: "011".into(),
+        place_name: "Corner".into(),
+        recorded: 3,
+        voided: 1,
+        sums: sums(2, "10.02", "0.60", "2.00"),
+        average_receipt: money("5.01"),
+        categories: vec![category("cake", 2, "4.02"), category("tea", 4, "6.00")],
+        running: sums(2, "10.02", "0.60", "2.00"),
+    };
+    assert_eq!(events, [expected]);
+}
+
+#[test]
+fn a_void_of_an_earlier_window_makes_the_window_negative_and_the_running_total_right() {
+    let sold = receipt("011", "Corner", "3.00", vec![item("tea", 2, "1.50")]);
+    let mut figures = Figures::default();
+    let mut first = WindowFold::default();
+    first.record(&recorded(sold.clone()), at(1));
+    first.into_events(WINDOW, &figures).collect::<Vec<_>>().iter().for_each(|event| figures.apply(event));
+    let mut second = WindowFold::default();
+    second.void(&voided(sold), at(2));
+
+    let events: Vec<_> = second.into_events(WINDOW, &figures).collect();
+    assert_eq!(events[0].sums.purchases, -1);
+    assert_eq!(events[0].sums.total_amount, -money("3.00"));
+    assert_eq!(events[0].average_receipt, Money::ZERO);
+    assert_eq!(events[0].running, Sums::default());
+    assert_eq!((events[0].categories[0].quantity, events[0].categories[0].running_quantity), (-2, 0));
+    assert_eq!(events[0].categories[0].running_amount, Money::ZERO);
+}
+
+#[test]
+fn the_name_is_the_latest_recorded_receipts_in_whatever_order_partitions_are_read() {
+    let named = |name: &str| receipt("011", name, "1.00", vec![item("tea", 1, "1.00")]);
+    let late = Arrival { partition: 3, ..at(20) };
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]] {
+        let mut fold = WindowFold::default();
+        for step in order {
+            match step {
+                0 => fold.record(&recorded(named("Old")), at(10)),
+                1 => fold.record(&recorded(named("New")), late),
+                _ => fold.void(&voided(named("Older")), at(30)),
+            }
+        }
+        let events: Vec<_> = fold.into_events(WINDOW, &Figures::default()).collect();
+        assert_eq!(events[0].place_name, "New", "{order:?}");
+    }
+}
+
+#[test]
+fn places_come_in_the_order_of_their_ids() {
+    let mut fold = WindowFold::default();
+    for place in ["b", "a", "ü", "c"] {
+        fold.record(&recorded(receipt(place, place, "1.00", vec![item("tea", 1, "1.00")])), at(1));
+    }
+    let ids: Vec<_> = fold.into_events(WINDOW, &Figures::default()).map(|event| event.place_id).collect();
+    assert_eq!(ids, ["a", "b", "c", "ü"]);
+}
+
+#[test]
+fn a_receipt_of_absurd_quantities_stops_no_figure() {
+    let absurd = receipt("011", "Corner", "1.00", vec![item("tea", i64::MAX, "9999999999.99")]);
+    let mut figures = Figures::default();
+    for _ in 0..2 {
+        let mut fold = WindowFold::default();
+        fold.record(&recorded(absurd.clone()), at(1));
+        fold.record(&recorded(absurd.clone()), at(2));
+        let events: Vec<_> = fold.into_events(WINDOW, &figures).collect();
+        assert_eq!(events[0].categories[0].quantity, i64::MAX);
+        assert_eq!(events[0].categories[0].amount.minor_units(), MONEY_MAX);
+        events.iter().for_each(|event| figures.apply(event));
+    }
+    assert_eq!(figures.running("011"), sums(4, "4.00", "1.20", "4.00"));
+    assert_eq!(figures.running_category("011", "tea").0, i64::MAX);
+}
+
+/// One event of a log: a receipt, and whether it is recorded or voided.
+fn logged() -> impl Strategy<Value = (Receipt, bool)> {
+    let items = prop::collection::vec((0..4_u8, 1..5_i64, 0..10_000_u32), 1..4);
+    (0..3_u8, 0..100_000_u32, items, prop::bool::weighted(0.8)).prop_map(
+        |(place, total, items, is_recorded)| {
+            let items = items.iter().map(|(category, quantity, price)| {
+                item(&format!("c{category}"), *quantity, &format!("{}.{:02}", price / 100, price % 100))
+            });
+            let total = format!("{}.{:02}", total / 100, total % 100);
+            (receipt(&format!("{place}"), &format!("n{place}"), &total, items.collect()), is_recorded)
+        },
+    )
+}
+
+fn fold_of(log: &[(Receipt, bool)]) -> WindowFold {
+    let mut fold = WindowFold::default();
+    for (offset, (receipt, is_recorded)) in (0..).zip(log) {
+        if *is_recorded {
+            fold.record(&recorded(receipt.clone()), at(offset));
+        } else {
+            fold.void(&voided(receipt.clone()), at(offset));
+        }
+    }
+    fold
+}
+
+/// The running totals after the windows a log is cut into, by place and by category.
+fn running_after(log: &[(Receipt, bool)], cuts: &[usize]) -> Vec<(Sums, Vec<(i64, Money)>)> {
+    let mut figures = Figures::default();
+    let mut start = 0;
+    for end in cuts.iter().copied().chain([log.len()]) {
+        let events: Vec<_> = fold_of(&log[start..end]).into_events(WINDOW, &figures).collect();
+        events.iter().for_each(|event| figures.apply(event));
+        start = end;
+    }
+    let place = |place: u8| {
+        let id = place.to_string();
+        let categories = (0..4).map(|category| figures.running_category(&id, &format!("c{category}")));
+        (figures.running(&id), categories.collect())
+    };
+    (0..3).map(place).collect()
+}
+
+proptest! {
+    /// Folding [a, b) and then [b, c) is folding [a, c).
+    #[test]
+    fn running_totals_do_not_depend_on_where_windows_end(
+        log in prop::collection::vec(logged(), 0..40),
+        cuts in prop::collection::vec(0.0..1.0_f64, 0..5),
+    ) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of at most 40")]
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| (log.len() as f64 * cut) as usize).collect();
+        cuts.sort_unstable();
+        prop_assert_eq!(running_after(&log, &cuts), running_after(&log, &[]));
+    }
+
+    /// A window's events do not depend on the order in which its records are read.
+    #[test]
+    fn figures_do_not_depend_on_the_order_of_reading(
+        log in prop::collection::vec(logged(), 0..20).prop_shuffle(),
+    ) {
+        let forward = fold_of(&log);
+        let mut backward = WindowFold::default();
+        for (offset, (receipt, is_recorded)) in (0..).zip(&log).collect::<Vec<_>>().into_iter().rev() {
+            if *is_recorded {
+                backward.record(&recorded(receipt.clone()), at(offset));
+            } else {
+                backward.void(&voided(receipt.clone()), at(offset));
+            }
+        }
+        prop_assert_eq!(forward, backward);
+    }
+}
