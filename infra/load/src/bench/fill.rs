@@ -39,7 +39,7 @@ impl<'a> Logs<'a> {
 
     fn fill(&self, receipts: u64) -> Result<Deployment> {
         let deployment = Deployment::new(self.stack, &format!("bench-log-{receipts}"), &self.plan.settings)?;
-        deployment.run("command-api", &["create-topics"])?;
+        deployment.create_topics()?;
         let producer = Producer::new(self.stack, &deployment.prefix)?;
         let mut recorded = Recorded::new(receipts);
         let start = Instant::now();

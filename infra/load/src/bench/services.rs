@@ -15,6 +15,7 @@ use crate::failure::{Explain, Failure, Result};
 
 /// Longest wait for a service to serve: a replay of millions of receipts fits in.
 const READY_WITHIN: Duration = Duration::from_secs(600);
+const TOPICS_WITHIN: Duration = Duration::from_secs(60);
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// Often enough that a start is timed to a few milliseconds, seldom enough not to disturb.
 const POLL_EVERY: Duration = Duration::from_millis(10);
@@ -86,6 +87,22 @@ impl Deployment {
         let start = Instant::now();
         let output = stack::run(spec, READY_WITHIN)?;
         Ok((output, start.elapsed()))
+    }
+
+    /// Makes the topics.
+    ///
+    /// # Errors
+    /// When they cannot be made within a minute.
+    pub fn create_topics(&self) -> Result<()> {
+        let deadline = Instant::now() + TOPICS_WITHIN;
+        loop {
+            // A partition just made may not have its leader yet, and then the check of all fails.
+            match self.run("command-api", &["create-topics"]) {
+                Err(failure) if Instant::now() > deadline => return Err(failure),
+                Err(_) => std::thread::sleep(Duration::from_millis(500)),
+                Ok(_) => return Ok(()),
+            }
+        }
     }
 
     /// Runs a subcommand to its end and gives back the most memory it had.
