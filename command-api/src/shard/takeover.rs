@@ -56,26 +56,28 @@ pub enum TakeoverError {
     OldTopology { own: i32, newest: i32 },
 }
 
+/// A shard's producers take turns: the broker still writes one's commit markers while the next one's
+/// transaction begins. With one, librdkafka would back off 20 ms on CONCURRENT_TRANSACTIONS.
+pub type Producers = [Transactions; 2];
+
 /// Takes the shard over. When it returns, no former owner can write to it, and the store holds all that any
 /// of them committed.
-pub fn take_over(engine: &Engine, shard: i32) -> Result<Transactions, TakeoverError> {
+pub fn take_over(engine: &Engine, shard: i32) -> Result<Producers, TakeoverError> {
     engine.prove_membership(shard)?;
-    let transactions = Transactions::fence(&engine.cluster, &engine.transactional_id(shard))?;
+    let fence = |turn| Transactions::fence(&engine.cluster, &engine.transactional_id(shard, turn));
+    let mut producers = [fence(0)?, fence(1)?];
     engine.check_topology()?;
     // Only after the fence: nothing can be appended to these partitions any more but by us.
     let ends = engine.ends_of(shard)?;
     if !engine.follower.release(ends, FOLD_TIMEOUT) {
         return Err(TakeoverError::Behind);
     }
-    announce(engine, transactions, shard)
+    announce(engine, &mut producers[0], shard)?;
+    Ok(producers)
 }
 
 /// The first transaction: whoever lost the assignment meanwhile fails here, before it has served anybody.
-fn announce(
-    engine: &Engine,
-    mut transactions: Transactions,
-    shard: i32,
-) -> Result<Transactions, TakeoverError> {
+fn announce(engine: &Engine, transactions: &mut Transactions, shard: i32) -> Result<(), TakeoverError> {
     let event = Event::from(ShardAnnounced {
         shard,
         topology_epoch: engine.topology_epoch,
@@ -92,13 +94,13 @@ fn announce(
     let group = engine.membership.group_metadata().ok_or(KafkaError::Canceled)?;
     transactions.send_offsets(&engine.shard_offset(shard)?, &group)?;
     transactions.commit()?;
-    Ok(transactions)
+    Ok(())
 }
 
 impl Engine {
-    /// `till-<topology epoch>-shard-<k>`, after the prefix.
-    fn transactional_id(&self, shard: i32) -> String {
-        format!("{}-{}-shard-{shard}", self.prefix, self.topology_epoch)
+    /// `<prefix>-<topology epoch>-shard-<k>-<turn>`.
+    fn transactional_id(&self, shard: i32, turn: usize) -> String {
+        format!("{}-{}-shard-{shard}-{turn}", self.prefix, self.topology_epoch)
     }
 
     /// The coordinator refuses offsets of anyone who is not a member in the current generation.
