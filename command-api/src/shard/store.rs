@@ -256,3 +256,97 @@ impl States for &Store {
         unreachable!("a store is written through its overlay");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new() -> Self {
+            Self(std::env::temp_dir().join(format!("till-store-{}", Uuid::now_v7())))
+        }
+
+        fn open(&self, origin: &str) -> Store {
+            Store::open(&self.0, origin, 8).unwrap()
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn advance(from: i64, next: i64) -> Advance {
+        let to = Folded { next, last: Some((next - 1, Uuid::from_u128(7))) };
+        Advance { topic: Topic::Receipts, partition: 3, from, to }
+    }
+
+    fn writes(key: &[u8], value: Option<&[u8]>) -> Writes {
+        Writes::from([(key.to_vec(), value.map(<[u8]>::to_vec))])
+    }
+
+    #[test]
+    fn states_and_the_positions_they_stand_for_survive_together() {
+        let dir = Dir::new();
+        let store = dir.open("till 16");
+        store.write(writes(b"a", Some(b"1")), &[advance(0, 5)]).unwrap();
+        store.write(writes(b"b", Some(b"2")), &[advance(5, 7)]).unwrap();
+        store.write(writes(b"b", None), &[advance(7, 8)]).unwrap();
+        drop(store);
+        let store = dir.open("till 16");
+        assert_eq!(store.get(b"a"), Some(b"1".to_vec()));
+        assert_eq!(store.get(b"b"), None);
+        assert_eq!(store.folded(Topic::Receipts, 3), advance(7, 8).to);
+        assert_eq!(store.folded(Topic::Receipts, 4), Folded::NOTHING);
+    }
+
+    #[test]
+    fn a_writer_that_was_overtaken_changes_nothing() {
+        let dir = Dir::new();
+        let store = dir.open("till 16");
+        store.write(writes(b"a", Some(b"1")), &[advance(0, 5)]).unwrap();
+        assert!(store.write(writes(b"a", Some(b"2")), &[advance(0, 6)]).is_err());
+        assert_eq!(store.get(b"a"), Some(b"1".to_vec()));
+        assert_eq!(store.folded(Topic::Receipts, 3).next, 5);
+    }
+
+    #[test]
+    fn a_store_of_another_deployment_or_marked_as_damaged_begins_anew() {
+        let dir = Dir::new();
+        let filled = |origin| {
+            let store = dir.open(origin);
+            let next = store.folded(Topic::Receipts, 3).next;
+            store.write(writes(b"a", Some(b"1")), &[advance(next, next + 1)]).unwrap();
+        };
+        filled("till 16");
+        assert_eq!(dir.open("other 16").get(b"a"), None);
+        filled("other 16");
+        std::fs::write(dir.0.join(DISCARD_MARK), "").unwrap();
+        assert_eq!(dir.open("other 16").get(b"a"), None);
+        assert_eq!(dir.open("other 16").folded(Topic::Receipts, 3), Folded::NOTHING);
+    }
+
+    #[test]
+    fn an_overlay_hides_what_it_changes_until_it_is_written() {
+        let dir = Dir::new();
+        let store = dir.open("till 16");
+        store.write(writes(b"a", Some(b"1")), &[advance(0, 1)]).unwrap();
+        let mut overlay = Overlay::new(&store);
+        overlay.put(b"b".to_vec(), b"2".to_vec());
+        overlay.remove(b"a".to_vec());
+        assert_eq!((overlay.get(b"a"), overlay.get(b"b")), (None, Some(b"2".to_vec())));
+        assert_eq!((store.get(b"a"), store.get(b"b")), (Some(b"1".to_vec()), None));
+    }
+
+    #[test]
+    fn values_are_found_by_prefix() {
+        let dir = Dir::new();
+        let store = dir.open("till 16");
+        store.write(writes(b"t\0\x03one", Some(b"1")), &[]).unwrap();
+        store.write(writes(b"t\0\x04two", Some(b"2")), &[]).unwrap();
+        assert_eq!(store.values(b"t\0\x03"), [b"1".to_vec()]);
+    }
+}

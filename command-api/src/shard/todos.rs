@@ -63,3 +63,47 @@ fn command(todo: &Todo) -> Command {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn todo(cause: u128, username: &str, due_s: i64) -> Todo {
+        let due = DateTime::UNIX_EPOCH + TimeDelta::seconds(due_s);
+        let kind = TodoKind::EndLoginLock { realm: "till".into(), username: username.into() };
+        Todo { cause: Uuid::from_u128(cause), aggregate: format!("till/{username}"), due, kind }
+    }
+
+    fn raised(todo: &Todo) -> (Vec<u8>, Option<Vec<u8>>) {
+        let mut key = Todo::prefix(3);
+        key.extend_from_slice(todo.cause.as_bytes());
+        (key, Some(serde_json::to_vec(todo).unwrap()))
+    }
+
+    fn due_causes(todos: &Todos, at_s: i64) -> Vec<u128> {
+        let due = todos.due(DateTime::UNIX_EPOCH + TimeDelta::seconds(at_s));
+        due.into_iter().map(|(_, cause)| cause.as_u128()).collect()
+    }
+
+    #[test]
+    fn todos_come_when_they_are_due_one_an_aggregate_the_oldest_first() {
+        let (first, second, other) = (todo(1, "ana", 10), todo(2, "ana", 20), todo(3, "bob", 15));
+        let mut todos = Todos::default();
+        todos.follow(&Writes::from([raised(&second), raised(&first), raised(&other)]));
+        assert_eq!(due_causes(&todos, 9), []);
+        assert_eq!(due_causes(&todos, 10), [1]);
+        assert_eq!(due_causes(&todos, 30), [1, 3], "ana's second waits for her first");
+        let (settled, _) = raised(&first);
+        todos.follow(&Writes::from([(settled, None)]));
+        assert_eq!(due_causes(&todos, 30), [3, 2]);
+    }
+
+    #[test]
+    fn states_that_are_no_todos_are_left_alone() {
+        let mut todos = Todos::default();
+        todos.follow(&Writes::from([(b"atill/ana".to_vec(), Some(b"{}".to_vec()))]));
+        assert_eq!(due_causes(&todos, i64::from(i32::MAX)), []);
+    }
+}
