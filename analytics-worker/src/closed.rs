@@ -75,7 +75,7 @@ fn apply(log: &Log, figures: &mut Figures, last: &mut Option<Last>, record: &Rec
         Event::PlaceHourComputed(event) => figures.apply(&event),
         Event::HourClosed(event) => close(log, last, &event)?,
         other => {
-            tracing::warn!(kafka.topic = log.topic, event = other.type_name(), "it does not belong here")
+            tracing::warn!(kafka.topic = log.topic, event = other.type_name(), "it does not belong here");
         }
     }
     Ok(())

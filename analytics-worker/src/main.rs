@@ -82,13 +82,13 @@ const COULD_NOT: u8 = 2;
 fn main() -> ExitCode {
     let command = Arguments::command().after_long_help(format!("{EXAMPLES}{}", manual::<Own>()));
     let arguments = Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
-    run(arguments).unwrap_or_else(|error| {
+    run(&arguments).unwrap_or_else(|error| {
         eprintln!("analytics-worker: {error}");
         ExitCode::from(COULD_NOT)
     })
 }
 
-fn run(arguments: Arguments) -> Result<ExitCode, String> {
+fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let settings: Settings =
         runtime::settings::load(arguments.config.as_deref()).map_err(|error| error.to_string())?;
     runtime::telemetry::start(&settings.common)?;
@@ -97,7 +97,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))?;
-    match arguments.task {
+    match &arguments.task {
         Task::Serve => threads.block_on(serve::serve(settings)).map(|()| ExitCode::SUCCESS),
         Task::CheckConfig => {
             println!("the settings are usable");
@@ -106,8 +106,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
         Task::Recompute { from, to } => {
             let _entered = threads.enter();
             let watch = Watch { shutdown: server::shutdown_on_signal(), readiness: Readiness::waiting("") };
-            let report =
-                recompute(&settings, Range { from, to }, watch).map_err(|fault| fault.to_string())?;
+            let range = Range { from: *from, to: *to };
+            let report = recompute(&settings, range, watch).map_err(|fault| fault.to_string())?;
             Ok(if report.differences == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }

@@ -148,7 +148,7 @@ impl Recomputation {
             None => starts.iter().all(|start| *start == 0),
         };
         if !joins {
-            self.differ(format!("{window}: its slices do not begin where the window before ended"));
+            self.differ(&format!("{window}: its slices do not begin where the window before ended"));
         }
     }
 
@@ -182,7 +182,9 @@ impl Recomputation {
         ];
         for (name, on_record, computed) in pairs {
             if on_record != computed {
-                self.differ(format!("{window}: {name} is {on_record} on record, {computed} by its receipts"));
+                self.differ(&format!(
+                    "{window}: {name} is {on_record} on record, {computed} by its receipts"
+                ));
             }
         }
     }
@@ -197,27 +199,27 @@ impl Recomputation {
         for event in recorded {
             let place_id = event.place_id.clone();
             if on_record.insert(place_id.clone(), event).is_some() {
-                self.differ(format!("{window} place {place_id}: on record more than once"));
+                self.differ(&format!("{window} place {place_id}: on record more than once"));
             }
         }
         for event in computed {
             match on_record.remove(&event.place_id) {
-                None => self.differ(format!("{window} place {}: not on record", event.place_id)),
+                None => self.differ(&format!("{window} place {}: not on record", event.place_id)),
                 Some(known) => {
                     let name = format!("{window} place {}", event.place_id);
                     let (known, event) = (Event::from(known).to_json(), Event::from(event.clone()).to_json());
                     let mut found = Vec::new();
                     differences("", &known, &event, &mut found);
-                    found.into_iter().for_each(|difference| self.differ(format!("{name}: {difference}")));
+                    found.into_iter().for_each(|difference| self.differ(&format!("{name}: {difference}")));
                 }
             }
         }
         for place_id in on_record.into_keys() {
-            self.differ(format!("{window} place {place_id}: on record, but without receipts"));
+            self.differ(&format!("{window} place {place_id}: on record, but without receipts"));
         }
     }
 
-    fn differ(&mut self, difference: String) {
+    fn differ(&mut self, difference: &str) {
         self.report.differences += 1;
         if self.report.differences <= PRINTED_MAX {
             println!("{difference}");

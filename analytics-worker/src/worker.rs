@@ -186,12 +186,11 @@ impl Worker {
                 return Ok(Batch { after, empty, full: Some((hour, fold)), last, started });
             }
             empty.push(hour);
-            match self.ticks.following(window.end) {
-                Some(next) if next.is_due(now, self.grace) && empty.len() < EMPTY_WINDOWS_MAX => {
-                    window = next
-                }
-                _ => return Ok(Batch { after, empty, full: None, last, started }),
-            }
+            let next = self.ticks.following(window.end).filter(|next| next.is_due(now, self.grace));
+            let Some(next) = next.filter(|_| empty.len() < EMPTY_WINDOWS_MAX) else {
+                return Ok(Batch { after, empty, full: None, last, started });
+            };
+            window = next;
         }
     }
 
