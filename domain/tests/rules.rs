@@ -1,5 +1,7 @@
 //! The rules as given / when / then, and the laws that replay rests on.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -38,7 +40,7 @@ impl Memory {
         if let Decision::Append(event) = &decision {
             let offset = self.log.len() as i64;
             let position = Position { topic: event.topic(), partition: 3, offset };
-            let recorded = Recorded { position, event_id: Uuid::from_u128(offset as u128 + 1) };
+            let recorded = Recorded { position, event_id: Uuid::from_u128(self.log.len() as u128 + 1) };
             evolve(self, event, &recorded);
             self.log.push((event.as_ref().clone(), recorded));
         }

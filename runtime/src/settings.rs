@@ -108,7 +108,7 @@ fn apply_file(table: &mut Table, path: &Path, faults: &mut Vec<String>) {
             Some(known) if known.same_type(&value) => *known = value,
             Some(known) => faults.push(format!("{}: `{key}` must be a {}", path.display(), known.type_str())),
             None => {
-                faults.push(format!("{}: there is no setting `{key}`; --help lists them", path.display()))
+                faults.push(format!("{}: there is no setting `{key}`; --help lists them", path.display()));
             }
         }
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaResult;
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
 use runtime::kafka::{Cluster, REQUEST_TIMEOUT};
 use schemas::Topic;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +51,7 @@ impl ConsumerContext for Rebalances {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(revoked) = rebalance {
             let lost = consumer.assignment_lost();
-            let shards: Vec<_> = revoked.elements().iter().map(|element| element.partition()).collect();
+            let shards: Vec<_> = revoked.elements().iter().map(TopicPartitionListElem::partition).collect();
             tracing::info!(shards = ?shards, lost, "shards are taken away");
             self.give_back(&shards, if lost { Duration::ZERO } else { DRAIN });
         }

@@ -73,11 +73,11 @@ impl Store {
         match Self::try_open(dir, origin, cache_mib) {
             Ok(Some(store)) => return Ok(store),
             Ok(None) => {
-                tracing::info!(store.dir = %dir.display(), "the local store is of another fold or deployment: it is rebuilt from the log")
+                tracing::info!(store.dir = %dir.display(), "the local store is of another fold or deployment: it is rebuilt from the log");
             }
             Err(error @ fjall::Error::Locked) => return Err(error),
             Err(error) => {
-                tracing::warn!(store.dir = %dir.display(), %error, "the local store cannot be read: it is rebuilt from the log")
+                tracing::warn!(store.dir = %dir.display(), %error, "the local store cannot be read: it is rebuilt from the log");
             }
         }
         Self::discard(dir)?;
@@ -126,7 +126,7 @@ impl Store {
 
     /// The values under keys that begin with `prefix`.
     pub fn values(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
-        let values = self.states.prefix(prefix).map(|entry| entry.value());
+        let values = self.states.prefix(prefix).map(fjall::Guard::value);
         values.map(|value| value.unwrap_or_else(|error| self.give_up(&error)).to_vec()).collect()
     }
 

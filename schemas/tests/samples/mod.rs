@@ -46,6 +46,7 @@ fn sums(purchases: i64, total: &str) -> Sums {
 }
 
 /// The sample of a type.
+#[allow(clippy::too_many_lines, reason = "a list, one entry a type")]
 pub fn of(event_type: &str) -> Event {
     let (realm, username) = ("till".to_owned(), "mayara".to_owned());
     let (window_start, window_end) = (instant("2024-02-07T09:00:00Z"), instant("2024-02-07T10:00:00Z"));
