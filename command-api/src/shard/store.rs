@@ -1,7 +1,7 @@
 //! The local store: the fold of all event partitions, on disk. A cache of the log, no more: the log is the
 //! write-ahead log, and a store that is not exactly a prefix of it is discarded.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -40,8 +40,9 @@ pub struct Advance {
     pub to: Folded,
 }
 
-/// States that changed: `None` where one is forgotten.
-pub type Writes = HashMap<Vec<u8>, Option<Vec<u8>>>;
+/// States that changed: `None` where one is forgotten. In key order, so that a memtable inserts neighbours
+/// one after the other.
+pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Another writer advanced a partition first: whoever asks no longer owns it.
 #[derive(Debug, thiserror::Error)]
