@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::reader::Log;
 
 /// For a transactional request; after it the producer is dropped and the log asked what became of it.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Records on their way to the broker at most: bounds memory, whatever a window holds.
 const IN_FLIGHT_MAX: i32 = 10_000;
 
@@ -33,7 +33,7 @@ impl Writer {
     pub(crate) fn fence(cluster: &Cluster, transactional_id: &str, log: &Log) -> Result<Self, Fault> {
         let doing = "taking the transactional id";
         let producer: BaseProducer<Deliveries> = cluster
-            .transactional_producer(transactional_id, Deliveries::default())
+            .bulk_transactional_producer(transactional_id, Deliveries::default())
             .map_err(Fault::kafka(doing))?;
         producer.init_transactions(REQUEST_TIMEOUT).map_err(Fault::kafka(doing))?;
         Ok(Self { producer, log: log.clone() })

@@ -2,7 +2,7 @@
 
 use rdkafka::consumer::BaseConsumer;
 use runtime::kafka::{Cluster, Isolation};
-use schemas::{Event, HourClosed};
+use schemas::{Event, HourClosed, Slice};
 
 use crate::cursor::{Record, Until};
 use crate::fault::Fault;
@@ -81,15 +81,24 @@ fn apply(log: &Log, figures: &mut Figures, last: &mut Option<Last>, record: &Rec
     Ok(())
 }
 
-fn close(log: &Log, last: &mut Option<Last>, event: &HourClosed) -> Result<(), Fault> {
-    let window = Window { start: event.window_start, end: event.window_end };
+/// An event's slices in the order of partitions: one of each.
+pub(crate) fn slices(log: &Log, event: &HourClosed) -> Result<Vec<Slice>, Fault> {
     let mut slices = event.slices.clone();
     slices.sort_by_key(|slice| slice.partition);
-    if !slices.iter().map(|slice| slice.partition).eq(0..log.partitions) {
-        let fault =
-            format!("window {window} has slices of other partitions than the {} there are", log.partitions);
-        return Err(Fault::Inconsistent(fault));
+    if slices.iter().map(|slice| slice.partition).eq(0..log.partitions) {
+        return Ok(slices);
     }
+    Err(Fault::Inconsistent(format!(
+        "{} has a window of {} partitions, but TILL_PARTITIONS is {}: it must be the deployment's own",
+        log.topic,
+        slices.len(),
+        log.partitions
+    )))
+}
+
+fn close(log: &Log, last: &mut Option<Last>, event: &HourClosed) -> Result<(), Fault> {
+    let window = Window { start: event.window_start, end: event.window_end };
+    let slices = slices(log, event)?;
     if last.as_ref().is_some_and(|last| last.window.end >= window.end) {
         // Seen before: a reading that had failed half way is repeated.
         return Ok(());
@@ -108,7 +117,6 @@ fn close(log: &Log, last: &mut Option<Last>, event: &HourClosed) -> Result<(), F
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, Utc};
-    use schemas::Slice;
 
     use super::*;
 

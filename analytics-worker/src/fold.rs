@@ -1,7 +1,8 @@
 //! What the receipts of a window add up to. Pure: the same slices give the same events, in whatever order
 //! the partitions were read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -19,18 +20,25 @@ pub(crate) struct Arrival {
 }
 
 /// The receipts of one window, added up by place.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub(crate) struct WindowFold {
     /// Receipts recorded in the window.
     pub(crate) recorded: i64,
     /// Receipts voided in the window.
     pub(crate) voided: i64,
-    places: BTreeMap<String, Place>,
+    places: BTreeMap<Box<str>, Place>,
+    names: CategoryNames,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Places share the names of their categories: here they have numbers.
+#[derive(Default)]
+struct CategoryNames {
+    numbers: HashMap<Arc<str>, u32>,
+    names: Vec<Arc<str>>,
+}
+
 struct Place {
-    name: String,
+    name: Box<str>,
     /// Of the receipt the name is from. A recorded receipt's name beats a voided one's, which may be old.
     name_from: (bool, Arrival),
     recorded: i64,
@@ -38,12 +46,13 @@ struct Place {
     total: i128,
     tax: i128,
     tips: i128,
-    categories: BTreeMap<String, Category>,
+    /// In the order of their numbers.
+    categories: Vec<Category>,
 }
 
 /// Amounts here are hundredths: sums of any receipts fit, so that order cannot matter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Category {
+    number: u32,
     quantity: i128,
     amount: i128,
 }
@@ -61,27 +70,36 @@ impl WindowFold {
     /// Adds a receipt. One whose total is not the sum of its items counts as it is: it is a fact.
     pub(crate) fn record(&mut self, event: &ReceiptRecorded, arrival: Arrival) {
         self.recorded += 1;
-        let place = self.place(&event.receipt, (true, arrival));
-        place.recorded += 1;
-        place.add(&event.receipt, 1);
+        self.add(&event.receipt, (true, arrival), 1).recorded += 1;
     }
 
     /// Takes a receipt out, in whichever window it was recorded.
     pub(crate) fn void(&mut self, event: &ReceiptVoided, arrival: Arrival) {
         self.voided += 1;
-        let place = self.place(&event.receipt, (false, arrival));
-        place.voided += 1;
-        place.add(&event.receipt, -1);
+        self.add(&event.receipt, (false, arrival), -1).voided += 1;
     }
 
-    fn place(&mut self, receipt: &Receipt, from: (bool, Arrival)) -> &mut Place {
-        if !self.places.contains_key(&receipt.place_id) {
-            self.places.insert(receipt.place_id.clone(), Place::new(&receipt.place_name, from));
+    /// Adds the receipt's amounts `times` times, once or minus once, to its place.
+    fn add(&mut self, receipt: &Receipt, from: (bool, Arrival), times: i128) -> &mut Place {
+        let place_id = receipt.place_id.as_str();
+        if !self.places.contains_key(place_id) {
+            self.places.insert(place_id.into(), Place::new(&receipt.place_name, from));
         }
-        let place = self.places.get_mut(&receipt.place_id).expect("it was just inserted");
+        let place = self.places.get_mut(place_id).expect("it was just inserted");
         if from > place.name_from {
             place.name_from = from;
-            place.name.clone_from(&receipt.place_name);
+            place.name = receipt.place_name.as_str().into();
+        }
+        place.total += times * receipt.total_amount.minor_units();
+        place.tax += times * receipt.tax_amount.minor_units();
+        place.tips += times * receipt.tips_amount.minor_units();
+        for item in &receipt.items {
+            let category = place.category(self.names.number(&item.category));
+            let quantity = times * i128::from(item.quantity);
+            category.quantity += quantity;
+            // Both factors are far below 2^64.
+            let amount = quantity.saturating_mul(item.price.minor_units());
+            category.amount = category.amount.saturating_add(amount);
         }
         place
     }
@@ -92,43 +110,60 @@ impl WindowFold {
         window: Window,
         before: &Figures,
     ) -> impl Iterator<Item = PlaceHourComputed> {
-        self.places.into_iter().map(move |(place_id, place)| place.computed(window, place_id, before))
+        let names = self.names;
+        self.places.into_iter().map(move |(id, place)| place.computed(window, id.into(), &names, before))
+    }
+}
+
+impl CategoryNames {
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = u32::try_from(self.names.len()).expect("memory ends before 2^32 names");
+        let name: Arc<str> = name.into();
+        self.names.push(Arc::clone(&name));
+        self.numbers.insert(name, number);
+        number
+    }
+
+    fn name(&self, number: u32) -> &str {
+        &self.names[number as usize]
     }
 }
 
 impl Place {
     fn new(name: &str, from: (bool, Arrival)) -> Self {
         Self {
-            name: name.to_owned(),
+            name: name.into(),
             name_from: from,
             recorded: 0,
             voided: 0,
             total: 0,
             tax: 0,
             tips: 0,
-            categories: BTreeMap::new(),
+            categories: Vec::new(),
         }
     }
 
-    /// Adds the receipt's amounts `times` times: once, or minus once.
-    fn add(&mut self, receipt: &Receipt, times: i128) {
-        self.total += times * receipt.total_amount.minor_units();
-        self.tax += times * receipt.tax_amount.minor_units();
-        self.tips += times * receipt.tips_amount.minor_units();
-        for item in &receipt.items {
-            let quantity = times * i128::from(item.quantity);
-            // Both factors are far below 2^64.
-            let amount = quantity.saturating_mul(item.price.minor_units());
-            let category = match self.categories.get_mut(&item.category) {
-                Some(category) => category,
-                None => self.categories.entry(item.category.clone()).or_default(),
-            };
-            category.quantity += quantity;
-            category.amount = category.amount.saturating_add(amount);
-        }
+    fn category(&mut self, number: u32) -> &mut Category {
+        let found = self.categories.binary_search_by_key(&number, |category| category.number);
+        let index = found.unwrap_or_else(|index| {
+            // Few, and mostly known after a place's first receipts: no room to spare for each.
+            self.categories.reserve_exact(1);
+            self.categories.insert(index, Category { number, quantity: 0, amount: 0 });
+            index
+        });
+        &mut self.categories[index]
     }
 
-    fn computed(self, window: Window, place_id: String, before: &Figures) -> PlaceHourComputed {
+    fn computed(
+        self,
+        window: Window,
+        place_id: String,
+        names: &CategoryNames,
+        before: &Figures,
+    ) -> PlaceHourComputed {
         let purchases = self.recorded - self.voided;
         let sums = Sums {
             purchases,
@@ -144,12 +179,14 @@ impl Place {
             tips_amount: plus(running.tips_amount, self.tips),
         };
         let categories = self.categories.into_iter();
-        let categories =
-            categories.map(|(name, category)| category.computed(name, &place_id, before)).collect();
+        let mut categories: Vec<_> = categories
+            .map(|category| category.computed(names.name(category.number), &place_id, before))
+            .collect();
+        categories.sort_unstable_by(|one, other| one.category.cmp(&other.category));
         PlaceHourComputed {
             window_start: window.start,
             window_end: window.end,
-            place_name: self.name,
+            place_name: self.name.into(),
             recorded: self.recorded,
             voided: self.voided,
             average_receipt: sums.total_amount.average_over(purchases),
@@ -162,14 +199,14 @@ impl Place {
 }
 
 impl Category {
-    fn computed(self, name: String, place_id: &str, before: &Figures) -> CategorySums {
-        let (running_quantity, running_amount) = before.running_category(place_id, &name);
+    fn computed(&self, name: &str, place_id: &str, before: &Figures) -> CategorySums {
+        let (running_quantity, running_amount) = before.running_category(place_id, name);
         CategorySums {
             quantity: pieces(self.quantity),
             amount: money(self.amount),
             running_quantity: pieces(i128::from(running_quantity).saturating_add(self.quantity)),
             running_amount: plus(running_amount, self.amount),
-            category: name,
+            category: name.to_owned(),
         }
     }
 }

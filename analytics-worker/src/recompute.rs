@@ -9,6 +9,7 @@ use runtime::kafka::{Cluster, Isolation};
 use schemas::{Event, HOURS_KEY, HourClosed, PlaceHourComputed, Slice, Topic, partition_of};
 use serde_json::Value;
 
+use crate::closed::slices;
 use crate::cursor::{Record, Until};
 use crate::fault::Fault;
 use crate::figures::Figures;
@@ -205,6 +206,7 @@ impl Recomputation {
         for event in computed {
             match on_record.remove(&event.place_id) {
                 None => self.differ(&format!("{window} place {}: not on record", event.place_id)),
+                Some(known) if known == *event => {}
                 Some(known) => {
                     let name = format!("{window} place {}", event.place_id);
                     let (known, event) = (Event::from(known).to_json(), Event::from(event.clone()).to_json());
@@ -242,7 +244,7 @@ fn closed_in(
     let (mut before, mut hours) = (None, VecDeque::new());
     let mut visit = |record: &Record| {
         if let Ok(Event::HourClosed(mut hour)) = record.event() {
-            hour.slices.sort_by_key(|slice| slice.partition);
+            hour.slices = slices(log, &hour)?;
             if range.from.is_some_and(|from| hour.window_start < from) {
                 before = Some(hour);
             } else if range.to.is_none_or(|to| hour.window_end <= to) {

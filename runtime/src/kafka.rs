@@ -142,19 +142,42 @@ impl Cluster {
         C: rdkafka::client::ClientContext,
         P: FromClientConfigAndContext<C>,
     {
-        self.base()
-            .set("transactional.id", transactional_id)
+        self.transactional(transactional_id)
             // A dead writer's open transaction stalls committed readers this long at most.
             .set("transaction.timeout.ms", "5000")
-            .set("acks", "all")
             // The batch is gathered before it is sent: waiting for more would only delay it.
             .set("linger.ms", "0")
+            .create_with_context(context)
+    }
+
+    /// [`Cluster::transactional_producer`] for transactions of any size, that nobody waits for.
+    ///
+    /// # Errors
+    /// When librdkafka refuses an option.
+    pub fn bulk_transactional_producer<P, C>(&self, transactional_id: &str, context: C) -> KafkaResult<P>
+    where
+        C: rdkafka::client::ClientContext,
+        P: FromClientConfigAndContext<C>,
+    {
+        self.transactional(transactional_id)
+            // A hundred thousand records must get through a busy broker; an heir need not wait, it fences.
+            .set("transaction.timeout.ms", "60000")
+            // Full batches, not a request for each few records.
+            .set("linger.ms", "20")
+            .create_with_context(context)
+    }
+
+    fn transactional(&self, transactional_id: &str) -> ClientConfig {
+        let mut config = self.base();
+        config
+            .set("transactional.id", transactional_id)
+            .set("acks", "all")
             .set("compression.type", "lz4")
             // Above the topics' max.message.bytes: the broker is the one to refuse.
             .set("message.max.bytes", "4194304")
             .set("queue.buffering.max.messages", "100000")
-            .set("queue.buffering.max.kbytes", "65536")
-            .create_with_context(context)
+            .set("queue.buffering.max.kbytes", "65536");
+        config
     }
 }
 
