@@ -184,8 +184,9 @@ fn http_section(
 }
 
 fn raw_section(raw: &Figures, over_http: Option<&Figures>, plan: &Plan) -> Section {
+    let beside = if over_http.is_some() { ", alternating with those of one connection" } else { "" };
     let taken = format!(
-        "Medians of {} rounds of {:.0} s, alternating with those of one connection. A raw transaction is begin, one receipt, its delivery, commit; 1 ms is left between two and not counted.",
+        "Medians of {} rounds of {:.0} s{beside}. A raw transaction is begin, one receipt, its delivery, commit; 1 ms is left between two and not counted.",
         plan.rounds,
         plan.round_length.as_secs_f64()
     );

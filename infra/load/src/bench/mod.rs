@@ -125,14 +125,16 @@ pub fn run(args: &Args) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| places::repository().join("docs/benchmarks.md"));
     let folder = args.data.clone().unwrap_or_else(|| places::repository().join(".till/bench"));
     let circumstances = report::circumstances(&command());
+    if !args.print {
+        // Before the measurements, which take long.
+        report::check(&out, &SECTIONS.map(|name| (name, wanted(args, name))))?;
+    }
     let stack = Stack::start(&folder)?;
     plan.say(&format!("Kafka and Postgres are up, their data in {}", folder.display()));
-    for section in measure(args, &stack, &plan)? {
+    measure(args, &stack, &plan, |section| {
         println!("\n## {}\n\n{}", section.name, section.markdown(&circumstances));
-        if !args.print {
-            report::write(&out, &section, &circumstances)?;
-        }
-    }
+        if args.print { Ok(()) } else { report::write(&out, &section, &circumstances) }
+    })?;
     if args.keep {
         plan.say(&format!("data and logs are kept in {}", folder.display()));
         return Ok(());
@@ -140,28 +142,38 @@ pub fn run(args: &Args) -> Result<()> {
     stack.stop()
 }
 
-fn measure(args: &Args, stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
-    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
-    let mut sections = Vec::new();
+fn wanted(args: &Args, name: &str) -> bool {
+    args.only.is_empty() || args.only.iter().any(|only| only == name)
+}
+
+/// Hands each table on as soon as it is there: a later measurement's failure loses nothing.
+fn measure(
+    args: &Args,
+    stack: &Stack,
+    plan: &Plan,
+    mut done: impl FnMut(Section) -> Result<()>,
+) -> Result<()> {
+    let mut all_done = |sections: Vec<Section>| sections.into_iter().try_for_each(&mut done);
+    let wanted = |name| wanted(args, name);
     if wanted("http") {
-        sections.extend(http::measure(stack, plan, wanted("raw"))?);
+        all_done(http::measure(stack, plan, wanted("raw"))?)?;
     } else if wanted("raw") {
-        sections.extend(http::measure_raw(stack, plan)?);
+        all_done(http::measure_raw(stack, plan)?)?;
     }
     if wanted("readable") {
-        sections.extend(readable::measure(stack, plan)?);
+        all_done(readable::measure(stack, plan)?)?;
     }
     let mut logs = Logs::new(stack, plan);
     if wanted("replay") {
-        sections.extend(replay::measure(&mut logs, plan)?);
+        all_done(replay::measure(&mut logs, plan)?)?;
     }
     if wanted("rebuild") {
-        sections.extend(rebuild::measure(stack, &mut logs, plan)?);
+        all_done(rebuild::measure(stack, &mut logs, plan)?)?;
     }
     if wanted("memory") {
-        sections.extend(memory::measure(stack, &mut logs, plan)?);
+        all_done(memory::measure(stack, &mut logs, plan)?)?;
     }
-    Ok(sections)
+    Ok(())
 }
 
 /// The command as it was typed, the binary's folder left out.

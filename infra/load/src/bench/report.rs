@@ -65,20 +65,36 @@ pub fn circumstances(command: &str) -> String {
     )
 }
 
+/// Whether `path` has a place for each section that is wanted.
+///
+/// # Errors
+/// When it cannot be read or lacks one.
+pub fn check(path: &Path, sections: &[(&str, bool)]) -> Result<()> {
+    let text = read(path)?;
+    for (name, _) in sections.iter().filter(|(_, wanted)| *wanted) {
+        replaced(&text, name, "").ok_or_else(|| no_place(path, name))?;
+    }
+    Ok(())
+}
+
 /// Puts the section between its markers in `path`, the rest of the file as it was.
 ///
 /// # Errors
 /// When the file cannot be read or written or has no such markers.
 pub fn write(path: &Path, section: &Section, circumstances: &str) -> Result<()> {
-    let name = path.display();
-    let old = fs::read_to_string(path).explain(format!("reading {name}"))?;
-    let new = replaced(&old, section.name, &section.markdown(circumstances)).ok_or_else(|| {
-        let (begin, end) = markers(section.name);
-        Failure::new(format!(
-            "{name} has no lines `{begin}` and `{end}` to put the figures between: add them"
-        ))
-    })?;
-    fs::write(path, new).explain(format!("writing {name}"))
+    let markdown = section.markdown(circumstances);
+    let new = replaced(&read(path)?, section.name, &markdown).ok_or_else(|| no_place(path, section.name))?;
+    fs::write(path, new).explain(format!("writing {}", path.display()))
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).explain(format!("reading {}", path.display()))
+}
+
+fn no_place(path: &Path, name: &str) -> Failure {
+    let (begin, end) = markers(name);
+    let path = path.display();
+    Failure::new(format!("{path} has no lines `{begin}` and `{end}` to put the figures between: add them"))
 }
 
 fn markers(name: &str) -> (String, String) {
