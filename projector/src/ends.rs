@@ -1,0 +1,95 @@
+//! Where the log ends: one request to Kafka for all who ask meanwhile.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaError;
+use runtime::kafka::{Cluster, Isolation, end_offsets};
+use schemas::Topic;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::record::Positions;
+
+/// The topics projections read.
+pub const TOPICS: [Topic; 3] = [Topic::Receipts, Topic::Accounts, Topic::Analytics];
+
+/// The ends of all event topics, or why Kafka did not say.
+pub type Answer = Result<Arc<Positions>, String>;
+
+/// Asks Kafka for the high watermarks of the event topics. They stand past every record acknowledged before the
+/// question, also where the last stable offset still lags.
+#[derive(Clone)]
+pub struct Ends(mpsc::Sender<oneshot::Sender<Answer>>);
+
+impl Ends {
+    /// Starts the thread that asks. It ends when the last handle is dropped.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn start(
+        cluster: &Cluster,
+        prefix: &str,
+        partitions: i32,
+        capacity: usize,
+    ) -> Result<Self, KafkaError> {
+        let reader = cluster.reader(Isolation::Uncommitted)?;
+        let (sender, questions) = mpsc::channel(capacity);
+        let prefix = prefix.to_owned();
+        std::thread::Builder::new()
+            .name("ends".into())
+            .spawn(move || answer(&reader, &prefix, partitions, questions))
+            .map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+        Ok(Self(sender))
+    }
+
+    /// The ends as they stand after this call began.
+    ///
+    /// # Errors
+    /// In words, when Kafka does not answer.
+    pub async fn ask(&self) -> Answer {
+        let (sender, answer) = oneshot::channel();
+        let stopped = "the process is stopping".to_owned();
+        self.0.send(sender).await.map_err(|_| stopped.clone())?;
+        answer.await.unwrap_or(Err(stopped))
+    }
+}
+
+/// A question that comes while a request is under way waits for the next one: that request may already have been
+/// answered by the broker.
+fn answer(
+    reader: &BaseConsumer,
+    prefix: &str,
+    partitions: i32,
+    mut questions: mpsc::Receiver<oneshot::Sender<Answer>>,
+) {
+    while let Some(first) = questions.blocking_recv() {
+        let mut asking = vec![first];
+        while let Ok(more) = questions.try_recv() {
+            asking.push(more);
+        }
+        let answer = ends(reader, prefix, &TOPICS, partitions)
+            .map(Arc::new)
+            .map_err(|error| format!("Kafka does not say where the log ends: {error}"));
+        for question in asking {
+            // Who asked may have given up.
+            let _ = question.send(answer.clone());
+        }
+    }
+}
+
+/// The high watermarks of topics. Blocks.
+///
+/// # Errors
+/// When a broker does not answer in seconds.
+pub fn ends(
+    reader: &BaseConsumer,
+    prefix: &str,
+    topics: &[Topic],
+    partitions: i32,
+) -> Result<Positions, KafkaError> {
+    let names: HashMap<_, _> = topics.iter().map(|topic| (topic.name(prefix), *topic)).collect();
+    let wanted: Vec<_> = names.keys().map(|name| (name.as_str(), partitions)).collect();
+    let found = end_offsets(reader, &wanted)?;
+    Ok(found.into_iter().map(|((name, partition), end)| ((names[&name], partition), end)).collect())
+}

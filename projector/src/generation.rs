@@ -1,0 +1,282 @@
+//! Generations: a projection's tables in a Postgres schema of their own, one of them live.
+
+use schemas::Topic;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
+
+use crate::projection::Projection;
+use crate::record::{Move, Positions};
+
+/// One set of a projection's tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// Whose tables they are.
+    pub projection: Projection,
+    /// Counts up with every rebuild, from 1.
+    pub number: i32,
+    /// The Postgres schema, such as `places_v1_g3`.
+    pub schema: String,
+}
+
+/// Why a projection cannot be worked with.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerationError {
+    /// Postgres refused or failed.
+    #[error("Postgres: {0}")]
+    Database(#[from] sqlx::Error),
+    /// No migration has run.
+    #[error("the projection's tables are missing: run `projector migrate`")]
+    Missing,
+    /// The live tables are another version's.
+    #[error("its live tables are of version {live}, this binary folds version {own}: run `projector rebuild {name}` with it, or start the binary that folds version {live}")]
+    Version {
+        /// The projection.
+        name: &'static str,
+        /// Version of the live tables.
+        live: i32,
+        /// Version of this binary.
+        own: i32,
+    },
+}
+
+impl Generation {
+    /// The generation of this number, of this binary's version.
+    #[must_use]
+    pub fn new(projection: Projection, number: i32) -> Self {
+        let schema = format!("{}_v{}_g{number}", projection.name(), projection.version());
+        Self { projection, number, schema }
+    }
+
+    /// The generation reads are answered from, whatever its version.
+    ///
+    /// # Errors
+    /// When there is none, or Postgres fails.
+    pub async fn live_of_any_version(
+        connection: &mut PgConnection,
+        projection: Projection,
+    ) -> Result<(Self, i32), GenerationError> {
+        let row = sqlx::query!(
+            "SELECT version, generation, schema_name FROM till.projections WHERE name = $1",
+            projection.name()
+        )
+        .fetch_optional(connection)
+        .await
+        .map_err(missing_table)?
+        .ok_or(GenerationError::Missing)?;
+        Ok((Self { projection, number: row.generation, schema: row.schema_name }, row.version))
+    }
+
+    /// The generation reads are answered from.
+    ///
+    /// # Errors
+    /// When there is none, it is of another version, or Postgres fails.
+    pub async fn live(
+        connection: &mut PgConnection,
+        projection: Projection,
+    ) -> Result<Self, GenerationError> {
+        let (live, version) = Self::live_of_any_version(connection, projection).await?;
+        let own = projection.version();
+        if version != own {
+            return Err(GenerationError::Version { name: projection.name(), live: version, own });
+        }
+        Ok(live)
+    }
+
+    /// Whether reads are answered from it.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn is_live(&self, connection: &mut PgConnection) -> sqlx::Result<bool> {
+        let schema = sqlx::query_scalar!(
+            "SELECT schema_name FROM till.projections WHERE name = $1",
+            self.projection.name()
+        )
+        .fetch_optional(connection)
+        .await?;
+        Ok(schema.as_deref() == Some(&self.schema))
+    }
+
+    /// Makes its schema and tables, without keys and indexes, and enters it.
+    ///
+    /// # Errors
+    /// When Postgres refuses, e.g. the role may not create schemas.
+    pub async fn create(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        let schema = &self.schema;
+        execute(connection, format!("CREATE SCHEMA {schema}")).await?;
+        self.enter(connection).await?;
+        execute(connection, include_str!("positions.sql")).await?;
+        execute(connection, self.projection.ddl().0).await
+    }
+
+    /// Makes the keys and indexes of its tables.
+    ///
+    /// # Errors
+    /// When rows violate a key, or Postgres fails.
+    pub async fn create_keys(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        execute(connection, self.projection.ddl().1).await
+    }
+
+    /// Lets unqualified names mean its tables until the transaction ends.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn enter(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        enter(connection, &self.schema).await
+    }
+
+    /// Drops it, if it is there.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn drop(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        execute(connection, format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema)).await
+    }
+
+    /// Its positions.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn positions(&self, connection: &mut PgConnection) -> sqlx::Result<Positions> {
+        let mut transaction = connection.begin().await?;
+        self.enter(&mut transaction).await?;
+        positions(&mut transaction).await
+    }
+
+    /// Makes it the one reads are answered from: in the register and in the public views, within the caller's
+    /// transaction.
+    ///
+    /// # Errors
+    /// When Postgres fails, or a view is locked past the caller's `lock_timeout`.
+    pub async fn publish(
+        &self,
+        connection: &mut PgConnection,
+        replaced_version: Option<i32>,
+    ) -> sqlx::Result<()> {
+        let version = self.projection.version();
+        let name = self.projection.name();
+        for table in self.projection.tables() {
+            // The same columns: replacing keeps grants and what others built on the view.
+            if replaced_version != Some(version) {
+                execute(connection, format!("DROP VIEW IF EXISTS till.{table}")).await?;
+            }
+            let schema = &self.schema;
+            let view = format!("CREATE OR REPLACE VIEW till.{table} AS SELECT * FROM {schema}.{table}");
+            execute(connection, view).await?;
+        }
+        sqlx::query!(
+            "INSERT INTO till.projections (name, version, generation, schema_name) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (name) DO UPDATE SET version = excluded.version, generation = excluded.generation,
+                 schema_name = excluded.schema_name",
+            name,
+            version,
+            self.number,
+            self.schema
+        )
+        .execute(connection)
+        .await
+        .map(drop)
+    }
+
+    /// Every generation of the projection that has tables, oldest first.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn all(connection: &mut PgConnection, projection: Projection) -> sqlx::Result<Vec<Self>> {
+        let pattern = format!("^{}_v[0-9]+_g[0-9]+$", projection.name());
+        let names = sqlx::query_scalar!(
+            r#"SELECT nspname::text AS "name!" FROM pg_catalog.pg_namespace WHERE nspname::text ~ $1"#,
+            pattern
+        )
+        .fetch_all(connection)
+        .await?;
+        let number = |schema: &str| schema.rsplit_once("_g").and_then(|(_, number)| number.parse().ok());
+        let mut all: Vec<_> = names
+            .into_iter()
+            .filter_map(|schema| Some(Self { projection, number: number(&schema)?, schema }))
+            .collect();
+        all.sort_by_key(|generation| generation.number);
+        Ok(all)
+    }
+}
+
+/// Lets unqualified names mean the tables of a schema, or of several separated by commas, until the transaction
+/// ends.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn enter(connection: &mut PgConnection, schemas: &str) -> sqlx::Result<()> {
+    sqlx::query_scalar!("SELECT set_config('search_path', $1, true)", schemas)
+        .fetch_one(connection)
+        .await
+        .map(drop)
+}
+
+/// The positions of the generation entered.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn positions(connection: &mut PgConnection) -> sqlx::Result<Positions> {
+    let rows =
+        sqlx::query!("SELECT topic, partition, next FROM positions").fetch_all(connection).await?;
+    let known = |topic: &str| Topic::from_noun(topic);
+    Ok(rows.into_iter().filter_map(|row| Some(((known(&row.topic)?, row.partition), row.next))).collect())
+}
+
+/// Writes the first positions of the generation entered.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn insert_positions(connection: &mut PgConnection, positions: &Positions) -> sqlx::Result<()> {
+    let topics: Vec<_> = positions.keys().map(|(topic, _)| topic.noun().to_owned()).collect();
+    let partitions: Vec<_> = positions.keys().map(|(_, partition)| *partition).collect();
+    let next: Vec<_> = positions.values().copied().collect();
+    sqlx::query!(
+        "INSERT INTO positions (topic, partition, next)
+         SELECT * FROM UNNEST($1::text[], $2::integer[], $3::bigint[])",
+        &topics,
+        &partitions,
+        &next
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// The guard: moves the positions of the generation entered, all or none. `false`: someone else moved them.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn move_positions(connection: &mut PgConnection, moves: &[Move]) -> sqlx::Result<bool> {
+    let topics: Vec<_> = moves.iter().map(|step| step.topic.noun().to_owned()).collect();
+    let partitions: Vec<_> = moves.iter().map(|step| step.partition).collect();
+    let from: Vec<_> = moves.iter().map(|step| step.from).collect();
+    let to: Vec<_> = moves.iter().map(|step| step.to).collect();
+    let moved = sqlx::query!(
+        "UPDATE positions AS p SET next = m.\"to\"
+         FROM UNNEST($1::text[], $2::integer[], $3::bigint[], $4::bigint[]) AS m(topic, partition, \"from\", \"to\")
+         WHERE p.topic = m.topic AND p.partition = m.partition AND p.next = m.\"from\"",
+        &topics,
+        &partitions,
+        &from,
+        &to
+    )
+    .execute(connection)
+    .await?;
+    Ok(moved.rows_affected() == moves.len() as u64)
+}
+
+/// Runs statements that are ours, not a client's: names in them come from [`Projection`].
+///
+/// # Errors
+/// When Postgres refuses.
+pub async fn execute(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<()> {
+    raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(drop)
+}
+
+/// `undefined_table` and `invalid_schema_name` mean that no migration has run.
+fn missing_table(error: sqlx::Error) -> GenerationError {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    match code.as_deref() {
+        Some("42P01" | "3F000") => GenerationError::Missing,
+        _ => GenerationError::Database(error),
+    }
+}

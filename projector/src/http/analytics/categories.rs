@@ -1,0 +1,147 @@
+//! `/v1/analytics/categories`: totals of an interval by business time, and its windows by arrival, by category.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use runtime::Problem;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::PgConnection;
+
+use super::intervals::{FiguresOf, FiguresQuery, Parts};
+use crate::http::ANALYSTS;
+use crate::http::paging::{self, Cursor};
+use crate::http::parameters::{Interval, Read};
+use crate::projection::Projection;
+use crate::reads::failed;
+
+/// The answer. `totals` are by business time, exact for any interval, the greatest amounts first, 1,000 categories
+/// at most; `hours` are the closed windows that begin in the interval, by arrival, in order of window and place, a
+/// page of them.
+#[derive(Serialize)]
+struct Categories {
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    place_id: Option<String>,
+    totals: Vec<Category>,
+    hours: Vec<PlaceHour>,
+    next_cursor: Option<String>,
+}
+
+/// What a category's items add up to, of receipts that are not voided.
+#[derive(Serialize)]
+struct Category {
+    category: String,
+    quantity: i64,
+    amount: String,
+}
+
+/// A place's categories of one window: `[{category, quantity, amount, running_quantity, running_amount}]`, only
+/// those the window touched.
+#[derive(Serialize)]
+struct PlaceHour {
+    window_start: DateTime<Utc>,
+    window_end: DateTime<Utc>,
+    place_id: String,
+    place_name: String,
+    categories: Box<RawValue>,
+}
+
+struct PlaceHourRow {
+    window_start: DateTime<Utc>,
+    window_end: DateTime<Utc>,
+    place_id: String,
+    place_name: String,
+    categories: String,
+}
+
+impl From<PlaceHourRow> for PlaceHour {
+    fn from(row: PlaceHourRow) -> Self {
+        Self {
+            window_start: row.window_start,
+            window_end: row.window_end,
+            place_id: row.place_id,
+            place_name: row.place_name,
+            categories: RawValue::from_string(row.categories).expect("json is JSON"),
+        }
+    }
+}
+
+/// `GET /v1/analytics/categories?from&to&place_id&cursor&limit`
+pub async fn read(read: Read<FiguresQuery>) -> Result<Response, Problem> {
+    read.require(ANALYSTS)?;
+    let of = FiguresOf::parse(&read)?;
+    let projections = [Projection::Hours, Projection::Places, Projection::Receipts];
+    let mut snapshot = read.snapshot(&projections).await?;
+    let totals = totals(&mut snapshot, of.place_id.as_deref(), of.within).await.map_err(failed)?;
+    let mut rows = hours(&mut snapshot, &of).await.map_err(failed)?;
+    let has_more = paging::cut(&mut rows, of.limit);
+    let last = rows.last().filter(|_| has_more);
+    let next_cursor = last.map(|row| Cursor::new(row.window_start, &row.place_id).text());
+    let hours = rows.into_iter().map(PlaceHour::from).collect();
+    let Interval { from, to } = of.within;
+    Ok(Json(Categories { from, to, place_id: of.place_id, totals, hours, next_cursor }).into_response())
+}
+
+async fn totals(
+    snapshot: &mut PgConnection,
+    place_id: Option<&str>,
+    within: Interval,
+) -> sqlx::Result<Vec<Category>> {
+    let parts = Parts::of(within);
+    sqlx::query_as!(
+        Category,
+        r#"SELECT category AS "category!", sum(quantity)::bigint AS "quantity!", sum(amount)::text AS "amount!"
+           FROM (
+               SELECT category, quantity, amount FROM place_hour_categories
+               WHERE ($1::text IS NULL OR place_id = $1) AND ($2::timestamptz IS NULL OR hour >= $2)
+                   AND ($3::timestamptz IS NULL OR hour < $3)
+               UNION ALL
+               SELECT item.category, item.quantity, item.quantity * item.price
+               FROM receipts AS r,
+                   jsonb_to_recordset(r.items) AS item(category text, quantity bigint, price numeric(38, 2))
+               WHERE ($1::text IS NULL OR r.place_id = $1) AND r.voided_at IS NULL
+                   AND (r.occurred_at >= $4 AND r.occurred_at < $5 OR r.occurred_at >= $6 AND r.occurred_at < $7)
+           ) AS parts
+           GROUP BY category HAVING sum(quantity) <> 0 ORDER BY sum(amount) DESC, category LIMIT 1000"#,
+        place_id,
+        parts.hours_from,
+        parts.hours_to,
+        parts.head.0,
+        parts.head.1,
+        parts.tail.0,
+        parts.tail.1
+    )
+    .fetch_all(snapshot)
+    .await
+}
+
+/// Every closed window from a place's first one on has a row.
+async fn hours(snapshot: &mut PgConnection, of: &FiguresOf) -> sqlx::Result<Vec<PlaceHourRow>> {
+    let after = of.after.as_ref();
+    sqlx::query_as!(
+        PlaceHourRow,
+        r#"SELECT h.window_start, h.window_end, p.place_id, p.place_name,
+               coalesce((
+                   SELECT json_agg(json_build_object('category', c.category, 'quantity', c.quantity,
+                       'amount', c.amount::text, 'running_quantity', c.running_quantity,
+                       'running_amount', c.running_amount::text) ORDER BY c.category)
+                   FROM hour_categories AS c WHERE c.place_id = p.place_id AND c.window_start = h.window_start
+               )::text, '[]') AS "categories!"
+           FROM hours AS h JOIN hour_places AS p ON p.first_window <= h.window_start
+           WHERE ($1::text IS NULL OR p.place_id = $1)
+               AND ($2::timestamptz IS NULL OR h.window_start >= $2)
+               AND ($3::timestamptz IS NULL OR h.window_start < $3)
+               AND ($4::timestamptz IS NULL OR h.window_start >= $4)
+               AND ($4::timestamptz IS NULL OR (h.window_start, p.place_id) > ($4, $5::text))
+           ORDER BY h.window_start, p.place_id LIMIT $6"#,
+        of.place_id,
+        of.within.from,
+        of.within.to,
+        after.map(|cursor| cursor.at),
+        after.map(|cursor| cursor.id.as_str()),
+        of.limit + 1
+    )
+    .fetch_all(snapshot)
+    .await
+}

@@ -1,0 +1,117 @@
+//! Intervals of figures: whole hours are summed already, the edges are summed from the receipts themselves.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use runtime::Problem;
+use serde::Deserialize;
+
+use crate::http::paging::{self, Cursor};
+use crate::http::parameters::{Interval, Read, id, interval};
+
+/// `?from&to&place_id&cursor&limit`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FiguresQuery {
+    from: Option<String>,
+    to: Option<String>,
+    place_id: Option<String>,
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
+/// The parameters, read.
+pub struct FiguresOf {
+    /// One place, or all.
+    pub place_id: Option<String>,
+    /// When.
+    pub within: Interval,
+    /// The last by-arrival row of the page before.
+    pub after: Option<Cursor>,
+    /// By-arrival rows of the page.
+    pub limit: i64,
+}
+
+impl FiguresOf {
+    /// Reads the parameters.
+    ///
+    /// # Errors
+    /// 400.
+    pub fn parse(read: &Read<FiguresQuery>) -> Result<Self, Problem> {
+        let query = &read.query;
+        Ok(Self {
+            place_id: id("place_id", query.place_id.as_deref())?,
+            within: interval(query.from.as_deref(), query.to.as_deref(), read.zone())?,
+            after: Cursor::parse(query.cursor.as_deref())?,
+            limit: paging::limit(query.limit.as_deref())?,
+        })
+    }
+}
+
+/// An interval in parts that do not overlap: whole hours, and the edges before and after them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// First whole hour.
+    pub hours_from: Option<DateTime<Utc>>,
+    /// First hour after the whole ones.
+    pub hours_to: Option<DateTime<Utc>>,
+    /// The part of an hour at the beginning; empty where both are the same.
+    pub head: (DateTime<Utc>, DateTime<Utc>),
+    /// The part of an hour at the end.
+    pub tail: (DateTime<Utc>, DateTime<Utc>),
+}
+
+impl Parts {
+    /// Splits an interval.
+    #[must_use]
+    pub fn of(within: Interval) -> Self {
+        const NOTHING: (DateTime<Utc>, DateTime<Utc>) = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH);
+        let hours_from = within.from.map(next_hour);
+        let hours_to = within.to.map(hour);
+        let mut parts = Self { hours_from, hours_to, head: NOTHING, tail: NOTHING };
+        if let (Some(from), Some(to), Some(first), Some(after)) = (within.from, within.to, hours_from, hours_to)
+            && first > after
+        {
+            // Within one hour.
+            return Self { head: (from, to), ..parts };
+        }
+        if let Some((from, first)) = within.from.zip(hours_from) {
+            parts.head = (from, first);
+        }
+        if let Some((to, after)) = within.to.zip(hours_to) {
+            parts.tail = (after, to);
+        }
+        parts
+    }
+}
+
+fn hour(instant: DateTime<Utc>) -> DateTime<Utc> {
+    let seconds = instant.timestamp();
+    DateTime::from_timestamp(seconds - seconds.rem_euclid(3600), 0).expect("parameters are of the years 1 to 9999")
+}
+
+fn next_hour(instant: DateTime<Utc>) -> DateTime<Utc> {
+    if hour(instant) == instant { instant } else { hour(instant) + TimeDelta::hours(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_of_an_interval_are_the_interval(from in 0..20_000_i64, length in 1..20_000_i64, x in 0..40_000_i64) {
+            let (from, to, x) = (at(from), at(from + length), at(x));
+            let parts = Parts::of(Interval { from: Some(from), to: Some(to) });
+            let within = |(a, b): (DateTime<Utc>, DateTime<Utc>)| u8::from(x >= a && x < b);
+            let in_hours = within((parts.hours_from.unwrap(), parts.hours_to.unwrap()));
+            prop_assert_eq!(in_hours + within(parts.head) + within(parts.tail), within((from, to)));
+            prop_assert_eq!(hour(parts.hours_from.unwrap()), parts.hours_from.unwrap());
+            prop_assert_eq!(hour(parts.hours_to.unwrap()), parts.hours_to.unwrap());
+        }
+    }
+}

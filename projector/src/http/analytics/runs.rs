@@ -1,0 +1,78 @@
+//! `/v1/analytics/runs`: the windows the analytics worker has closed, with the slices of the log they are.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use runtime::Problem;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::http::ANALYSTS;
+use crate::http::paging::{self, Cursor};
+use crate::http::parameters::{Read, interval};
+use crate::projection::Projection;
+use crate::reads::failed;
+
+/// `?from&to&cursor&limit`
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunsQuery {
+    from: Option<String>,
+    to: Option<String>,
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
+/// A closed window. `slices` are `[{partition, start, end}]` of the receipts topic; each start is the end of the
+/// window before.
+#[derive(Serialize)]
+struct Run {
+    window_start: DateTime<Utc>,
+    window_end: DateTime<Utc>,
+    recorded: i64,
+    voided: i64,
+    places: i64,
+    closed_at: DateTime<Utc>,
+    slices: Box<RawValue>,
+}
+
+/// A page of the list.
+#[derive(Serialize)]
+struct Page {
+    runs: Vec<Run>,
+    next_cursor: Option<String>,
+}
+
+/// `GET /v1/analytics/runs?from&to&cursor&limit`: the windows that begin in the interval, newest first.
+pub async fn list(read: Read<RunsQuery>) -> Result<Response, Problem> {
+    read.require(ANALYSTS)?;
+    let within = interval(read.query.from.as_deref(), read.query.to.as_deref(), read.zone())?;
+    let limit = paging::limit(read.query.limit.as_deref())?;
+    let after = Cursor::parse(read.query.cursor.as_deref())?;
+    let before = after.map(|cursor| cursor.at).or(within.to);
+    let mut snapshot = read.snapshot(&[Projection::Hours]).await?;
+    let mut rows = sqlx::query!(
+        r#"SELECT window_start, window_end, recorded, voided, places, closed_at, slices::text AS "slices!"
+           FROM hours
+           WHERE ($1::timestamptz IS NULL OR window_start >= $1) AND ($2::timestamptz IS NULL OR window_start < $2)
+           ORDER BY window_start DESC LIMIT $3"#,
+        within.from,
+        before,
+        limit + 1
+    )
+    .fetch_all(&mut *snapshot)
+    .await
+    .map_err(failed)?;
+    let has_more = paging::cut(&mut rows, limit);
+    let next_cursor = rows.last().filter(|_| has_more).map(|row| Cursor::new(row.window_start, "").text());
+    let runs = rows.into_iter().map(|row| Run {
+        window_start: row.window_start,
+        window_end: row.window_end,
+        recorded: row.recorded,
+        voided: row.voided,
+        places: row.places,
+        closed_at: row.closed_at,
+        slices: RawValue::from_string(row.slices).expect("jsonb is JSON"),
+    });
+    Ok(Json(Page { runs: runs.collect(), next_cursor }).into_response())
+}

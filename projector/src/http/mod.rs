@@ -1,0 +1,58 @@
+//! The HTTP reads. This file is their table of contents.
+
+mod accounts;
+mod analytics;
+mod paging;
+mod parameters;
+mod places;
+mod receipts;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::routing::get;
+use chrono_tz::Tz;
+use runtime::auth::{Role, Tokens};
+use runtime::server::{Readiness, health_routes, with_fallbacks};
+
+use crate::reads::Reads;
+
+/// Who may read receipts and places.
+const READERS: &[Role] = &[Role::Staff, Role::Analyst, Role::Admin];
+/// Who may read figures.
+const ANALYSTS: &[Role] = &[Role::Analyst, Role::Admin];
+
+/// What handlers need.
+#[derive(Clone)]
+pub struct App {
+    /// Snapshots of the projections.
+    pub reads: Reads,
+    /// Verifies callers.
+    pub tokens: Tokens,
+    /// Partitions of each event topic.
+    pub partitions: i32,
+    /// Zone of dates.
+    pub zone: Tz,
+}
+
+impl FromRef<App> for Tokens {
+    fn from_ref(app: &App) -> Self {
+        app.tokens.clone()
+    }
+}
+
+/// Every route.
+pub fn router(app: App, readiness: Readiness) -> Router {
+    let routes = Router::new()
+        .route("/v1/receipts", get(receipts::list))
+        .route("/v1/receipts/{transaction_id}", get(receipts::one))
+        .route("/v1/places", get(places::list))
+        .route("/v1/places/{place_id}", get(places::one))
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/analytics/places", get(analytics::places::list))
+        .route("/v1/analytics/places/{place_id}", get(analytics::places::one))
+        .route("/v1/analytics/taxes-and-tips", get(analytics::taxes_and_tips::read))
+        .route("/v1/analytics/categories", get(analytics::categories::read))
+        .route("/v1/analytics/runs", get(analytics::runs::list))
+        .merge(health_routes(readiness));
+    with_fallbacks(routes).with_state(app)
+}

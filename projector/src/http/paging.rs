@@ -1,0 +1,106 @@
+//! Pages: `limit` rows after a `cursor`, which is opaque to clients and names the last row of the page before.
+
+use chrono::{DateTime, Utc};
+use runtime::Problem;
+
+use super::parameters::refused;
+
+/// Rows of a page where the client does not say.
+const DEFAULT_LIMIT: i64 = 100;
+/// Rows of a page, at most.
+const MOST: i64 = 1000;
+
+/// The rows of a page.
+///
+/// # Errors
+/// 400 where it is no number of 1 to 1000.
+pub fn limit(text: Option<&str>) -> Result<i64, Problem> {
+    let Some(text) = text else { return Ok(DEFAULT_LIMIT) };
+    let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+    limit.ok_or_else(|| refused(format!("`limit` must be a number from 1 to {MOST}")))
+}
+
+/// Takes the row that was asked for beyond the page away; whether there was one.
+pub fn cut<R>(rows: &mut Vec<R>, limit: i64) -> bool {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    has_more
+}
+
+/// The last row of a page, by what its list is in order of: a time, an id, or both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The time; 1970 in lists without.
+    pub at: DateTime<Utc>,
+    /// The id; empty in lists without.
+    pub id: String,
+}
+
+impl Cursor {
+    /// A row of a list in order of time and id.
+    #[must_use]
+    pub fn new(at: DateTime<Utc>, id: &str) -> Self {
+        Self { at, id: id.to_owned() }
+    }
+
+    /// A row of a list in order of ids.
+    #[must_use]
+    pub fn of_id(id: &str) -> Self {
+        Self::new(DateTime::UNIX_EPOCH, id)
+    }
+
+    /// Its text: hexadecimal of `microseconds:id`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let plain = format!("{}:{}", self.at.timestamp_micros(), self.id);
+        plain.bytes().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Reads [`Cursor::text`].
+    ///
+    /// # Errors
+    /// 400 where it is none.
+    pub fn parse(text: Option<&str>) -> Result<Option<Self>, Problem> {
+        let Some(text) = text else { return Ok(None) };
+        let cursor = Self::read(text);
+        cursor.map(Some).ok_or_else(|| refused("`cursor` must be the `next_cursor` of the page before, as it was"))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        if digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_hexdigit) || digits.len() > 4096 {
+            return None;
+        }
+        let pairs = digits.chunks_exact(2).map(|pair| std::str::from_utf8(pair).ok());
+        let bytes = pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect::<Option<Vec<_>>>()?;
+        let plain = String::from_utf8(bytes).ok()?;
+        let (micros, id) = plain.split_once(':')?;
+        let at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
+        let is_storable = !id.contains('\0') && (-9999..=9999).contains(&chrono::Datelike::year(&at));
+        is_storable.then(|| Self::new(at, id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_its_text_and_nonsense_is_refused() {
+        let cursor = Cursor::new(DateTime::from_timestamp_micros(-1_234_567).unwrap(), "a:ü\n");
+        assert_eq!(Cursor::parse(Some(&cursor.text())), Ok(Some(cursor)));
+        for nonsense in ["", "3", "zz", "é", "313a00", "ff3a61", "39393939393939393939393939393939393939393a"] {
+            assert!(Cursor::parse(Some(nonsense)).is_err(), "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn limits_are_bounded() {
+        assert_eq!(limit(None), Ok(100));
+        assert_eq!(limit(Some("1000")), Ok(1000));
+        for nonsense in ["0", "1001", "-1", "x", ""] {
+            assert!(limit(Some(nonsense)).is_err(), "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Parameters of reads: parsed at the edge, refused with 400 in words that say what is right.
+
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone, Utc};
+use chrono_tz::Tz;
+use runtime::Problem;
+use runtime::auth::{Caller, Role, Tokens};
+use serde::de::DeserializeOwned;
+
+use super::App;
+use crate::reads::{Consistency, Snapshot};
+use crate::projection::Projection;
+use axum::extract::FromRef;
+
+/// Longest id the write side accepts, in characters.
+const LONGEST_ID: usize = 150;
+
+/// A caller with the query's parameters `Q` and the consistency asked for.
+pub struct Read<Q> {
+    /// The query string.
+    pub query: Q,
+    app: App,
+    caller: Caller,
+    consistency: Consistency,
+}
+
+impl<Q: DeserializeOwned + Send> FromRequestParts<App> for Read<Q> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let consistency = Consistency::from_headers(&parts.headers, app.partitions)?;
+        let query = Query::<Q>::from_request_parts(parts, app).await;
+        let Query(query) = query.map_err(|rejection| refused(format!("the query string: {}", rejection.body_text())))?;
+        Ok(Self { query, app: app.clone(), caller, consistency })
+    }
+}
+
+impl<Q> Read<Q> {
+    /// Refuses callers without one of the roles.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn require(&self, roles: &[Role]) -> Result<(), Problem> {
+        self.caller.require(roles)
+    }
+
+    /// The zone of dates.
+    pub fn zone(&self) -> Tz {
+        self.app.zone
+    }
+
+    /// See [`crate::reads::Reads::snapshot`].
+    ///
+    /// # Errors
+    /// 503.
+    pub async fn snapshot(&self, projections: &[Projection]) -> Result<Snapshot, Problem> {
+        self.app.reads.snapshot(projections, &self.consistency).await
+    }
+}
+
+/// The one id in the path; `None` where no such id can exist.
+pub struct PathId(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId
+where
+    Tokens: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // Not UTF-8: no id either.
+        let id = Path::<String>::from_request_parts(parts, state).await.ok().map(|Path(id)| id);
+        Ok(Self(id.filter(|id| is_id(id))))
+    }
+}
+
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.chars().count() <= LONGEST_ID && !id.contains('\0')
+}
+
+/// 400.
+pub fn refused(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+/// An id given as parameter `name`.
+///
+/// # Errors
+/// 400 where no such id can exist.
+pub fn id(name: &str, value: Option<&str>) -> Result<Option<String>, Problem> {
+    match value {
+        Some(value) if !is_id(value) => {
+            Err(refused(format!("`{name}` must be 1 to {LONGEST_ID} characters without U+0000")))
+        }
+        value => Ok(value.map(str::to_owned)),
+    }
+}
+
+/// A half-open interval of time; an end that is `None` is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// First instant within.
+    pub from: Option<DateTime<Utc>>,
+    /// First instant after.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// The interval of the parameters `from` and `to`.
+///
+/// # Errors
+/// 400 where one cannot be read, or nothing lies between them.
+pub fn interval(from: Option<&str>, to: Option<&str>, zone: Tz) -> Result<Interval, Problem> {
+    let interval = Interval { from: instant("from", from, zone)?, to: instant("to", to, zone)? };
+    match interval {
+        Interval { from: Some(from), to: Some(to) } if from >= to => {
+            Err(refused("`from` must be before `to`; `to` itself is not in the interval"))
+        }
+        interval => Ok(interval),
+    }
+}
+
+/// RFC 3339, or a date, meaning its first instant in the zone. Years 1 to 9999: others no receipt has, and not every
+/// component can write them.
+fn instant(name: &str, text: Option<&str>, zone: Tz) -> Result<Option<DateTime<Utc>>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let instant = DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.to_utc());
+    let instant = instant.or_else(|| first_of_day(text.parse().ok()?, zone));
+    let in_range = instant.filter(|instant| (1..=9999).contains(&chrono::Datelike::year(instant)));
+    let wrong = || {
+        // A `+` in a query string is a space.
+        refused(format!("`{name}` must be RFC 3339 such as 2024-05-01T12:00:00Z, or a date such as 2024-05-01; write + as %2B"))
+    };
+    in_range.map(Some).ok_or_else(wrong)
+}
+
+/// Where a clock change skips midnight, the day begins after the gap.
+fn first_of_day(date: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
+    let midnight = date.and_time(NaiveTime::MIN);
+    let candidates = (0..24).map(|half_hours| midnight + chrono::TimeDelta::minutes(30 * half_hours));
+    let mut valid = candidates.filter_map(|local| zone.from_local_datetime(&local).earliest());
+    valid.next().map(|instant| instant.to_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_read_from_instants_and_dates() {
+        let berlin: Tz = "Europe/Berlin".parse().unwrap();
+        let read = interval(Some("2024-05-01"), Some("2024-05-01T12:00:00+02:00"), berlin).unwrap();
+        assert_eq!(read.from.unwrap().to_rfc3339(), "2024-04-30T22:00:00+00:00");
+        assert_eq!(read.to.unwrap().to_rfc3339(), "2024-05-01T10:00:00+00:00");
+        let cairo: Tz = "Africa/Cairo".parse().unwrap();
+        let skipped = interval(Some("2024-04-26"), None, cairo).unwrap();
+        assert_eq!(skipped.from.unwrap().to_rfc3339(), "2024-04-25T22:00:00+00:00");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let read = |from, to| interval(from, to, Tz::UTC).unwrap_err().status();
+        for nonsense in ["", "yesterday", "2024-13-01", "2024-05-01T12:00:00", "\0", "-0001-01-01", "262000-01-01"] {
+            assert_eq!(read(Some(nonsense), None), StatusCode::BAD_REQUEST, "{nonsense}");
+        }
+        assert_eq!(read(Some("2024-05-02"), Some("2024-05-02")), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn ids_that_cannot_exist_are_refused() {
+        assert!(id("place_id", Some("")).is_err());
+        assert!(id("place_id", Some("a\0b")).is_err());
+        assert!(id("place_id", Some(&"é".repeat(151))).is_err());
+        assert_eq!(id("place_id", Some(&"é".repeat(150))).unwrap().unwrap().chars().count(), 150);
+        assert_eq!(id("place_id", None).unwrap(), None);
+    }
+}

@@ -1,0 +1,206 @@
+//! `/v1/receipts`: the journal.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use runtime::Problem;
+use schemas::{Position, Topic};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::READERS;
+use super::paging::{self, Cursor};
+use super::parameters::{PathId, Read, id, interval};
+use crate::projection::Projection;
+use crate::reads::failed;
+
+/// `?place_id&from&to&cursor&limit`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    place_id: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
+/// No parameters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoQuery {}
+
+/// A receipt as answered: as it was sent, who sent it, when it arrived and where it stands in the log.
+#[derive(Serialize)]
+struct Receipt {
+    transaction_id: String,
+    timestamp: DateTime<Utc>,
+    items: Box<RawValue>,
+    total_amount: String,
+    tax_amount: String,
+    tips_amount: String,
+    payment_method: String,
+    place_id: String,
+    place_name: String,
+    totals_match: bool,
+    recorded_by: String,
+    recorded_at: DateTime<Utc>,
+    position: String,
+    voided: Option<Void>,
+}
+
+#[derive(Serialize)]
+struct Void {
+    at: DateTime<Utc>,
+    by: String,
+    reason: String,
+}
+
+/// A page of the list.
+#[derive(Serialize)]
+struct Page {
+    receipts: Vec<Receipt>,
+    next_cursor: Option<String>,
+}
+
+struct Row {
+    transaction_id: String,
+    place_id: String,
+    place_name: String,
+    occurred_at: DateTime<Utc>,
+    items: String,
+    total_amount: String,
+    tax_amount: String,
+    tips_amount: String,
+    payment_method: String,
+    totals_match: bool,
+    recorded_by: String,
+    recorded_at: DateTime<Utc>,
+    partition: i32,
+    offset: i64,
+    voided_at: Option<DateTime<Utc>>,
+    voided_by: Option<String>,
+    void_reason: Option<String>,
+}
+
+impl From<Row> for Receipt {
+    fn from(row: Row) -> Self {
+        let position = Position { topic: Topic::Receipts, partition: row.partition, offset: row.offset };
+        let voided = row.voided_at.zip(row.voided_by).zip(row.void_reason);
+        Self {
+            transaction_id: row.transaction_id,
+            timestamp: row.occurred_at,
+            items: RawValue::from_string(row.items).expect("jsonb is JSON"),
+            total_amount: row.total_amount,
+            tax_amount: row.tax_amount,
+            tips_amount: row.tips_amount,
+            payment_method: row.payment_method,
+            place_id: row.place_id,
+            place_name: row.place_name,
+            totals_match: row.totals_match,
+            recorded_by: row.recorded_by,
+            recorded_at: row.recorded_at,
+            position: position.to_string(),
+            voided: voided.map(|((at, by), reason)| Void { at, by, reason }),
+        }
+    }
+}
+
+/// `GET /v1/receipts/{transaction_id}`: 404 where none of the id was recorded.
+pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
+    read.require(READERS)?;
+    let mut snapshot = read.snapshot(&[Projection::Receipts]).await?;
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT transaction_id, place_id, place_name, occurred_at, items::text AS "items!",
+               total_amount::text AS "total_amount!", tax_amount::text AS "tax_amount!",
+               tips_amount::text AS "tips_amount!", payment_method, totals_match, recorded_by, recorded_at, partition,
+               "offset", voided_at, voided_by, void_reason
+           FROM receipts WHERE transaction_id = $1"#,
+        id
+    )
+    .fetch_optional(&mut *snapshot)
+    .await
+    .map_err(failed)?;
+    let none = || Problem::not_found("no receipt of this transaction_id was recorded");
+    Ok(Json(Receipt::from(row.ok_or_else(none)?)).into_response())
+}
+
+/// `GET /v1/receipts`: by business time, newest first.
+pub async fn list(read: Read<ListQuery>) -> Result<Response, Problem> {
+    read.require(READERS)?;
+    let place_id = id("place_id", read.query.place_id.as_deref())?;
+    let within = interval(read.query.from.as_deref(), read.query.to.as_deref(), read.zone())?;
+    let limit = paging::limit(read.query.limit.as_deref())?;
+    let after = Cursor::parse(read.query.cursor.as_deref())?;
+    // One bound for the index: the cursor stands before `to` already.
+    let (before, before_id) = match (&after, within.to) {
+        (Some(cursor), _) => (Some(cursor.at), cursor.id.clone()),
+        (None, to) => (to, String::new()),
+    };
+    let mut snapshot = read.snapshot(&[Projection::Receipts]).await?;
+    let mut rows = match place_id {
+        Some(place_id) => of_place(&mut snapshot, &place_id, within.from, before, &before_id, limit + 1).await,
+        None => of_all(&mut snapshot, within.from, before, &before_id, limit + 1).await,
+    }
+    .map_err(failed)?;
+    let has_more = paging::cut(&mut rows, limit);
+    let last = rows.last().filter(|_| has_more);
+    let next_cursor = last.map(|row| Cursor::new(row.occurred_at, &row.transaction_id).text());
+    let receipts = rows.into_iter().map(Receipt::from).collect();
+    Ok(Json(Page { receipts, next_cursor }).into_response())
+}
+
+async fn of_place(
+    snapshot: &mut sqlx::PgConnection,
+    place_id: &str,
+    from: Option<DateTime<Utc>>,
+    before: Option<DateTime<Utc>>,
+    before_id: &str,
+    limit: i64,
+) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as!(
+        Row,
+        r#"SELECT transaction_id, place_id, place_name, occurred_at, items::text AS "items!",
+               total_amount::text AS "total_amount!", tax_amount::text AS "tax_amount!",
+               tips_amount::text AS "tips_amount!", payment_method, totals_match, recorded_by, recorded_at, partition,
+               "offset", voided_at, voided_by, void_reason
+           FROM receipts
+           WHERE place_id = $1 AND occurred_at >= coalesce($2, '-infinity'::timestamptz)
+               AND (occurred_at, transaction_id) < (coalesce($3, 'infinity'::timestamptz), $4::text)
+           ORDER BY occurred_at DESC, transaction_id DESC LIMIT $5"#,
+        place_id,
+        from,
+        before,
+        before_id,
+        limit
+    )
+    .fetch_all(snapshot)
+    .await
+}
+
+async fn of_all(
+    snapshot: &mut sqlx::PgConnection,
+    from: Option<DateTime<Utc>>,
+    before: Option<DateTime<Utc>>,
+    before_id: &str,
+    limit: i64,
+) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as!(
+        Row,
+        r#"SELECT transaction_id, place_id, place_name, occurred_at, items::text AS "items!",
+               total_amount::text AS "total_amount!", tax_amount::text AS "tax_amount!",
+               tips_amount::text AS "tips_amount!", payment_method, totals_match, recorded_by, recorded_at, partition,
+               "offset", voided_at, voided_by, void_reason
+           FROM receipts
+           WHERE occurred_at >= coalesce($1, '-infinity'::timestamptz)
+               AND (occurred_at, transaction_id) < (coalesce($2, 'infinity'::timestamptz), $3::text)
+           ORDER BY occurred_at DESC, transaction_id DESC LIMIT $4"#,
+        from,
+        before,
+        before_id,
+        limit
+    )
+    .fetch_all(snapshot)
+    .await
+}

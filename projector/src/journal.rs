@@ -1,0 +1,213 @@
+//! `projector journal`: the log decoded, an object a line.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
+use rdkafka::Message;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use runtime::kafka::{Cluster, Isolation, REQUEST_TIMEOUT};
+use schemas::{Position, Topic, headers};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::ends::{TOPICS, ends};
+use crate::record::{Positions, decode, header, instant};
+use crate::settings::Settings;
+
+/// What to print.
+#[derive(Clone, clap::Args)]
+pub struct Options {
+    /// Only this topic: receipts, accounts or analytics.
+    #[arg(long, value_parser = topic_of)]
+    topic: Option<Topic>,
+    /// From an instant on (RFC 3339 or a date, UTC), or from a Till-Position on, of its partition only.
+    #[arg(long, value_parser = start_of)]
+    from: Option<Start>,
+    /// Go on with what is recorded from here on, until interrupted.
+    #[arg(long)]
+    follow: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Start {
+    At(DateTime<Utc>),
+    Position(Position),
+}
+
+fn topic_of(noun: &str) -> Result<Topic, String> {
+    let known = Topic::from_noun(noun).filter(|topic| TOPICS.contains(topic));
+    known.ok_or_else(|| "the topics are receipts, accounts, analytics".to_owned())
+}
+
+fn start_of(text: &str) -> Result<Start, String> {
+    if let Ok(position) = text.parse() {
+        return Ok(Start::Position(position));
+    }
+    let instant = DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.to_utc());
+    let day = || text.parse::<NaiveDate>().ok().map(|date| date.and_time(NaiveTime::MIN).and_utc());
+    let start = instant.or_else(day).map(Start::At);
+    start.ok_or_else(|| "must be RFC 3339, a date, or a Till-Position such as r3-1042".to_owned())
+}
+
+/// One record.
+#[derive(Serialize)]
+struct Line<'m> {
+    topic: &'static str,
+    partition: i32,
+    offset: i64,
+    timestamp: String,
+    key: std::borrow::Cow<'m, str>,
+    event_id: Option<Uuid>,
+    #[serde(rename = "type")]
+    event_type: Option<&'m str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causation_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'m str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Prints to standard output; without `--follow` up to where the log ended at the start.
+///
+/// # Errors
+/// In words, when Kafka is away.
+pub async fn print(settings: Settings, options: Options) -> Result<(), String> {
+    let printed = tokio::task::spawn_blocking(move || Journal::open(&settings, &options)?.print(options.follow));
+    let printed = printed.await.expect("printing does not panic");
+    printed.map_err(|error| format!("Kafka (TILL_KAFKA_BROKERS): {error}"))
+}
+
+struct Journal {
+    reader: BaseConsumer,
+    topics: HashMap<String, Topic>,
+    starts: Positions,
+    ends: Positions,
+}
+
+impl Journal {
+    fn open(settings: &Settings, options: &Options) -> Result<Self, KafkaError> {
+        let (cluster, common) = (Cluster::new(&settings.common), &settings.common);
+        let prefix = &common.topic_prefix;
+        let reader = cluster.reader(Isolation::Committed)?;
+        let asker = cluster.reader(Isolation::Uncommitted)?;
+        let mut ends = ends(&asker, prefix, &TOPICS, common.partitions)?;
+        ends.retain(|(topic, partition), _| match (options.topic, options.from) {
+            (_, Some(Start::Position(from))) => *topic == from.topic && *partition == from.partition,
+            (only, _) => only.is_none_or(|only| only == *topic),
+        });
+        let topics = TOPICS.iter().map(|topic| (topic.name(prefix), *topic)).collect();
+        let starts = starts(&asker, &topics, &ends, options.from)?;
+        let mut assignment = TopicPartitionList::new();
+        for ((topic, partition), start) in &starts {
+            // Past the end is no error here: there is nothing yet.
+            let start = (*start).min(ends[&(*topic, *partition)]);
+            assignment.add_partition_offset(&topic.name(prefix), *partition, Offset::Offset(start))?;
+        }
+        reader.assign(&assignment)?;
+        Ok(Self { reader, topics, starts, ends })
+    }
+
+    fn print(&self, follow: bool) -> Result<(), KafkaError> {
+        let mut output = std::io::stdout().lock();
+        while follow || !self.is_at_the_end()? {
+            let Some(message) = self.reader.poll(Duration::from_millis(100)) else {
+                // A reader that follows wants to see the line now.
+                let _ = output.flush();
+                continue;
+            };
+            let message = message?;
+            let topic = self.topics[message.topic()];
+            let start = self.starts[&(topic, message.partition())];
+            let is_past_the_end = !follow && message.offset() >= self.ends[&(topic, message.partition())];
+            if message.offset() < start || is_past_the_end {
+                continue;
+            }
+            let line = serde_json::to_string(&line(topic, &message)).expect("a line has text keys only");
+            if writeln!(output, "{line}").is_err() {
+                // The one who read has seen enough.
+                return Ok(());
+            }
+        }
+        let _ = output.flush();
+        Ok(())
+    }
+
+    fn is_at_the_end(&self) -> Result<bool, KafkaError> {
+        let reached = self.reader.position()?;
+        let at = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            let key = (self.topics[element.topic()], element.partition());
+            let end = self.ends[&key];
+            match element.offset() {
+                Offset::Offset(next) => next >= end,
+                _ => self.starts[&key] >= end,
+            }
+        };
+        Ok(reached.elements().iter().all(at))
+    }
+}
+
+fn starts(
+    reader: &BaseConsumer,
+    topics: &HashMap<String, Topic>,
+    ends: &Positions,
+    from: Option<Start>,
+) -> Result<Positions, KafkaError> {
+    match from {
+        None => Ok(ends.keys().map(|key| (*key, 0)).collect()),
+        Some(Start::Position(from)) => Ok(ends.keys().map(|key| (*key, from.offset)).collect()),
+        Some(Start::At(at)) => {
+            let mut wanted = TopicPartitionList::new();
+            for (name, topic) in topics {
+                for (_, partition) in ends.keys().filter(|(known, _)| known == topic) {
+                    wanted.add_partition_offset(name, *partition, Offset::Offset(at.timestamp_millis().max(0)))?;
+                }
+            }
+            let found = reader.offsets_for_times(wanted, REQUEST_TIMEOUT)?;
+            let starts = found.elements().into_iter().map(|element| {
+                let key = (topics[element.topic()], element.partition());
+                let Offset::Offset(start) = element.offset() else { return (key, ends[&key]) };
+                (key, start)
+            });
+            Ok(starts.collect())
+        }
+    }
+}
+
+fn line<'m>(topic: Topic, message: &'m BorrowedMessage<'_>) -> Line<'m> {
+    let text = |name| header(message, name).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let id = |name| header(message, name).and_then(|bytes| Uuid::from_slice(bytes).ok());
+    let (event, error) = match decode(topic, message).event {
+        Ok(event) => (Some(without_secrets(event.to_json())), None),
+        Err(error) => (None, Some(error)),
+    };
+    Line {
+        topic: topic.noun(),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp: instant(message).to_rfc3339_opts(SecondsFormat::Millis, true),
+        key: String::from_utf8_lossy(message.key().unwrap_or_default()),
+        event_id: id(headers::EVENT_ID),
+        event_type: text(headers::EVENT_TYPE),
+        causation_id: id(headers::CAUSATION_ID),
+        correlation_id: text(headers::CORRELATION_ID),
+        event,
+        error,
+    }
+}
+
+/// Password hashes stay in the log.
+fn without_secrets(mut event: Value) -> Value {
+    if let Some(fields) = event.as_object_mut() {
+        fields.remove("password_hash");
+    }
+    event
+}

@@ -1,0 +1,162 @@
+//! One leader a projection: it holds an advisory lock on the connection it writes with, so that a lost connection
+//! is lost leadership, and the guarded positions refuse whoever has not noticed.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use runtime::kafka::Cluster;
+use tokio_util::sync::CancellationToken;
+
+use crate::database::{LEADER_LOCK, connect_leader, try_lock};
+use crate::ends::Ends;
+use crate::generation::{Generation, GenerationError};
+use crate::log_identity::{self, IdentityError};
+use crate::progress::Progress;
+use crate::projection::Projection;
+use crate::reader::{Limits, ReadError, Reader};
+use crate::record::Positions;
+use crate::settings::Settings;
+use crate::write::{ParkedKeys, Standing, WriteError, write};
+
+/// How often a standby asks for the lock, and an idle leader whether its generation is still live.
+const TICK: Duration = Duration::from_millis(500);
+/// First and longest pause after a failure.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// What a leader works with.
+#[derive(Clone)]
+pub struct Leader {
+    /// All settings.
+    pub settings: std::sync::Arc<Settings>,
+    /// Kafka.
+    pub cluster: Cluster,
+    /// The ends of the log.
+    pub ends: Ends,
+    /// Told of every commit.
+    pub progress: Progress,
+    /// Ends the work after the batch under way.
+    pub shutdown: CancellationToken,
+}
+
+/// Why a term of leadership ended.
+#[derive(Debug, thiserror::Error)]
+enum TermError {
+    #[error("{0}")]
+    Generation(#[from] GenerationError),
+    #[error("{0}")]
+    Read(#[from] ReadError),
+    #[error("{0}")]
+    Write(#[from] WriteError),
+    #[error("{0}")]
+    Identity(#[from] IdentityError),
+    #[error("Postgres: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("{0}")]
+    Kafka(String),
+}
+
+impl Leader {
+    /// Folds the projection whenever no other replica does, until the shutdown. Every failure is retried: an event
+    /// is never skipped.
+    pub async fn run(self, projection: Projection) {
+        let mut pause = BACK_OFF.0;
+        while !self.shutdown.is_cancelled() {
+            let term = self.serve(projection, &mut pause).await;
+            self.progress.set_leading(projection, false);
+            let Err(error) = term else { return };
+            tracing::warn!(projection = projection.name(), %error, retry_in_ms = pause.as_millis(), "not folding");
+            self.progress.set_fault(projection, Some(error.to_string()));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => (),
+                () = self.shutdown.cancelled() => return,
+            }
+            pause = (pause * 2).min(BACK_OFF.1);
+        }
+    }
+
+    /// Waits for the lock, then leads until something fails or the shutdown.
+    async fn serve(&self, projection: Projection, pause: &mut Duration) -> Result<(), TermError> {
+        let settings = &self.settings.own;
+        let mut connection = connect_leader(settings, projection.name()).await?;
+        loop {
+            let generation = Generation::live(&mut connection, projection).await?;
+            if try_lock(&mut connection, LEADER_LOCK, projection.lock_number()).await? {
+                return self.lead_on(&mut connection, generation, pause).await;
+            }
+            self.progress.set_fault(projection, None);
+            *pause = BACK_OFF.0;
+            tokio::select! {
+                () = tokio::time::sleep(TICK) => (),
+                () = self.shutdown.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// Leads generation after generation: the lock is the projection's, not a generation's.
+    async fn lead_on(
+        &self,
+        connection: &mut PgConnection,
+        mut generation: Generation,
+        pause: &mut Duration,
+    ) -> Result<(), TermError> {
+        loop {
+            match self.lead(connection, &generation, pause).await {
+                Err(TermError::Write(error @ (WriteError::Replaced | WriteError::Overtaken))) => {
+                    tracing::info!(projection = generation.projection.name(), %error, "going on from the live positions");
+                }
+                other => return other,
+            }
+            generation = Generation::live(connection, generation.projection).await?;
+        }
+    }
+
+    async fn lead(
+        &self,
+        connection: &mut PgConnection,
+        generation: &Generation,
+        pause: &mut Duration,
+    ) -> Result<(), TermError> {
+        let projection = generation.projection;
+        let (common, own) = (&self.settings.common, &self.settings.own);
+        log_identity::check(connection, &self.cluster, common).await?;
+        let positions = generation.positions(connection).await?;
+        let ends = self.ends.ask().await.map_err(TermError::Kafka)?;
+        check_within(&positions, &ends)?;
+        let mut parked = ParkedKeys::load(connection, generation).await?;
+        let limits = Limits { events: own.batch_events, bytes: own.batch_bytes };
+        let mut reader = Reader::start(&self.cluster, &common.topic_prefix, &positions, limits)?;
+        tracing::info!(projection = projection.name(), generation = generation.number, "leading");
+        self.progress.set(projection, positions);
+        self.progress.set_leading(projection, true);
+        self.progress.set_fault(projection, None);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                batch = reader.next() => {
+                    let batch = batch?;
+                    write(connection, generation, Standing::Live, &batch, &mut parked).await?;
+                    self.progress.moved(projection, &batch.moves);
+                    *pause = BACK_OFF.0;
+                }
+                // Also keeps the session from looking idle to Postgres, and finds a lost connection.
+                _ = tick.tick() => if !generation.is_live(connection).await? {
+                    return Err(WriteError::Replaced.into());
+                },
+                () = self.shutdown.cancelled() => return Ok(()),
+            }
+        }
+    }
+}
+
+/// A position past the end means that the log was cut or is another one.
+fn check_within(positions: &Positions, ends: &Positions) -> Result<(), ReadError> {
+    for (&(topic, partition), &next) in positions {
+        let end = ends.get(&(topic, partition)).copied().unwrap_or_default();
+        if next > end {
+            let place = format!(" ({}/{partition} ends at {end}, the position is {next})", topic.noun());
+            return Err(ReadError::AnotherLog(place));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! The projector: folds the topics into Postgres, one leader a projection, and answers HTTP reads from the tables.
+//!
+//! The way of a receipt: [`reader`] (the log, on a thread of its own) -> [`leader`] -> [`write`] (guard, rows and
+//! positions in one transaction) -> [`projections`] -> tables of the live [`generation`] -> [`reads`] (a snapshot
+//! that has seen what the client asks for) -> [`http`]. [`rebuild`] makes the next generation beside the live one.
+
+mod database;
+mod ends;
+mod generation;
+mod http;
+mod journal;
+mod leader;
+mod log_identity;
+mod meter;
+mod migrate;
+mod progress;
+mod projection;
+mod projections;
+mod reader;
+mod reads;
+mod rebuild;
+mod record;
+mod serve;
+mod settings;
+mod status;
+mod write;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use projection::Projection;
+use settings::{ProjectorSettings, Settings};
+
+/// Folds Till's topics into Postgres and answers HTTP reads.
+#[derive(Parser)]
+#[command(name = "projector", version)]
+struct Arguments {
+    /// Settings in a TOML file; the environment overrides it.
+    #[arg(long, global = true, env = "TILL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fold and answer reads until SIGTERM.
+    Serve,
+    /// Check the settings and say what is wrong.
+    CheckConfig,
+    /// Make the tables of every projection where they are missing.
+    Migrate,
+    /// Fold a projection anew beside the live tables, then switch to the result.
+    Rebuild {
+        /// receipts, places, accounts or hours.
+        #[arg(value_parser = projection_of)]
+        projection: Projection,
+    },
+    /// Go back to the tables a rebuild replaced.
+    Rollback {
+        /// receipts, places, accounts or hours.
+        #[arg(value_parser = projection_of)]
+        projection: Projection,
+    },
+    /// Show each projection's version, generation, position and lag.
+    Status,
+    /// Print the log as JSON lines, each partition in its order.
+    Journal(journal::Options),
+}
+
+fn projection_of(name: &str) -> Result<Projection, String> {
+    Projection::from_name(name).ok_or_else(|| {
+        let names: Vec<_> = Projection::ALL.iter().map(|projection| projection.name()).collect();
+        format!("the projections are {}", names.join(", "))
+    })
+}
+
+fn main() -> ExitCode {
+    let command = Arguments::command().after_long_help(runtime::settings::manual::<ProjectorSettings>());
+    let arguments = match Arguments::from_arg_matches(&command.get_matches()) {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("projector: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), String> {
+    let settings: Settings =
+        runtime::settings::load(arguments.config.as_deref()).map_err(|error| error.to_string())?;
+    if matches!(arguments.command, Command::CheckConfig) {
+        println!("the settings are usable");
+        return Ok(());
+    }
+    runtime::telemetry::start(&settings.common)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("no threads: {error}"))?;
+    let ended = runtime.block_on(execute(arguments.command, settings));
+    // Threads that wait for Kafka need not be waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn execute(command: Command, settings: Settings) -> Result<(), String> {
+    let own = &settings.own;
+    let postgres = |error: sqlx::Error| format!("Postgres (TILL_DATABASE_URL): {error}");
+    match command {
+        Command::CheckConfig => Ok(()),
+        Command::Serve => serve::serve(settings).await,
+        Command::Migrate => {
+            let mut connection = database::connect(own, "migrate").await.map_err(postgres)?;
+            migrate::migrate(&mut connection, &settings.common).await.map_err(|error| error.to_string())
+        }
+        Command::Rebuild { projection } => {
+            rebuild::rebuild(&settings, projection).await.map_err(|error| error.to_string())
+        }
+        Command::Rollback { projection } => {
+            rebuild::roll_back(&settings, projection).await.map_err(|error| error.to_string())
+        }
+        Command::Status => status::print(&settings).await,
+        Command::Journal(options) => journal::print(settings, options).await,
+    }
+}

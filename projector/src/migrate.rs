@@ -1,0 +1,48 @@
+//! `projector migrate`: the tables of every projection, made where they are missing.
+
+use runtime::Common;
+use sqlx::{Connection, PgConnection};
+
+use crate::ends::TOPICS;
+use crate::generation::{Generation, GenerationError, execute, insert_positions};
+use crate::projection::Projection;
+use crate::record::Positions;
+
+/// Makes what is missing; what is there stays. Safe to run by several processes at once.
+///
+/// # Errors
+/// When Postgres refuses, or live tables are of another version.
+pub async fn migrate(connection: &mut PgConnection, common: &Common) -> Result<(), GenerationError> {
+    let mut transaction = connection.begin().await?;
+    // `CREATE … IF NOT EXISTS` of two sessions at once may still collide.
+    sqlx::raw_sql("SELECT pg_advisory_xact_lock(28945)").execute(&mut *transaction).await?;
+    execute(&mut transaction, include_str!("till.sql")).await?;
+    for projection in Projection::ALL {
+        match Generation::live(&mut transaction, projection).await {
+            Err(GenerationError::Missing) => first(&mut transaction, projection, common.partitions).await?,
+            Err(GenerationError::Version { name, live, own }) => {
+                tracing::warn!("{}", GenerationError::Version { name, live, own });
+            }
+            other => drop(other?),
+        }
+    }
+    Ok(transaction.commit().await?)
+}
+
+async fn first(connection: &mut PgConnection, projection: Projection, partitions: i32) -> sqlx::Result<()> {
+    let generation = Generation::new(projection, 1);
+    generation.create(connection).await?;
+    generation.create_keys(connection).await?;
+    insert_positions(connection, &beginning(projection, partitions)).await?;
+    generation.publish(connection, None).await?;
+    tracing::info!(projection = projection.name(), schema = generation.schema, "made its tables");
+    Ok(())
+}
+
+/// Offset 0 of every partition the projection reads.
+#[must_use]
+pub fn beginning(projection: Projection, partitions: i32) -> Positions {
+    debug_assert!(projection.topics().iter().all(|topic| TOPICS.contains(topic)));
+    let topics = projection.topics().iter();
+    topics.flat_map(|topic| (0..partitions).map(move |partition| ((*topic, partition), 0))).collect()
+}

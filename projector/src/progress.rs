@@ -1,0 +1,148 @@
+//! How far each projection has got, as this process knows it, for those who wait.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::generation::{Generation, GenerationError};
+use crate::projection::Projection;
+use crate::record::{Move, Positions};
+
+/// How often positions are read while someone waits for another replica's fold.
+const POLL: Duration = Duration::from_millis(20);
+/// How often they are read while this replica folds: a rebuild may have switched to tables further on.
+const POLL_LEADING: Duration = Duration::from_millis(200);
+
+/// Positions and faults of every projection.
+#[derive(Clone)]
+pub struct Progress(Arc<BTreeMap<Projection, Projected>>);
+
+struct Projected {
+    positions: watch::Sender<Positions>,
+    leads: AtomicBool,
+    waiting: AtomicUsize,
+    wanted: Notify,
+    fault: watch::Sender<Option<String>>,
+}
+
+/// Counts a waiter, for as long as it lives.
+pub struct Waiting<'p>(&'p Projected);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Progress {
+    /// Nothing known yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let projected = || Projected {
+            positions: watch::Sender::default(),
+            leads: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            wanted: Notify::new(),
+            fault: watch::Sender::new(Some("starting".to_owned())),
+        };
+        Self(Arc::new(Projection::ALL.into_iter().map(|projection| (projection, projected())).collect()))
+    }
+
+    fn of(&self, projection: Projection) -> &Projected {
+        &self.0[&projection]
+    }
+
+    /// Sets the positions of the live generation as read from Postgres.
+    pub fn set(&self, projection: Projection, positions: Positions) {
+        self.of(projection).positions.send_replace(positions);
+    }
+
+    /// Moves positions after a commit.
+    pub fn moved(&self, projection: Projection, moves: &[Move]) {
+        self.of(projection).positions.send_modify(|positions| {
+            for step in moves {
+                positions.insert((step.topic, step.partition), step.to);
+            }
+        });
+    }
+
+    /// Says whether this process folds the projection.
+    pub fn set_leading(&self, projection: Projection, leads: bool) {
+        self.of(projection).leads.store(leads, Ordering::Relaxed);
+    }
+
+    /// Says why the projection cannot be folded or read, or that it can.
+    pub fn set_fault(&self, projection: Projection, fault: Option<String>) {
+        self.of(projection).fault.send_if_modified(|current| {
+            let changes = *current != fault;
+            *current = fault;
+            changes
+        });
+    }
+
+    /// What hinders the projections, a line each.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let faults = self.0.iter().filter_map(|(projection, projected)| {
+            let fault = projected.fault.borrow();
+            fault.as_ref().map(|fault| format!("{}: {fault}", projection.name()))
+        });
+        faults.collect()
+    }
+
+    /// Positions of a projection as they change; they are kept fresh while the second value lives.
+    #[must_use]
+    pub fn watch(&self, projection: Projection) -> (watch::Receiver<Positions>, Waiting<'_>) {
+        let projected = self.of(projection);
+        projected.waiting.fetch_add(1, Ordering::Relaxed);
+        projected.wanted.notify_one();
+        (projected.positions.subscribe(), Waiting(projected))
+    }
+
+    /// Reads positions from Postgres while someone waits for them. Ends at `shutdown`.
+    pub async fn keep_fresh(self, projection: Projection, pool: PgPool, shutdown: CancellationToken) {
+        let work = async {
+            let projected = self.of(projection);
+            loop {
+                if projected.waiting.load(Ordering::Relaxed) == 0 {
+                    projected.wanted.notified().await;
+                    continue;
+                }
+                let leads = projected.leads.load(Ordering::Relaxed);
+                tokio::time::sleep(if leads { POLL_LEADING } else { POLL }).await;
+                match positions(&pool, projection).await {
+                    Ok(positions) => self.merge(projection, positions),
+                    Err(error) => tracing::debug!(%error, "positions could not be read; trying again"),
+                }
+            }
+        };
+        tokio::select! {
+            () = work => (),
+            () = shutdown.cancelled() => (),
+        }
+    }
+
+    /// The leader may have moved on while Postgres answered: what is further counts.
+    fn merge(&self, projection: Projection, read: Positions) {
+        self.of(projection).positions.send_if_modified(|positions| {
+            let mut changes = false;
+            for (key, next) in read {
+                let known = positions.entry(key).or_default();
+                changes |= next > *known;
+                *known = next.max(*known);
+            }
+            changes
+        });
+    }
+}
+
+async fn positions(pool: &PgPool, projection: Projection) -> Result<Positions, GenerationError> {
+    let mut connection = pool.acquire().await?;
+    let live = Generation::live_of_any_version(&mut connection, projection).await?.0;
+    Ok(live.positions(&mut connection).await?)
+}

@@ -1,0 +1,82 @@
+//! Accounts as last changed. An account is registered before its roles change: one key holds both.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use schemas::{AccountRegistered, Event, RolesAssigned};
+use sqlx::PgConnection;
+
+use crate::projection::FoldError;
+use crate::record::Folded;
+
+type Key<'e> = (&'e str, &'e str);
+
+/// Inserts accounts registered, with the roles they have at the end of the batch, and replaces roles of others.
+///
+/// # Errors
+/// See [`FoldError`].
+pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
+    let mut registered: Vec<(&AccountRegistered, DateTime<Utc>)> = Vec::new();
+    let mut assigned: BTreeMap<Key<'_>, &RolesAssigned> = BTreeMap::new();
+    for folded in events {
+        match folded.event {
+            Event::AccountRegistered(event) => registered.push((event, folded.record.recorded_at)),
+            Event::RolesAssigned(event) => {
+                assigned.insert((&event.realm, &event.username), event);
+            }
+            _ => {}
+        }
+    }
+    registered.sort_by_key(|(event, _)| (&event.realm, &event.username));
+    if !registered.is_empty() {
+        insert(connection, &registered).await?;
+    }
+    for event in assigned.values() {
+        assign(connection, event).await?;
+    }
+    Ok(())
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    registered: &[(&AccountRegistered, DateTime<Utc>)],
+) -> Result<(), FoldError> {
+    let column = |of: fn(&AccountRegistered) -> &str| -> Vec<&str> {
+        registered.iter().map(|(event, _)| of(event)).collect()
+    };
+    let numbers: Vec<_> = registered.iter().map(|(event, _)| event.number).collect();
+    // Arrays of arrays must be rectangular in Postgres: lists travel as JSON.
+    let json = |list: &Vec<String>| serde_json::to_string(list).expect("a list of texts");
+    let roles: Vec<_> = registered.iter().map(|(event, _)| json(&event.roles)).collect();
+    let places: Vec<_> = registered.iter().map(|(event, _)| json(&event.places)).collect();
+    let at: Vec<_> = registered.iter().map(|(_, at)| *at).collect();
+    sqlx::query!(
+        "INSERT INTO accounts (realm, username, number, roles, places, registered_at)
+         SELECT a.realm, a.username, a.number, ARRAY(SELECT jsonb_array_elements_text(a.roles::jsonb)),
+             ARRAY(SELECT jsonb_array_elements_text(a.places::jsonb)), a.at
+         FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[])
+             AS a(realm, username, number, roles, places, at)",
+        &column(|event| &event.realm) as _,
+        &column(|event| &event.username) as _,
+        &numbers,
+        &roles,
+        &places,
+        &at
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn assign(connection: &mut PgConnection, event: &RolesAssigned) -> Result<(), FoldError> {
+    sqlx::query!(
+        "UPDATE accounts SET roles = $3, places = $4 WHERE realm = $1 AND username = $2",
+        event.realm,
+        event.username,
+        &event.roles,
+        &event.places
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! Reads the log on a thread of its own and hands batches to the fold.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::{Message, TopicPartitionList as List};
+use runtime::kafka::{Cluster, Isolation};
+use schemas::Topic;
+use tokio::sync::mpsc;
+
+use crate::record::{Batch, Move, Positions, decode};
+
+/// How long a poll waits where nothing is gathered; also how soon a lone control record is noticed.
+const IDLE_POLL: Duration = Duration::from_millis(20);
+/// How soon a gathered batch is handed over once the fold is free.
+const BUSY_POLL: Duration = Duration::from_millis(1);
+/// Records between two looks at whether the fold is free.
+const LOOK_EVERY: usize = 64;
+
+/// How large a batch may get.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Records, at most.
+    pub events: usize,
+    /// Bytes of values, at most; one record may exceed it.
+    pub bytes: usize,
+}
+
+/// Why the log cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The log is not the one the positions were taken from.
+    #[error("the log ends before the position{0}: is it another log, or was it recreated? Point TILL_KAFKA_BROKERS and TILL_TOPIC_PREFIX at the log the tables were folded from, or fold them anew: projector rebuild")]
+    AnotherLog(String),
+    /// Kafka refused or failed.
+    #[error("Kafka: {0}")]
+    Kafka(#[from] KafkaError),
+    /// The thread ended.
+    #[error("the reader has ended")]
+    Ended,
+}
+
+/// Batches of committed records from given positions on. Dropping it ends its thread.
+pub struct Reader {
+    batches: mpsc::Receiver<Result<Batch, ReadError>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    fold_is_free: AtomicBool,
+    stopped: AtomicBool,
+}
+
+impl Reader {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// When librdkafka refuses.
+    pub fn start(
+        cluster: &Cluster,
+        prefix: &str,
+        positions: &Positions,
+        limits: Limits,
+    ) -> Result<Self, ReadError> {
+        let consumer = cluster.reader(Isolation::Committed)?;
+        let mut assignment = TopicPartitionList::new();
+        let mut topics = HashMap::new();
+        for (&(topic, partition), &next) in positions {
+            let name = topic.name(prefix);
+            assignment.add_partition_offset(&name, partition, Offset::Offset(next))?;
+            topics.insert(name, topic);
+        }
+        consumer.assign(&assignment)?;
+        let (sender, batches) = mpsc::channel(1);
+        let shared = Arc::new(Shared::default());
+        let worker = Worker {
+            consumer,
+            topics,
+            limits,
+            handed_over: positions.clone(),
+            gathered: Vec::new(),
+            bytes: 0,
+            batches: sender,
+            shared: Arc::clone(&shared),
+        };
+        std::thread::Builder::new()
+            .name("reader".into())
+            .spawn(move || worker.run())
+            .map_err(|error| ReadError::Kafka(KafkaError::ClientCreation(error.to_string())))?;
+        Ok(Self { batches, shared })
+    }
+
+    /// The next batch; it has records, moves or both. May be cancelled.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; after one the reader has ended.
+    pub async fn next(&mut self) -> Result<Batch, ReadError> {
+        if let Ok(ready) = self.batches.try_recv() {
+            return ready;
+        }
+        self.shared.fold_is_free.store(true, Ordering::Release);
+        let batch = self.batches.recv().await;
+        self.shared.fold_is_free.store(false, Ordering::Release);
+        batch.unwrap_or(Err(ReadError::Ended))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Release);
+    }
+}
+
+struct Worker {
+    consumer: BaseConsumer,
+    topics: HashMap<String, Topic>,
+    limits: Limits,
+    handed_over: Positions,
+    gathered: Vec<crate::record::Record>,
+    bytes: usize,
+    batches: mpsc::Sender<Result<Batch, ReadError>>,
+    shared: Arc<Shared>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let failed = loop {
+            if self.shared.stopped.load(Ordering::Acquire) || self.batches.is_closed() {
+                return;
+            }
+            if let Err(error) = self.step() {
+                break error;
+            }
+        };
+        // Nobody listens any more: then nobody misses the error either.
+        let _ = self.batches.blocking_send(Err(failed));
+    }
+
+    fn step(&mut self) -> Result<(), ReadError> {
+        let progressed = self.gather_ready()?;
+        if self.is_full() {
+            let batch = self.take()?;
+            return self.batches.blocking_send(Ok(batch)).map_err(|_| ReadError::Ended);
+        }
+        if self.shared.fold_is_free.load(Ordering::Acquire) && self.batches.capacity() > 0 {
+            let batch = self.take()?;
+            if !batch.moves.is_empty() || !batch.records.is_empty() {
+                return self.batches.blocking_send(Ok(batch)).map_err(|_| ReadError::Ended);
+            }
+        }
+        if !progressed {
+            let wait = if self.gathered.is_empty() { IDLE_POLL } else { BUSY_POLL };
+            self.poll(wait)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what is there without waiting; `false` where nothing was.
+    fn gather_ready(&mut self) -> Result<bool, ReadError> {
+        for taken in 0..LOOK_EVERY {
+            if self.is_full() || !self.poll(Duration::ZERO)? {
+                return Ok(taken > 0);
+            }
+        }
+        Ok(true)
+    }
+
+    fn is_full(&self) -> bool {
+        self.gathered.len() >= self.limits.events || self.bytes >= self.limits.bytes
+    }
+
+    fn poll(&mut self, wait: Duration) -> Result<bool, ReadError> {
+        let record = match self.consumer.poll(wait) {
+            None => return Ok(false),
+            Some(Ok(message)) => {
+                let topic = self.topics.get(message.topic()).copied();
+                topic.map(|topic| decode(topic, &message))
+            }
+            Some(Err(error)) => return check(error).map(|()| false),
+        };
+        if let Some(record) = record {
+            self.bytes += record.bytes;
+            self.gathered.push(record);
+        }
+        Ok(true)
+    }
+
+    /// What was gathered, and how far the consumer has got with it. Its position also passes control records,
+    /// which no message shows.
+    fn take(&mut self) -> KafkaResult<Batch> {
+        let positions = positions_of(&self.consumer.position()?, &self.topics);
+        let mut moves = Vec::new();
+        for (&(topic, partition), &to) in &positions {
+            let Some(from) = self.handed_over.get_mut(&(topic, partition)) else { continue };
+            if to > *from {
+                moves.push(Move { topic, partition, from: *from, to });
+                *from = to;
+            }
+        }
+        self.bytes = 0;
+        Ok(Batch { records: std::mem::take(&mut self.gathered), moves })
+    }
+}
+
+fn positions_of(list: &List, topics: &HashMap<String, Topic>) -> Positions {
+    let known = list.elements().into_iter().filter_map(|element| {
+        let Offset::Offset(next) = element.offset() else { return None };
+        Some(((*topics.get(element.topic())?, element.partition()), next))
+    });
+    known.collect()
+}
+
+/// Lets pass what librdkafka mends itself: it reconnects and asks again.
+fn check(error: KafkaError) -> Result<(), ReadError> {
+    use RDKafkaErrorCode as Code;
+    match error.rdkafka_error_code() {
+        Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => Err(ReadError::AnotherLog(String::new())),
+        Some(
+            Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::OperationTimedOut
+            | Code::Resolve
+            | Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::NetworkException
+            | Code::RequestTimedOut,
+        ) => {
+            tracing::debug!(%error, "Kafka is away; its client keeps trying");
+            Ok(())
+        }
+        _ => Err(ReadError::Kafka(error)),
+    }
+}

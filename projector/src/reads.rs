@@ -1,0 +1,264 @@
+//! Reads that have seen what they must: they wait for positions, bounded, and check them in the snapshot that
+//! answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::http::{HeaderMap, StatusCode};
+use runtime::Problem;
+use schemas::Position;
+use sqlx::{PgPool, Postgres, Transaction};
+use tokio::sync::Semaphore;
+
+use crate::ends::Ends;
+use crate::generation::{Generation, GenerationError, enter, positions};
+use crate::progress::Progress;
+use crate::projection::Projection;
+use crate::record::Positions;
+
+/// How long a read waits where the client does not say.
+const DEFAULT_WAIT: Duration = Duration::from_secs(5);
+/// How long it waits at most, whatever the client says.
+const LONGEST_WAIT_S: u64 = 30;
+
+/// What a read must have seen, from its headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consistency {
+    after: Vec<Position>,
+    is_strong: bool,
+    wait: Duration,
+}
+
+impl Consistency {
+    /// From `Till-Position` (positions of earlier answers, separated by commas), `Till-Consistency: strong` and
+    /// `Prefer: wait=SECONDS` (RFC 7240).
+    ///
+    /// # Errors
+    /// 400 where one of them cannot be read.
+    pub fn from_headers(headers: &HeaderMap, partitions: i32) -> Result<Self, Problem> {
+        let mut after = Vec::new();
+        for token in values(headers, "till-position")? {
+            let position: Position = token
+                .parse()
+                .map_err(|error| bad_request(format!("Till-Position {error}")))?;
+            if position.partition >= partitions {
+                let detail = format!("Till-Position names partition {}, there are {partitions}", position.partition);
+                return Err(bad_request(detail));
+            }
+            after.push(position);
+        }
+        let mut is_strong = false;
+        for value in values(headers, "till-consistency")? {
+            is_strong |= match value.as_str() {
+                "strong" => true,
+                "eventual" => false,
+                _ => return Err(bad_request("Till-Consistency must be `strong` or `eventual`")),
+            };
+        }
+        let mut wait = DEFAULT_WAIT;
+        for preference in values(headers, "prefer")? {
+            let Some(seconds) = preference.strip_prefix("wait=") else { continue };
+            let seconds: u64 =
+                seconds.trim().parse().map_err(|_| bad_request("Prefer: wait=SECONDS takes a whole number"))?;
+            wait = Duration::from_secs(seconds.min(LONGEST_WAIT_S));
+        }
+        Ok(Self { after, is_strong, wait })
+    }
+}
+
+/// The values of a header, separated by commas, of all its lines.
+fn values(headers: &HeaderMap, name: &'static str) -> Result<Vec<String>, Problem> {
+    let mut values = Vec::new();
+    for line in headers.get_all(name) {
+        let line = line.to_str().map_err(|_| bad_request(format!("{name} must be plain ASCII")))?;
+        values.extend(line.split(',').map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()));
+    }
+    Ok(values)
+}
+
+fn bad_request(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+/// Where reads come from.
+#[derive(Clone)]
+pub struct Reads {
+    pool: PgPool,
+    progress: Progress,
+    ends: Ends,
+    slots: Arc<Semaphore>,
+}
+
+/// A transaction that sees one state of the projections, their tables on its search path. Dropping it ends it.
+pub type Snapshot = Transaction<'static, Postgres>;
+
+type Needs = BTreeMap<Projection, Positions>;
+
+impl Reads {
+    /// Reads through `pool`; `waiting` of them may wait at the same time.
+    #[must_use]
+    pub fn new(pool: PgPool, progress: Progress, ends: Ends, waiting: usize) -> Self {
+        Self { pool, progress, ends, slots: Arc::new(Semaphore::new(waiting)) }
+    }
+
+    /// A snapshot of the projections that is as consistent as asked.
+    ///
+    /// # Errors
+    /// 503 where it does not come to that in time, where too many wait, or where Postgres or Kafka is away.
+    pub async fn snapshot(
+        &self,
+        projections: &[Projection],
+        consistency: &Consistency,
+    ) -> Result<Snapshot, Problem> {
+        if consistency.after.is_empty() && !consistency.is_strong {
+            return self.open(projections, &Needs::new()).await?.ok_or_else(never);
+        }
+        let busy = || Problem::unavailable("too many reads wait for a position already", 1);
+        let _slot = self.slots.try_acquire().map_err(|_| busy())?;
+        let deadline = Instant::now() + consistency.wait;
+        let waited = tokio::time::timeout_at(deadline.into(), self.wait_and_open(projections, consistency)).await;
+        waited.unwrap_or_else(|_| Err(late(consistency.wait)))
+    }
+
+    async fn wait_and_open(
+        &self,
+        projections: &[Projection],
+        consistency: &Consistency,
+    ) -> Result<Snapshot, Problem> {
+        let needs = self.needs(projections, consistency).await?;
+        loop {
+            for (projection, wanted) in &needs {
+                let (mut positions, _waiting) = self.progress.watch(*projection);
+                let reached = positions.wait_for(|positions| reaches(positions, wanted)).await;
+                reached.map_err(|_| never())?;
+            }
+            if let Some(snapshot) = self.open(projections, &needs).await? {
+                return Ok(snapshot);
+            }
+            // What this process knew was ahead of the tables: Postgres lost its last moments, or a generation was
+            // rolled back. The fold goes over it again.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The next offsets each projection must have reached; a position in a topic it does not read says nothing.
+    async fn needs(&self, projections: &[Projection], consistency: &Consistency) -> Result<Needs, Problem> {
+        let ends = match consistency.is_strong {
+            true => Some(self.ends.ask().await.map_err(|reason| Problem::unavailable(reason, 1))?),
+            false => None,
+        };
+        let mut needs = Needs::new();
+        for projection in projections {
+            let reads = |topic| projection.topics().contains(&topic);
+            let mut wanted = Positions::new();
+            for position in consistency.after.iter().filter(|position| reads(position.topic)) {
+                let next = wanted.entry((position.topic, position.partition)).or_default();
+                *next = position.offset.saturating_add(1).max(*next);
+            }
+            for (&(topic, partition), &end) in ends.iter().flat_map(|ends| ends.iter()) {
+                if reads(topic) {
+                    let next = wanted.entry((topic, partition)).or_default();
+                    *next = end.max(*next);
+                }
+            }
+            if !wanted.is_empty() {
+                needs.insert(*projection, wanted);
+            }
+        }
+        Ok(needs)
+    }
+
+    /// Opens a snapshot, if it has what is needed.
+    async fn open(&self, projections: &[Projection], needs: &Needs) -> Result<Option<Snapshot>, Problem> {
+        let mut snapshot =
+            self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
+        let mut schemas = Vec::with_capacity(projections.len());
+        for projection in projections {
+            let live = Generation::live(&mut snapshot, *projection).await.map_err(|e| unreadable(*projection, e))?;
+            if let Some(wanted) = needs.get(projection) {
+                live.enter(&mut snapshot).await.map_err(failed)?;
+                if !reaches(&positions(&mut snapshot).await.map_err(failed)?, wanted) {
+                    return Ok(None);
+                }
+            }
+            schemas.push(live.schema);
+        }
+        enter(&mut snapshot, &schemas.join(", ")).await.map_err(failed)?;
+        Ok(Some(snapshot))
+    }
+}
+
+fn reaches(positions: &Positions, wanted: &Positions) -> bool {
+    wanted.iter().all(|(key, next)| positions.get(key).copied().unwrap_or_default() >= *next)
+}
+
+/// What a failed query means to the client. Logged here, once.
+#[must_use]
+pub fn failed(error: sqlx::Error) -> Problem {
+    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+    if code == "57014" {
+        return Problem::unavailable("the read took too long; ask for less", 5);
+    }
+    let is_away = match &error {
+        // Connections, resources, shutdown and recovery.
+        sqlx::Error::Database(_) => ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)),
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
+        _ => false,
+    };
+    tracing::warn!(%error, "a read failed");
+    if is_away {
+        return Problem::unavailable("Postgres cannot be read at the moment", 1);
+    }
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the read failed; the projector's log says why")
+}
+
+fn unreadable(projection: Projection, error: GenerationError) -> Problem {
+    match error {
+        GenerationError::Database(error) => failed(error),
+        other => Problem::unavailable(format!("{}: {other}", projection.name()), 10),
+    }
+}
+
+fn late(wait: Duration) -> Problem {
+    let detail = format!(
+        "the projection did not get as far within {} s; retry, or wait longer with `Prefer: wait=SECONDS` ({LONGEST_WAIT_S} at most)",
+        wait.as_secs()
+    );
+    Problem::unavailable(detail, 1)
+}
+
+fn never() -> Problem {
+    Problem::unavailable("the process is stopping", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::Topic;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn headers_say_what_a_read_must_have_seen() {
+        let asked = headers(&[("till-position", "r3-7, a0-1"), ("prefer", "respond-async, wait=90")]);
+        let consistency = Consistency::from_headers(&asked, 4).unwrap();
+        let position = |topic, partition, offset| Position { topic, partition, offset };
+        assert_eq!(consistency.after, [position(Topic::Receipts, 3, 7), position(Topic::Accounts, 0, 1)]);
+        assert_eq!(consistency.wait, Duration::from_secs(30));
+        assert!(!consistency.is_strong);
+        assert!(Consistency::from_headers(&headers(&[("till-consistency", "strong")]), 4).unwrap().is_strong);
+    }
+
+    #[test]
+    fn headers_that_say_nothing_are_refused() {
+        for pair in [("till-position", "r4-7"), ("till-position", "x"), ("till-consistency", "weak"), ("prefer", "wait=-1")] {
+            let refused = Consistency::from_headers(&headers(&[pair]), 4).unwrap_err();
+            assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{pair:?}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `projector serve`: leaders, reads, health.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime::auth::Tokens;
+use runtime::kafka::{Cluster, TopicSpec, ensure_topics};
+use runtime::server::{self, Readiness};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::database::pool;
+use crate::ends::{Ends, TOPICS};
+use crate::http::{App, router};
+use crate::leader::Leader;
+use crate::progress::Progress;
+use crate::projection::Projection;
+use crate::reads::Reads;
+use crate::settings::Settings;
+
+/// Between two looks at whether everything works.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+
+/// Serves until SIGTERM or SIGINT. Kafka and Postgres may come later, go and come again.
+///
+/// # Errors
+/// When the address is taken, or a client cannot be made.
+pub async fn serve(settings: Settings) -> Result<(), String> {
+    let (common, own) = (&settings.common, &settings.own);
+    let listener = server::bind(&own.projector_listen, "TILL_PROJECTOR_LISTEN").await?;
+    let cluster = Cluster::new(common);
+    let ends = Ends::start(&cluster, &common.topic_prefix, common.partitions, own.waiting_reads)
+        .map_err(|error| format!("the Kafka client: {error}"))?;
+    let (progress, pool) = (Progress::new(), pool(own));
+    let readiness = Readiness::waiting("starting");
+    let shutdown = server::shutdown_on_signal();
+    let app = App {
+        reads: Reads::new(pool.clone(), progress.clone(), ends.clone(), own.waiting_reads),
+        tokens: Tokens::new(&own.jwt_secret),
+        partitions: common.partitions,
+        zone: common.business_timezone.parse().expect("the settings were checked"),
+    };
+    let grace = Duration::from_millis(common.shutdown_grace_ms);
+    let settings = Arc::new(settings);
+
+    let tasks = TaskTracker::new();
+    let leader = Leader {
+        settings: Arc::clone(&settings),
+        cluster: cluster.clone(),
+        ends: ends.clone(),
+        progress: progress.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let health =
+        Health { progress: progress.clone(), pool: pool.clone(), ends, readiness: readiness.clone() };
+    tasks.spawn(fold_when_topics_are_there(leader, tasks.clone(), readiness.clone()));
+    tasks.spawn(health.watch(shutdown.clone()));
+    for projection in Projection::ALL {
+        tasks.spawn(progress.clone().keep_fresh(projection, pool.clone(), shutdown.clone()));
+    }
+    tracing::info!(listen = settings.own.projector_listen, "serving");
+    let served = server::serve(listener, router(app, readiness), shutdown.clone(), grace).await;
+    shutdown.cancel();
+    tasks.close();
+    if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
+        tracing::warn!("a batch was still under way when the grace ended; its transaction is undone");
+    }
+    served.map_err(|error| format!("the listener: {error}"))
+}
+
+/// Topics are made and checked before anything is folded: a log that is not whole must not be.
+async fn fold_when_topics_are_there(leader: Leader, tasks: TaskTracker, readiness: Readiness) {
+    let common = &leader.settings.common;
+    let specs: Vec<_> = TOPICS
+        .iter()
+        .map(|topic| TopicSpec {
+            name: topic.name(&common.topic_prefix),
+            partitions: topic.partition_count(common.partitions, common.shards),
+            replication_factor: common.replication_factor,
+            config: topic.config(),
+            from_the_beginning: topic.is_event_log(),
+        })
+        .collect();
+    while let Err(error) = ensure_topics(&leader.cluster, &specs).await {
+        tracing::warn!(%error, "waiting for the topics");
+        readiness.set_waiting(error.to_string());
+        for projection in Projection::ALL {
+            leader.progress.set_fault(projection, Some("waiting for the topics".into()));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CHECK_EVERY) => (),
+            () = leader.shutdown.cancelled() => return,
+        }
+    }
+    for projection in Projection::ALL {
+        tasks.spawn(leader.clone().run(projection));
+    }
+}
+
+struct Health {
+    progress: Progress,
+    pool: PgPool,
+    ends: Ends,
+    readiness: Readiness,
+}
+
+impl Health {
+    /// Ready: Postgres and Kafka answer, and every projection is folded here or elsewhere.
+    async fn watch(self, shutdown: CancellationToken) {
+        loop {
+            let mut faults = self.progress.faults();
+            if let Err(error) = sqlx::query("SELECT 1").execute(&self.pool).await {
+                faults.push(format!("Postgres: {error}"));
+            }
+            if let Err(reason) = self.ends.ask().await {
+                faults.push(reason);
+            }
+            if faults.is_empty() { self.readiness.set_ready() } else { self.readiness.set_waiting(faults.join("; ")) }
+            let pause = if faults.is_empty() { CHECK_EVERY } else { CHECK_EVERY / 10 };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => (),
+                () = shutdown.cancelled() => return self.readiness.set_waiting("shutting down"),
+            }
+        }
+    }
+}

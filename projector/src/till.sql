@@ -1,0 +1,32 @@
+-- What the projector keeps about its projections. Idempotent: `projector migrate` runs it at every start.
+CREATE SCHEMA IF NOT EXISTS till;
+
+-- The live generation of each projection.
+CREATE TABLE IF NOT EXISTS till.projections (
+    name text PRIMARY KEY,
+    version integer NOT NULL,
+    generation integer NOT NULL,
+    -- Where its tables are, such as places_v1_g3.
+    schema_name text NOT NULL
+);
+
+-- Events a fold cannot take, and their successors of the same key, in the order of the log. A rebuild tries them again.
+CREATE TABLE IF NOT EXISTS till.parked (
+    projection text NOT NULL,
+    generation integer NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    key bytea NOT NULL,
+    error text NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    PRIMARY KEY (projection, generation, topic, partition, "offset")
+);
+
+-- The log the projections were folded from.
+CREATE TABLE IF NOT EXISTS till.log (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    cluster_id text NOT NULL,
+    topic_prefix text NOT NULL,
+    partitions integer NOT NULL
+);

@@ -1,0 +1,256 @@
+//! One batch, one transaction: the guard, the rows, the positions. Events a fold cannot take are parked.
+
+use std::collections::HashSet;
+
+use schemas::Topic;
+use sqlx::{Connection, PgConnection};
+
+use crate::generation::{Generation, move_positions};
+use crate::projection::FoldError;
+use crate::record::{Batch, Folded, Record};
+
+/// So many parked keys are no bad event but a bad binary: going on would only hide it, and memory is bounded.
+const MOST_PARKED_KEYS: usize = 10_000;
+
+/// Why a batch was not written. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Another generation is live.
+    #[error("another generation is live")]
+    Replaced,
+    /// Someone else moved the positions.
+    #[error("the positions were moved by another process")]
+    Overtaken,
+    /// The events are at fault.
+    #[error("{0}")]
+    Refused(FoldError),
+    /// Too many events are at fault.
+    #[error("events of more than {MOST_PARKED_KEYS} keys are parked: is this binary older than the writer of the log? `projector status` counts them, the table till.parked says why; then run `projector rebuild`")]
+    TooManyParked,
+    /// Postgres refused or failed.
+    #[error("Postgres: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+impl From<FoldError> for WriteError {
+    fn from(error: FoldError) -> Self {
+        if error.is_deterministic() {
+            return Self::Refused(error);
+        }
+        match error {
+            FoldError::Database(error) => Self::Database(error),
+            FoldError::Overflow => Self::Refused(error),
+        }
+    }
+}
+
+/// Keys of a generation whose events are parked.
+#[derive(Clone, Debug, Default)]
+pub struct ParkedKeys(HashSet<(Topic, Vec<u8>)>);
+
+impl ParkedKeys {
+    /// Those of a generation.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn load(connection: &mut PgConnection, generation: &Generation) -> sqlx::Result<Self> {
+        let rows = sqlx::query!(
+            "SELECT DISTINCT topic, key FROM till.parked WHERE projection = $1 AND generation = $2",
+            generation.projection.name(),
+            generation.number
+        )
+        .fetch_all(connection)
+        .await?;
+        let keys = rows.into_iter().filter_map(|row| Some((Topic::from_noun(&row.topic)?, row.key)));
+        Ok(Self(keys.collect()))
+    }
+
+    fn holds(&self, record: &Record) -> bool {
+        !self.0.is_empty() && self.0.contains(&(record.topic, record.key.clone()))
+    }
+}
+
+/// What a write's transaction must check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// That the generation is live.
+    Live,
+    /// Nothing: it is being rebuilt, nobody reads it yet.
+    Rebuilding,
+}
+
+/// Writes a batch into a generation: all of it or nothing.
+///
+/// # Errors
+/// See [`WriteError`]; deterministic errors of single events do not count, they are parked.
+pub async fn write(
+    connection: &mut PgConnection,
+    generation: &Generation,
+    standing: Standing,
+    batch: &Batch,
+    parked: &mut ParkedKeys,
+) -> Result<(), WriteError> {
+    let attempt = Attempt { generation, standing, batch };
+    *parked = match attempt.whole(connection, Sieve::new(generation, parked)).await {
+        Err(WriteError::Refused(error)) => {
+            tracing::warn!(projection = generation.projection.name(), %error, "looking for the events at fault");
+            attempt.bisected(connection, Sieve::new(generation, parked)).await?
+        }
+        other => other?,
+    };
+    Ok(())
+}
+
+struct Attempt<'b> {
+    generation: &'b Generation,
+    standing: Standing,
+    batch: &'b Batch,
+}
+
+impl<'b> Attempt<'b> {
+    /// The way of nearly all batches: one fold over everything.
+    async fn whole(
+        &self,
+        connection: &mut PgConnection,
+        mut sieve: Sieve<'b>,
+    ) -> Result<ParkedKeys, WriteError> {
+        let mut transaction = connection.begin().await?;
+        self.guard(&mut transaction).await?;
+        let events = sieve.sound(&self.batch.records)?;
+        if !events.is_empty() {
+            self.generation.projection.fold(&mut transaction, &events).await?;
+        }
+        let parked = sieve.note(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(parked)
+    }
+
+    /// Halves what was refused until the events at fault stand alone, each part in a savepoint, in order.
+    async fn bisected(
+        &self,
+        connection: &mut PgConnection,
+        mut sieve: Sieve<'b>,
+    ) -> Result<ParkedKeys, WriteError> {
+        let mut transaction = connection.begin().await?;
+        self.guard(&mut transaction).await?;
+        let mut parts: Vec<Vec<&'b Record>> = vec![self.batch.records.iter().collect()];
+        while let Some(part) = parts.pop() {
+            let mut events = sieve.sound(part)?;
+            if events.is_empty() {
+                continue;
+            }
+            let mut savepoint = transaction.begin().await?;
+            match self.generation.projection.fold(&mut savepoint, &events).await {
+                Ok(()) => savepoint.commit().await?,
+                Err(error) if !error.is_deterministic() => return Err(error.into()),
+                Err(error) => {
+                    savepoint.rollback().await?;
+                    if let [event] = events[..] {
+                        sieve.park(event.record, error.to_string())?;
+                        continue;
+                    }
+                    let later = events.split_off(events.len() / 2);
+                    parts.push(later.iter().map(|event| event.record).collect());
+                    parts.push(events.iter().map(|event| event.record).collect());
+                }
+            }
+        }
+        let parked = sieve.note(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(parked)
+    }
+
+    async fn guard(&self, transaction: &mut PgConnection) -> Result<(), WriteError> {
+        self.generation.enter(transaction).await?;
+        if !move_positions(transaction, &self.batch.moves).await? {
+            return Err(WriteError::Overtaken);
+        }
+        // A statement of its own, after the guard: a switch that held the positions until then is seen.
+        if self.standing == Standing::Live && !self.generation.is_live(transaction).await? {
+            return Err(WriteError::Replaced);
+        }
+        Ok(())
+    }
+}
+
+/// Holds back the events a fold must not see: unreadable ones, refused ones, and successors of their keys.
+pub struct Sieve<'b> {
+    generation: &'b Generation,
+    keys: ParkedKeys,
+    held_back: Vec<HeldBack<'b>>,
+}
+
+struct HeldBack<'b> {
+    record: &'b Record,
+    error: String,
+}
+
+impl<'b> Sieve<'b> {
+    /// For one batch; `parked` are the keys held back before it.
+    #[must_use]
+    pub fn new(generation: &'b Generation, parked: &ParkedKeys) -> Self {
+        Self { generation, keys: parked.clone(), held_back: Vec::new() }
+    }
+
+    /// The events a fold may take.
+    ///
+    /// # Errors
+    /// When too many keys are parked.
+    pub fn sound(
+        &mut self,
+        records: impl IntoIterator<Item = &'b Record>,
+    ) -> Result<Vec<Folded<'b>>, WriteError> {
+        let mut events = Vec::new();
+        for record in records {
+            if self.keys.holds(record) {
+                let error = "an earlier event of its key is parked".to_owned();
+                self.held_back.push(HeldBack { record, error });
+                continue;
+            }
+            match &record.event {
+                Ok(event) => events.push(Folded { record, event }),
+                Err(error) => self.park(record, error.clone())?,
+            }
+        }
+        Ok(events)
+    }
+
+    fn park(&mut self, record: &'b Record, error: String) -> Result<(), WriteError> {
+        tracing::error!(
+            projection = self.generation.projection.name(),
+            topic = record.topic.noun(),
+            partition = record.partition,
+            offset = record.offset,
+            %error,
+            "an event is parked"
+        );
+        self.keys.0.insert((record.topic, record.key.clone()));
+        self.held_back.push(HeldBack { record, error });
+        if self.keys.0.len() > MOST_PARKED_KEYS { Err(WriteError::TooManyParked) } else { Ok(()) }
+    }
+
+    /// Writes down what was held back; the keys parked from here on.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn note(self, transaction: &mut PgConnection) -> sqlx::Result<ParkedKeys> {
+        for HeldBack { record, error } in &self.held_back {
+            sqlx::query!(
+                r#"INSERT INTO till.parked (projection, generation, topic, partition, "offset", key, error, recorded_at)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"#,
+                self.generation.projection.name(),
+                self.generation.number,
+                record.topic.noun(),
+                record.partition,
+                record.offset,
+                record.key,
+                // Messages quote what is at fault, and text columns hold no U+0000.
+                error.replace('\0', "\u{FFFD}"),
+                record.recorded_at
+            )
+            .execute(&mut *transaction)
+            .await?;
+        }
+        Ok(self.keys)
+    }
+}
