@@ -160,3 +160,65 @@ def differences(name, found, expected):
 
 def label(window):
     return f"the window {window['window_start']:%H:%M:%S} - {window['window_end']:%H:%M:%S}"
+
+
+def check_reads(topics, reads):
+    """The windows and their rows as read over HTTP; a place without receipts in a window reads as zeros."""
+    closed, computed = windows(topics)
+    runs = list(reads.pages("/v1/analytics/runs", "runs"))
+    expected = [run_of(record.event) for record in reversed(closed)]
+    if [{key: run[key] for key in expected[0]} | {"slices": sorted_slices(run)} for run in runs] != expected:
+        yield f"the runs are read as {len(runs)} windows other than the {len(expected)} in the log"
+    rows = {(row["window_start"], row["place_id"]): row for row in reads.pages("/v1/analytics/taxes-and-tips", "hours")}
+    categories = {(row["window_start"], row["place_id"]): row for row in reads.pages("/v1/analytics/categories", "hours")}
+    running, zeros = {}, 0
+    for record in closed:
+        window = record.event
+        places = computed.get(micros(window["window_end"]), {})
+        running |= {place_id: events[0] for place_id, events in places.items()}
+        for place_id, latest in running.items():
+            key = (text(window["window_start"]), place_id)
+            name = f"{label(window)} of {place_id} as read"
+            row = rows.pop(key, None)
+            own = place_id in places
+            zeros += not own
+            if row is None:
+                yield f"{name} is missing"
+                continue
+            yield from differences(name, row, row_of(latest, own))
+            found = categories.pop(key, {}).get("categories", [])
+            if own and by_name(found) != of_event(latest)["categories"]:
+                yield f"{name} has the categories {found}"
+            if not own and found:
+                yield f"{name} has categories {found}, expected none"
+    yield from (f"a row is read that no window has: {key}" for key in rows)
+    print(f"{len(runs)} runs read, {zeros} rows of zeros")
+
+
+def text(instant):
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def sorted_slices(run):
+    return sorted(run["slices"], key=lambda part: part["partition"])
+
+
+def run_of(window):
+    fields = {key: window[key] for key in ("recorded", "voided", "places")}
+    times = {key: text(window[key]) for key in ("window_start", "window_end")}
+    return fields | times | {"slices": sorted_slices(window)}
+
+
+def row_of(event, own):
+    """A place's row: its own figures, or zeros with the running sums so far."""
+    counts = ("purchases", "recorded", "voided")
+    figures = of_event(event)
+    row = {key: figures[key] if own else 0 for key in counts}
+    row |= {key: str(figures[key]) if own else "0.00" for key in (*SUMS[1:], "average_receipt")}
+    row["running_purchases"] = figures["running purchases"]
+    return row | {f"running_{key}": str(figures[f"running {key}"]) for key in SUMS[1:]}
+
+
+def by_name(categories):
+    fields = ("quantity", "amount", "running_quantity", "running_amount")
+    return {c["category"]: tuple(Decimal(c[field]) for field in fields) for c in categories}

@@ -12,18 +12,18 @@ class Reads:
 
     def get(self, path, **query):
         """The answer to a strong read."""
-        query = {name: value for name, value in query.items() if value is not None}
+        query = {name.rstrip("_"): value for name, value in query.items() if value is not None}
         url = f"{self.base}{path}?{urllib.parse.urlencode(query)}"
         headers = {"Authorization": f"Bearer {self.token}", "Till-Consistency": "strong", "Prefer": "wait=30"}
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
             return json.loads(answer.read(), parse_float=Decimal)
 
-    def pages(self, path, **query):
-        """All entries of a list, page by page."""
+    def pages(self, path, entries, **query):
+        """All entries of a list, page by page, in small pages so that there are many."""
         cursor = None
         while True:
-            page = self.get(path, cursor=cursor, **query)
-            yield from page["items"]
-            cursor = page.get("next_cursor")
+            page = self.get(path, cursor=cursor, limit=97, **query)
+            yield from page[entries]
+            cursor = page["next_cursor"]
             if cursor is None:
                 return

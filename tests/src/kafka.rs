@@ -123,35 +123,16 @@ impl Java {
     }
 }
 
-/// Single node; replication 1 and few partitions for Kafka's own topics; the rest as Till's stack runs it.
+/// The stack's own settings, with this broker's ports and folder.
 fn server_properties(data: &Path, port: u16, controller: u16) -> String {
-    format!(
-        "process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=BROKER://127.0.0.1:{port}
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=BROKER
-log.dirs={}
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-share.coordinator.state.topic.num.partitions=1
-group.initial.rebalance.delay.ms=0
-broker.session.timeout.ms=2000
-broker.heartbeat.interval.ms=500
-auto.create.topics.enable=false
-transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
-log.cleaner.dedupe.buffer.size=16777216
-",
-        data.join("log").display()
-    )
+    let template = places::repository().join("infra/kafka/server.properties.template");
+    let template = fs::read_to_string(&template).unwrap_or_else(|e| panic!("{}: {e}", template.display()));
+    let properties = template
+        .replace("${TILL_KAFKA_PORT}", &port.to_string())
+        .replace("${TILL_KAFKA_CONTROLLER_PORT}", &controller.to_string())
+        .replace("${KAFKA_DATA}", &data.join("log").display().to_string());
+    assert!(!properties.contains("${"), "a placeholder is left in Kafka's settings:\n{properties}");
+    properties
 }
 
 /// How many partitions a topic has.

@@ -14,7 +14,7 @@ pub async fn shared() -> Arc<Till> {
     let start = || async {
         let mut till = Till::prepare("shared-services").await;
         till.command_api.set("TILL_LOGIN_LOCK_S", &LOCK_S.to_string());
-        till.command_api.start_ready().await;
+        till.start_all().await;
         Arc::new(till)
     };
     SHARED.get_or_init(start).await.clone()
