@@ -22,7 +22,7 @@ use crate::fault::Fault;
 /// Markers of transactions wake no one: positions are asked for this often.
 const POLL: Duration = Duration::from_millis(5);
 /// Records of partitions that are ahead of the others wait in memory up to here, for all partitions together.
-const HELD_MAX_BYTES: usize = 16 << 20;
+const HELD_MAX_BYTES: usize = 4 << 20;
 /// Without progress this long, readiness says so.
 const SLOW: Duration = Duration::from_secs(5);
 /// Without progress this long, the reading is given up and begun anew.

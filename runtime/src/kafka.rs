@@ -100,7 +100,8 @@ impl Cluster {
             .set("queued.max.messages.kbytes", "8192")
             .set("queued.min.messages", "20000")
             .set("fetch.message.max.bytes", "1048576")
-            .set("fetch.max.bytes", "8388608")
+            // One answer on its way, compressed: unpacked and taken apart it is ten times as much.
+            .set("fetch.max.bytes", "2097152")
             // An idle reader asks twice a second; a record ends the wait at once.
             .set("fetch.wait.max.ms", "500")
             // Corruption on the way is an error, not a receipt.
