@@ -27,7 +27,9 @@ pub enum GenerationError {
     #[error("the projection's tables are missing: run `projector migrate`")]
     Missing,
     /// The live tables are another version's.
-    #[error("its live tables are of version {live}, this binary folds version {own}: run `projector rebuild {name}` with it, or start the binary that folds version {live}")]
+    #[error(
+        "its live tables are of version {live}, this binary folds version {own}: run `projector rebuild {name}` with it, or start the binary that folds version {live}"
+    )]
     Version {
         /// The projection.
         name: &'static str,
@@ -215,8 +217,7 @@ pub async fn enter(connection: &mut PgConnection, schemas: &str) -> sqlx::Result
 /// # Errors
 /// When Postgres fails.
 pub async fn positions(connection: &mut PgConnection) -> sqlx::Result<Positions> {
-    let rows =
-        sqlx::query!("SELECT topic, partition, next FROM positions").fetch_all(connection).await?;
+    let rows = sqlx::query!("SELECT topic, partition, next FROM positions").fetch_all(connection).await?;
     let known = |topic: &str| Topic::from_noun(topic);
     Ok(rows.into_iter().filter_map(|row| Some(((known(&row.topic)?, row.partition), row.next))).collect())
 }

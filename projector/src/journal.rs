@@ -81,7 +81,8 @@ struct Line<'m> {
 /// # Errors
 /// In words, when Kafka is away.
 pub async fn print(settings: Settings, options: Options) -> Result<(), String> {
-    let printed = tokio::task::spawn_blocking(move || Journal::open(&settings, &options)?.print(options.follow));
+    let printed =
+        tokio::task::spawn_blocking(move || Journal::open(&settings, &options)?.print(options.follow));
     let printed = printed.await.expect("printing does not panic");
     printed.map_err(|error| format!("Kafka (TILL_KAFKA_BROKERS): {error}"))
 }
@@ -168,7 +169,11 @@ fn starts(
             let mut wanted = TopicPartitionList::new();
             for (name, topic) in topics {
                 for (_, partition) in ends.keys().filter(|(known, _)| known == topic) {
-                    wanted.add_partition_offset(name, *partition, Offset::Offset(at.timestamp_millis().max(0)))?;
+                    wanted.add_partition_offset(
+                        name,
+                        *partition,
+                        Offset::Offset(at.timestamp_millis().max(0)),
+                    )?;
                 }
             }
             let found = reader.offsets_for_times(wanted, REQUEST_TIMEOUT)?;

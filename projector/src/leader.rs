@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use runtime::kafka::Cluster;
+use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::{LEADER_LOCK, connect_leader, try_lock};

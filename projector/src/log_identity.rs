@@ -15,7 +15,9 @@ pub enum IdentityError {
     #[error("Kafka does not say which cluster it is")]
     Kafka,
     /// The tables are another log's.
-    #[error("the tables were folded from another log ({folded}), not from this one ({found}): set TILL_KAFKA_BROKERS, TILL_TOPIC_PREFIX and TILL_PARTITIONS to that log's, or TILL_DATABASE_URL to an empty database")]
+    #[error(
+        "the tables were folded from another log ({folded}), not from this one ({found}): set TILL_KAFKA_BROKERS, TILL_TOPIC_PREFIX and TILL_PARTITIONS to that log's, or TILL_DATABASE_URL to an empty database"
+    )]
     Another {
         /// The log in the tables.
         folded: String,
@@ -42,7 +44,9 @@ pub async fn check(
     )
     .execute(&mut *connection)
     .await?;
-    let noted = sqlx::query!("SELECT cluster_id, topic_prefix, partitions FROM till.log").fetch_one(connection).await?;
+    let noted = sqlx::query!("SELECT cluster_id, topic_prefix, partitions FROM till.log")
+        .fetch_one(connection)
+        .await?;
     let shown = |cluster: &str, prefix: &str, partitions: i32| {
         format!("cluster {cluster}, prefix {prefix}, {partitions} partitions")
     };

@@ -35,7 +35,9 @@ pub struct Limits {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The log is not the one the positions were taken from.
-    #[error("the log ends before the position{0}: is it another log, or was it recreated? Point TILL_KAFKA_BROKERS and TILL_TOPIC_PREFIX at the log the tables were folded from, or fold them anew: projector rebuild")]
+    #[error(
+        "the log ends before the position{0}: is it another log, or was it recreated? Point TILL_KAFKA_BROKERS and TILL_TOPIC_PREFIX at the log the tables were folded from, or fold them anew: projector rebuild"
+    )]
     AnotherLog(String),
     /// Kafka refused or failed.
     #[error("Kafka: {0}")]

@@ -39,11 +39,11 @@ impl Consistency {
     pub fn from_headers(headers: &HeaderMap, partitions: i32) -> Result<Self, Problem> {
         let mut after = Vec::new();
         for token in values(headers, "till-position")? {
-            let position: Position = token
-                .parse()
-                .map_err(|error| bad_request(format!("Till-Position {error}")))?;
+            let position: Position =
+                token.parse().map_err(|error| bad_request(format!("Till-Position {error}")))?;
             if position.partition >= partitions {
-                let detail = format!("Till-Position names partition {}, there are {partitions}", position.partition);
+                let detail =
+                    format!("Till-Position names partition {}, there are {partitions}", position.partition);
                 return Err(bad_request(detail));
             }
             after.push(position);
@@ -59,8 +59,10 @@ impl Consistency {
         let mut wait = DEFAULT_WAIT;
         for preference in values(headers, "prefer")? {
             let Some(seconds) = preference.strip_prefix("wait=") else { continue };
-            let seconds: u64 =
-                seconds.trim().parse().map_err(|_| bad_request("Prefer: wait=SECONDS takes a whole number"))?;
+            let seconds: u64 = seconds
+                .trim()
+                .parse()
+                .map_err(|_| bad_request("Prefer: wait=SECONDS takes a whole number"))?;
             wait = Duration::from_secs(seconds.min(LONGEST_WAIT_S));
         }
         Ok(Self { after, is_strong, wait })
@@ -117,7 +119,8 @@ impl Reads {
         let busy = || Problem::unavailable("too many reads wait for a position already", 1);
         let _slot = self.slots.try_acquire().map_err(|_| busy())?;
         let deadline = Instant::now() + consistency.wait;
-        let waited = tokio::time::timeout_at(deadline.into(), self.wait_and_open(projections, consistency)).await;
+        let waited =
+            tokio::time::timeout_at(deadline.into(), self.wait_and_open(projections, consistency)).await;
         waited.unwrap_or_else(|_| Err(late(consistency.wait)))
     }
 
@@ -175,7 +178,8 @@ impl Reads {
             self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
         let mut schemas = Vec::with_capacity(projections.len());
         for projection in projections {
-            let live = Generation::live(&mut snapshot, *projection).await.map_err(|e| unreadable(*projection, e))?;
+            let live =
+                Generation::live(&mut snapshot, *projection).await.map_err(|e| unreadable(*projection, e))?;
             if let Some(wanted) = needs.get(projection) {
                 live.enter(&mut snapshot).await.map_err(failed)?;
                 if !reaches(&positions(&mut snapshot).await.map_err(failed)?, wanted) {
@@ -195,15 +199,20 @@ fn reaches(positions: &Positions, wanted: &Positions) -> bool {
 
 /// What a failed query means to the client. Logged here, once.
 #[must_use]
+#[allow(clippy::needless_pass_by_value, reason = "the form `map_err` wants")]
 pub fn failed(error: sqlx::Error) -> Problem {
-    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+    let code =
+        error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned();
     if code == "57014" {
         return Problem::unavailable("the read took too long; ask for less", 5);
     }
     let is_away = match &error {
         // Connections, resources, shutdown and recovery.
         sqlx::Error::Database(_) => ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)),
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => true,
         _ => false,
     };
@@ -256,7 +265,12 @@ mod tests {
 
     #[test]
     fn headers_that_say_nothing_are_refused() {
-        for pair in [("till-position", "r4-7"), ("till-position", "x"), ("till-consistency", "weak"), ("prefer", "wait=-1")] {
+        for pair in [
+            ("till-position", "r4-7"),
+            ("till-position", "x"),
+            ("till-consistency", "weak"),
+            ("prefer", "wait=-1"),
+        ] {
             let refused = Consistency::from_headers(&headers(&[pair]), 4).unwrap_err();
             assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{pair:?}");
         }

@@ -166,7 +166,8 @@ impl Rebuild<'_> {
         let generation = self.generation.clone();
         let mut loader = Loader::new(generation.projection);
         let mut transaction = self.connection.begin().await?;
-        execute(&mut transaction, "SET LOCAL maintenance_work_mem = '128MB'; SET LOCAL work_mem = '64MB'").await?;
+        execute(&mut transaction, "SET LOCAL maintenance_work_mem = '128MB'; SET LOCAL work_mem = '64MB'")
+            .await?;
         generation.create(&mut transaction).await?;
         if loader.wants_keys_first() {
             generation.create_keys(&mut transaction).await?;

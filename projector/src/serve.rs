@@ -116,7 +116,11 @@ impl Health {
             if let Err(reason) = self.ends.ask().await {
                 faults.push(reason);
             }
-            if faults.is_empty() { self.readiness.set_ready() } else { self.readiness.set_waiting(faults.join("; ")) }
+            if faults.is_empty() {
+                self.readiness.set_ready()
+            } else {
+                self.readiness.set_waiting(faults.join("; "))
+            }
             let pause = if faults.is_empty() { CHECK_EVERY } else { CHECK_EVERY / 10 };
             tokio::select! {
                 () = tokio::time::sleep(pause) => (),

@@ -33,8 +33,9 @@ struct Line {
 /// # Errors
 /// In words, when Postgres or Kafka is away, or no migration has run.
 pub async fn print(settings: &Settings) -> Result<(), String> {
-    let mut connection =
-        connect(&settings.own, "status").await.map_err(|error| format!("Postgres (TILL_DATABASE_URL): {error}"))?;
+    let mut connection = connect(&settings.own, "status")
+        .await
+        .map_err(|error| format!("Postgres (TILL_DATABASE_URL): {error}"))?;
     let mut lines = Vec::new();
     for projection in Projection::ALL {
         let line = line(&mut connection, projection).await;
@@ -42,7 +43,8 @@ pub async fn print(settings: &Settings) -> Result<(), String> {
     }
     let settings = settings.clone();
     let table = tokio::task::spawn_blocking(move || table(&settings, &lines));
-    let table = table.await.expect("writing a table does not panic").map_err(|error| format!("Kafka: {error}"))?;
+    let table =
+        table.await.expect("writing a table does not panic").map_err(|error| format!("Kafka: {error}"))?;
     print!("{table}");
     Ok(())
 }
@@ -78,7 +80,14 @@ fn table(settings: &Settings, lines: &[Line]) -> Result<String, KafkaError> {
     let ends = ends::ends(&reader, &common.topic_prefix, &ends::TOPICS, common.partitions)?;
     let mut text = format!(
         "{:<12}{:>8}{:>12}{:>14}{:>12}{:>8}{:>8}  {}\n",
-        "projection", "version", "generation", "position", "lag events", "lag s", "parked", "leader (Postgres session)"
+        "projection",
+        "version",
+        "generation",
+        "position",
+        "lag events",
+        "lag s",
+        "parked",
+        "leader (Postgres session)"
     );
     for line in lines {
         let lag = lag(&line.positions, &ends);
@@ -125,7 +134,8 @@ fn lag_seconds(cluster: &Cluster, prefix: &str, lag: &Lag) -> Result<String, Kaf
     while std::time::Instant::now() < deadline && seen.len() < lag.len() {
         let Some(message) = reader.poll(Duration::from_millis(100)) else { continue };
         let message = message?;
-        if seen.insert((rdkafka::Message::topic(&message).to_owned(), rdkafka::Message::partition(&message))) {
+        if seen.insert((rdkafka::Message::topic(&message).to_owned(), rdkafka::Message::partition(&message)))
+        {
             let at = instant(&message);
             oldest = Some(oldest.map_or(at, |oldest| at.min(oldest)));
         }

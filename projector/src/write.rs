@@ -25,7 +25,9 @@ pub enum WriteError {
     #[error("{0}")]
     Refused(FoldError),
     /// Too many events are at fault.
-    #[error("events of more than {MOST_PARKED_KEYS} keys are parked: is this binary older than the writer of the log? `projector status` counts them, the table till.parked says why; then run `projector rebuild`")]
+    #[error(
+        "events of more than {MOST_PARKED_KEYS} keys are parked: is this binary older than the writer of the log? `projector status` counts them, the table till.parked says why; then run `projector rebuild`"
+    )]
     TooManyParked,
     /// Postgres refused or failed.
     #[error("Postgres: {0}")]

@@ -15,6 +15,9 @@ use crate::Common;
 /// How long a metadata or offset request may take before it counts as failed.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a new partition may be without a leader.
+const LEADER_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// Where Kafka is and how to log in to it.
 #[derive(Clone, Debug)]
 pub struct Cluster {
@@ -307,14 +310,28 @@ fn check_logs(cluster: &Cluster, topics: &[TopicSpec]) -> KafkaResult<Vec<String
         if !topic.from_the_beginning {
             continue;
         }
-        let starts = offsets(&reader, &[(&topic.name, partitions)], Offset::Beginning)?;
-        for ((_, partition), start) in starts {
+        for ((_, partition), start) in log_starts(&reader, &topic.name, partitions)? {
             if start > 0 {
                 faults.push(format!("{}/{partition} begins at offset {start}: records were deleted, the log is no longer the whole truth", topic.name));
             }
         }
     }
     Ok(faults)
+}
+
+/// A partition that has just been created may take a moment to have a leader.
+fn log_starts(
+    reader: &BaseConsumer,
+    topic: &str,
+    partitions: i32,
+) -> KafkaResult<HashMap<(String, i32), i64>> {
+    let deadline = std::time::Instant::now() + LEADER_TIMEOUT;
+    loop {
+        match offsets(reader, &[(topic, partitions)], Offset::Beginning) {
+            Err(_) if std::time::Instant::now() < deadline => std::thread::sleep(Duration::from_millis(100)),
+            found => return found,
+        }
+    }
 }
 
 /// A topic that has just been created may take a moment to be known everywhere.

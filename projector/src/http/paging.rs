@@ -64,12 +64,15 @@ impl Cursor {
     pub fn parse(text: Option<&str>) -> Result<Option<Self>, Problem> {
         let Some(text) = text else { return Ok(None) };
         let cursor = Self::read(text);
-        cursor.map(Some).ok_or_else(|| refused("`cursor` must be the `next_cursor` of the page before, as it was"))
+        cursor
+            .map(Some)
+            .ok_or_else(|| refused("`cursor` must be the `next_cursor` of the page before, as it was"))
     }
 
     fn read(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
-        if digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_hexdigit) || digits.len() > 4096 {
+        if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) || digits.len() > 4096
+        {
             return None;
         }
         let pairs = digits.chunks_exact(2).map(|pair| std::str::from_utf8(pair).ok());
@@ -90,7 +93,8 @@ mod tests {
     fn a_cursor_survives_its_text_and_nonsense_is_refused() {
         let cursor = Cursor::new(DateTime::from_timestamp_micros(-1_234_567).unwrap(), "a:ü\n");
         assert_eq!(Cursor::parse(Some(&cursor.text())), Ok(Some(cursor)));
-        for nonsense in ["", "3", "zz", "é", "313a00", "ff3a61", "39393939393939393939393939393939393939393a"] {
+        for nonsense in ["", "3", "zz", "é", "313a00", "ff3a61", "39393939393939393939393939393939393939393a"]
+        {
             assert!(Cursor::parse(Some(nonsense)).is_err(), "{nonsense}");
         }
     }

@@ -10,8 +10,8 @@ use runtime::auth::{Caller, Role, Tokens};
 use serde::de::DeserializeOwned;
 
 use super::App;
-use crate::reads::{Consistency, Snapshot};
 use crate::projection::Projection;
+use crate::reads::{Consistency, Snapshot};
 use axum::extract::FromRef;
 
 /// Longest id the write side accepts, in characters.
@@ -33,7 +33,8 @@ impl<Q: DeserializeOwned + Send> FromRequestParts<App> for Read<Q> {
         let caller = Caller::from_request_parts(parts, app).await?;
         let consistency = Consistency::from_headers(&parts.headers, app.partitions)?;
         let query = Query::<Q>::from_request_parts(parts, app).await;
-        let Query(query) = query.map_err(|rejection| refused(format!("the query string: {}", rejection.body_text())))?;
+        let Query(query) =
+            query.map_err(|rejection| refused(format!("the query string: {}", rejection.body_text())))?;
         Ok(Self { query, app: app.clone(), caller, consistency })
     }
 }
@@ -131,7 +132,9 @@ fn instant(name: &str, text: Option<&str>, zone: Tz) -> Result<Option<DateTime<U
     let in_range = instant.filter(|instant| (1..=9999).contains(&chrono::Datelike::year(instant)));
     let wrong = || {
         // A `+` in a query string is a space.
-        refused(format!("`{name}` must be RFC 3339 such as 2024-05-01T12:00:00Z, or a date such as 2024-05-01; write + as %2B"))
+        refused(format!(
+            "`{name}` must be RFC 3339 such as 2024-05-01T12:00:00Z, or a date such as 2024-05-01; write + as %2B"
+        ))
     };
     in_range.map(Some).ok_or_else(wrong)
 }
@@ -162,7 +165,9 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let read = |from, to| interval(from, to, Tz::UTC).unwrap_err().status();
-        for nonsense in ["", "yesterday", "2024-13-01", "2024-05-01T12:00:00", "\0", "-0001-01-01", "262000-01-01"] {
+        for nonsense in
+            ["", "yesterday", "2024-13-01", "2024-05-01T12:00:00", "\0", "-0001-01-01", "262000-01-01"]
+        {
             assert_eq!(read(Some(nonsense), None), StatusCode::BAD_REQUEST, "{nonsense}");
         }
         assert_eq!(read(Some("2024-05-02"), Some("2024-05-02")), StatusCode::BAD_REQUEST);

@@ -140,7 +140,9 @@ pub async fn list(read: Read<ListQuery>) -> Result<Response, Problem> {
     };
     let mut snapshot = read.snapshot(&[Projection::Receipts]).await?;
     let mut rows = match place_id {
-        Some(place_id) => of_place(&mut snapshot, &place_id, within.from, before, &before_id, limit + 1).await,
+        Some(place_id) => {
+            of_place(&mut snapshot, &place_id, within.from, before, &before_id, limit + 1).await
+        }
         None => of_all(&mut snapshot, within.from, before, &before_id, limit + 1).await,
     }
     .map_err(failed)?;

@@ -57,10 +57,7 @@ struct Seen<'e> {
 }
 
 /// The first window and the latest name of each place; `computed` is in order of place and window.
-async fn see_places(
-    connection: &mut PgConnection,
-    computed: &[&PlaceHourComputed],
-) -> Result<(), FoldError> {
+async fn see_places(connection: &mut PgConnection, computed: &[&PlaceHourComputed]) -> Result<(), FoldError> {
     let mut seen: BTreeMap<&str, Seen<'_>> = BTreeMap::new();
     for event in computed {
         let (name, at) = (event.place_name.as_str(), event.window_start);
@@ -94,7 +91,8 @@ async fn insert_sums(
 ) -> Result<(), FoldError> {
     let ids: Vec<_> = computed.iter().map(|event| event.place_id.as_str()).collect();
     let windows: Vec<_> = computed.iter().map(|event| event.window_start).collect();
-    let counts = |of: fn(&PlaceHourComputed) -> i64| -> Vec<i64> { computed.iter().map(|event| of(event)).collect() };
+    let counts =
+        |of: fn(&PlaceHourComputed) -> i64| -> Vec<i64> { computed.iter().map(|event| of(event)).collect() };
     let amounts = |of: fn(&PlaceHourComputed) -> schemas::Money| -> Vec<Decimal> {
         computed.iter().map(|event| of(event).decimal()).collect()
     };
@@ -128,7 +126,8 @@ async fn insert_categories(
     connection: &mut PgConnection,
     computed: &[&PlaceHourComputed],
 ) -> Result<(), FoldError> {
-    let rows = || computed.iter().flat_map(|event| event.categories.iter().map(move |category| (*event, category)));
+    let rows =
+        || computed.iter().flat_map(|event| event.categories.iter().map(move |category| (*event, category)));
     let ids: Vec<_> = rows().map(|(event, _)| event.place_id.as_str()).collect();
     let windows: Vec<_> = rows().map(|(event, _)| event.window_start).collect();
     let categories: Vec<_> = rows().map(|(_, category)| category.category.as_str()).collect();

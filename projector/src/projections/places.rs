@@ -184,10 +184,7 @@ pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Resul
     add_categories(connection, &places).await
 }
 
-async fn add_places(
-    connection: &mut PgConnection,
-    places: &BTreeMap<&str, &Place>,
-) -> Result<(), FoldError> {
+async fn add_places(connection: &mut PgConnection, places: &BTreeMap<&str, &Place>) -> Result<(), FoldError> {
     let ids: Vec<_> = places.keys().copied().collect();
     let names: Vec<_> = places.values().map(|place| place.latest.place_name.as_str()).collect();
     let latest_at: Vec<_> = places.values().map(|place| place.latest.at).collect();
@@ -222,7 +219,8 @@ async fn add_places(
 }
 
 async fn add_hours(connection: &mut PgConnection, places: &BTreeMap<&str, &Place>) -> Result<(), FoldError> {
-    let rows = || places.iter().flat_map(|(id, place)| place.hours.iter().map(move |(at, hour)| (*id, *at, hour)));
+    let rows =
+        || places.iter().flat_map(|(id, place)| place.hours.iter().map(move |(at, hour)| (*id, *at, hour)));
     let ids: Vec<_> = rows().map(|(id, _, _)| id).collect();
     let hours: Vec<_> = rows().map(|(_, at, _)| at).collect();
     let sums = SumColumns::of(rows().map(|(_, _, hour)| &hour.sums));

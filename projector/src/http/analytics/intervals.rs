@@ -67,7 +67,8 @@ impl Parts {
         let hours_from = within.from.map(next_hour);
         let hours_to = within.to.map(hour);
         let mut parts = Self { hours_from, hours_to, head: NOTHING, tail: NOTHING };
-        if let (Some(from), Some(to), Some(first), Some(after)) = (within.from, within.to, hours_from, hours_to)
+        if let (Some(from), Some(to), Some(first), Some(after)) =
+            (within.from, within.to, hours_from, hours_to)
             && first > after
         {
             // Within one hour.
@@ -85,7 +86,8 @@ impl Parts {
 
 fn hour(instant: DateTime<Utc>) -> DateTime<Utc> {
     let seconds = instant.timestamp();
-    DateTime::from_timestamp(seconds - seconds.rem_euclid(3600), 0).expect("parameters are of the years 1 to 9999")
+    DateTime::from_timestamp(seconds - seconds.rem_euclid(3600), 0)
+        .expect("parameters are of the years 1 to 9999")
 }
 
 fn next_hour(instant: DateTime<Utc>) -> DateTime<Utc> {
