@@ -227,7 +227,6 @@ async fn a_body_over_one_mebibyte_is_refused_with_413() {
     receipt["note"] = json!("x".repeat(1024 * 1024));
     let text = receipt.to_string();
     let _ = terminal.post_raw("/v1/receipts", text.clone()).await.problem(413);
-    let _ = terminal.post_raw("/v1/receipts", "[".repeat(5 * 1024 * 1024)).await.problem(413);
     let _ = terminal.post_raw("/v1/receipts", Body::from(vec![0_u8; 1024 * 1024 + 1])).await.problem(413);
 }
 

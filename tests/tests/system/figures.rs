@@ -1,0 +1,287 @@
+//! Figures from end to end, and each checker shown to fail on a fault planted for it.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use schemas::{Event, HourClosed, Money, codec};
+use serde_json::{Value, json};
+use sqlx::Executor;
+use till_tests::client::eventually;
+use till_tests::process::Finished;
+use till_tests::receipts::{Receipts, simple};
+use till_tests::{Client, Isolation, Ledger, Log, RawRecord, Till, oracle};
+
+use crate::forged;
+use crate::rebuild::{differences, generations};
+
+/// What bounds a wait for the worker's next window.
+const SURELY: Duration = Duration::from_secs(120);
+const CHECKS: [&str; 6] = ["stream", "accepted", "figures", "hours", "hours-read", "journal"];
+
+/// The hour-closed events, in the order of their windows.
+async fn closed(analytics: &Log) -> Vec<HourClosed> {
+    let records = analytics.records(Isolation::Committed).await;
+    let hour = |record: &RawRecord| match codec::decode(&record.value, None) {
+        Ok(Event::HourClosed(hour)) => Some(hour),
+        _ => None,
+    };
+    let mut hours: Vec<_> = records.iter().filter_map(hour).collect();
+    hours.sort_by_key(|hour| hour.window_end);
+    hours
+}
+
+/// Waits until the worker has closed the window of the present moment.
+pub async fn closed_past(analytics: &Log, moment: DateTime<Utc>) {
+    eventually("the window is closed", SURELY, async || {
+        closed(analytics).await.last().is_some_and(|hour| hour.window_end > moment)
+    })
+    .await;
+}
+
+/// A deployment with windows of three seconds, some receipts and voids in them, and nothing going on any more.
+async fn settled(name: &str) -> (Till, Client, Ledger) {
+    let mut till = Till::prepare(name).await;
+    till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/3 * * * * *");
+    till.start_all().await;
+    let admin = till.admin().await;
+    let ledger = Ledger::new(till.scratch.path());
+    let mut receipts = Receipts::new("settled", 11, 6);
+    for number in 0..300_u32 {
+        let _ = ledger.receipt(&admin, &receipts.make()).await.unwrap().expect(201);
+        if number % 7 == 0 {
+            let _ =
+                ledger.void(&admin, &format!("settled-{}", number / 2), "test").await.unwrap().expect(201);
+        }
+        let _ = ledger.receipt(&admin, &receipts.make_invalid()).await.unwrap().problem(422);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    closed_past(&till.topic("analytics"), Utc::now()).await;
+    let _ = till.analytics.terminate();
+    (till, admin, ledger)
+}
+
+fn fails(judged: &Finished, words: &[&str]) {
+    assert!(!judged.status.success(), "the oracle found nothing:\n{}", judged.output);
+    for word in words {
+        assert!(judged.output.contains(word), "the oracle does not name {word}:\n{}", judged.output);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_checker_of_the_oracle_fails_on_a_fault_planted_for_it() {
+    let (till, admin, ledger) = settled("planted").await;
+    let judge = |checks: &[&str]| oracle::judge(&till, admin.token(), ledger.path(), checks, &[]);
+    println!("{}", judge(&CHECKS).success("the oracle, before any fault"));
+    let mut database = till.servers.postgres.connect(&till.prefix).await;
+
+    // A changed sum, name or void in what is read.
+    database
+        .execute("UPDATE receipts SET tips_amount = tips_amount + 0.01 WHERE transaction_id = 'settled-299'")
+        .await
+        .unwrap();
+    fails(&judge(&["journal"]), &["settled-299", "another content"]);
+    database
+        .execute("UPDATE receipts SET tips_amount = tips_amount - 0.01 WHERE transaction_id = 'settled-299'")
+        .await
+        .unwrap();
+    database.execute("UPDATE receipts SET voided_at = now(), voided_by = 'x', void_reason = 'x' WHERE transaction_id = 'settled-299'").await.unwrap();
+    fails(&judge(&["journal"]), &["settled-299", "voided"]);
+    database.execute("UPDATE receipts SET voided_at = NULL, voided_by = NULL, void_reason = NULL WHERE transaction_id = 'settled-299'").await.unwrap();
+    let _ = judge(&["journal"]).success("the oracle, the journal as it was");
+    database
+        .execute("UPDATE places SET tax_amount = tax_amount + 0.01 WHERE place_id = 'place-1'")
+        .await
+        .unwrap();
+    fails(&judge(&["figures"]), &["place-1", "tax_amount"]);
+    database
+        .execute("UPDATE places SET tax_amount = tax_amount - 0.01 WHERE place_id = 'place-1'")
+        .await
+        .unwrap();
+    database
+        .execute("UPDATE place_hour_categories SET quantity = quantity + 1 WHERE place_id = 'place-1'")
+        .await
+        .unwrap();
+    fails(&judge(&["figures"]), &["categories"]);
+    database
+        .execute("UPDATE place_hour_categories SET quantity = quantity - 1 WHERE place_id = 'place-1'")
+        .await
+        .unwrap();
+    database.execute("UPDATE hour_sums SET running_purchases = running_purchases + 1").await.unwrap();
+    fails(&judge(&["hours-read"]), &["running_purchases"]);
+
+    plant_in_the_ledger(&till, &admin, &ledger);
+    plant_in_the_hours(&till, &admin, &ledger).await;
+    plant_in_the_log(&till, &admin, &ledger).await;
+}
+
+/// An answer that says yes to a receipt that is not in the log, and a refusal of one that is.
+fn plant_in_the_ledger(till: &Till, admin: &Client, ledger: &Ledger) {
+    let lines = ledger.lines();
+    let mut never = lines.iter().find(|line| line["status"] == 422).unwrap().clone();
+    never["status"] = json!(201);
+    let mut refused =
+        lines.iter().find(|line| line["status"] == 201 && line["kind"] == "receipt").unwrap().clone();
+    refused["status"] = json!(422);
+    let mut moved = refused.clone();
+    moved["status"] = json!(200);
+    moved["answer"]["position"] = json!("r0-999999");
+    for (number, (line, word)) in
+        [(never, "invalid"), (refused, "but it is valid"), (moved, "expected")].into_iter().enumerate()
+    {
+        let copy = till.scratch.path().join(format!("ledger-{number}.jsonl"));
+        std::fs::copy(ledger.path(), &copy).unwrap();
+        writeln!(OpenOptions::new().append(true).open(&copy).unwrap(), "{line}").unwrap();
+        let judged = oracle::judge(till, admin.token(), &copy, &["accepted"], &[]);
+        fails(&judged, &[line["transaction_id"].as_str().unwrap(), word]);
+    }
+}
+
+/// A window whose place says too much, and one that does not begin where the one before ended.
+async fn plant_in_the_hours(till: &Till, admin: &Client, ledger: &Ledger) {
+    let analytics = till.topic("analytics");
+    let last = closed(&analytics).await.pop().unwrap();
+    let next = HourClosed {
+        window_start: last.window_end,
+        window_end: last.window_end + chrono::TimeDelta::seconds(3),
+        slices: last.slices.iter().map(|slice| schemas::Slice { start: slice.end, ..*slice }).collect(),
+        recorded: 0,
+        voided: 0,
+        places: 1,
+    };
+    let records = analytics.records(Isolation::Committed).await;
+    let mut place = records
+        .iter()
+        .rev()
+        .find_map(|record| match codec::decode(&record.value, None) {
+            Ok(Event::PlaceHourComputed(place)) => Some(place),
+            _ => None,
+        })
+        .unwrap();
+    (place.window_start, place.window_end) = (next.window_start, next.window_end);
+    place.sums.total_amount = Money::parse("123.45").unwrap();
+    append(&analytics, &[place.clone().into(), next.clone().into()]).await;
+    let judged = oracle::judge(till, admin.token(), ledger.path(), &["hours"], &[]);
+    fails(&judged, &[&place.place_id, "total_amount is 123.45"]);
+
+    let mut gap = HourClosed {
+        window_start: next.window_end,
+        window_end: next.window_end + chrono::TimeDelta::seconds(3),
+        places: 0,
+        ..next
+    };
+    gap.slices[1].start += 1;
+    gap.slices[1].end += 1;
+    append(&analytics, &[gap.into()]).await;
+    let judged = oracle::judge(till, admin.token(), ledger.path(), &["hours"], &[]);
+    fails(&judged, &["the slice of partition 1 starts at"]);
+}
+
+/// A receipt that nobody sent, one recorded twice, and a record under another's key.
+async fn plant_in_the_log(till: &Till, admin: &Client, ledger: &Ledger) {
+    let receipts = till.topic("receipts");
+    append(&receipts, &[forged::receipt("never-sent").into()]).await;
+    let judged = oracle::judge(till, admin.token(), ledger.path(), &["accepted"], &[]);
+    fails(&judged, &["never-sent", "nobody sent it"]);
+
+    let doubled = receipts.of_key("settled-1", Isolation::Committed).await.remove(0);
+    append_raw(&receipts, vec![doubled.clone()]).await;
+    let judged = oracle::judge(till, admin.token(), ledger.path(), &["stream", "accepted"], &[]);
+    fails(&judged, &["settled-1 is recorded 2 times", "is also that of"]);
+
+    append_raw(&receipts, vec![RawRecord { key: b"settled-2".to_vec(), ..doubled }]).await;
+    let judged = oracle::judge(till, admin.token(), ledger.path(), &["stream"], &[]);
+    fails(&judged, &["has the key b'settled-2'"]);
+}
+
+async fn append(log: &Log, events: &[Event]) {
+    append_raw(log, events.iter().map(|event| forged::record(event, 4)).collect()).await;
+}
+
+async fn append_raw(log: &Log, records: Vec<RawRecord>) {
+    let log = log.clone();
+    let appended = tokio::task::spawn_blocking(move || {
+        let transaction = log.begin("planter", Duration::from_secs(30))?;
+        records.iter().try_for_each(|record| transaction.append(record))?;
+        transaction.commit()
+    });
+    appended.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_comparison_of_generations_fails_on_a_planted_difference() {
+    let (till, _, _) = settled("planted-row").await;
+    let mut database = till.servers.postgres.connect(&till.prefix).await;
+    for (name, change) in [
+        (
+            "receipts",
+            "UPDATE NEW.receipts SET place_name = place_name || '!' WHERE transaction_id = 'settled-3'",
+        ),
+        ("places", "UPDATE NEW.places SET tips_amount = tips_amount + 0.01 WHERE place_id = 'place-1'"),
+        ("hours", "DELETE FROM NEW.hour_categories WHERE place_id = 'place-1'"),
+        ("accounts", "UPDATE NEW.accounts SET roles = '{king}' WHERE username = 'analyst'"),
+    ] {
+        let _ = till.projector.run("rebuild", &[name]).success("projector rebuild");
+        let newest = generations(&mut database, name).await;
+        let [.., old, new] = newest.as_slice() else {
+            panic!("{name} keeps no former generation: {newest:?}")
+        };
+        assert_eq!(differences(&mut database, old, new).await, Vec::<String>::new(), "{name}");
+        let change = sqlx::AssertSqlSafe(change.replace("NEW", new));
+        sqlx::query(change).execute(&mut database).await.unwrap();
+        assert!(!differences(&mut database, old, new).await.is_empty(), "{name}");
+    }
+}
+
+/// A place's rows by arrival.
+async fn hours_of(analyst: &Client, place_id: &str) -> Vec<Value> {
+    let path = format!("/v1/analytics/taxes-and-tips?place_id={place_id}&limit=1000");
+    analyst.get_strong(&path).await.expect(200).body["hours"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_void_counts_in_the_hour_it_happens_and_an_hour_without_receipts_reads_as_zeros() {
+    let mut till = Till::prepare("figures").await;
+    till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/2 * * * * *");
+    till.start_all().await;
+    let (admin, analyst, log) = (till.admin().await, till.analyst().await, till.topic("analytics"));
+    let _ = admin.receipt(&simple("bread", "corner", "10.00")).await.expect(201);
+    let _ = admin.receipt(&simple("cake", "corner", "5.50")).await.expect(201);
+    closed_past(&log, Utc::now()).await;
+    // An hour in which nothing happens here, but elsewhere.
+    let _ = admin.receipt(&simple("elsewhere", "station", "1.00")).await.expect(201);
+    closed_past(&log, Utc::now()).await;
+    let _ = admin.void("cake", "not eaten").await.expect(201);
+    closed_past(&log, Utc::now()).await;
+
+    let rows = hours_of(&analyst, "corner").await;
+    let last = rows.last().unwrap();
+    let void = rows.iter().find(|row| row["voided"] == 1).unwrap_or(last);
+    assert_eq!(
+        (&void["purchases"], &void["total_amount"], &void["average_receipt"]),
+        (&json!(-1), &json!("-5.50"), &json!("0.00")),
+        "{void}"
+    );
+    assert_eq!((&last["running_purchases"], &last["running_total_amount"]), (&json!(1), &json!("10.00")));
+    let recorded: i64 = rows.iter().filter_map(|row| row["recorded"].as_i64()).sum();
+    assert_eq!(recorded, 2);
+    let empty = |row: &&Value| row["recorded"] == 0 && row["voided"] == 0;
+    let zeros: Vec<_> = rows.iter().filter(empty).collect();
+    assert!(!zeros.is_empty());
+    assert!(
+        zeros.iter().all(|row| row["total_amount"] == "0.00"
+            && row["purchases"] == 0
+            && row["tips_amount"] == "0.00")
+    );
+
+    let figures = analyst.get_strong("/v1/analytics/places/corner").await.expect(200).body;
+    assert_eq!(
+        (&figures["purchases"], &figures["total_amount"], &figures["average_receipt"]),
+        (&json!(1), &json!("10.00"), &json!("10.00"))
+    );
+    let _ = admin.get_strong("/v1/analytics/places/nowhere").await.problem(404);
+    let hours = closed(&log).await;
+    let (from, to) = (hours[0].window_start.to_rfc3339(), hours.last().unwrap().window_end.to_rfc3339());
+    let _ = till.analytics.run("recompute", &["--from", &from, "--to", &to]).success("recompute");
+}
