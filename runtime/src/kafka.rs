@@ -57,6 +57,8 @@ impl Cluster {
             // A broker that restarts is found again within a second, not ten.
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
+            // A topic that was unknown a moment ago is asked for again within seconds, not five minutes.
+            .set("topic.metadata.refresh.interval.ms", "5000")
             // Half-open connections to a dead machine are noticed.
             .set("socket.keepalive.enable", "true")
             // Small requests, each waited for.

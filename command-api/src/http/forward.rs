@@ -1,5 +1,7 @@
 //! Reads bodies, within limits, and forwards a request whose shard is served elsewhere: one hop.
 
+use std::time::Duration;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
@@ -14,6 +16,8 @@ use crate::shard::Refusal;
 
 /// A request's body, at most.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// A request's body must be there by then: while it comes it takes room that others need.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const FORWARDED: HeaderName = HeaderName::from_static("till-forwarded");
 /// They belong to one connection (RFC 9110, 7.6.1), or are set anew.
 const HOP_BY_HOP: [HeaderName; 5] =
@@ -35,7 +39,8 @@ async fn answer(app: &App, request: Request, next: Next) -> Result<Response, Api
     let kib = u32::try_from(declared.unwrap_or(MAX_BODY_BYTES) / 1024 + 1).expect("at most 1 MiB");
     let _room = app.bodies_in_flight.try_acquire_many(kib).map_err(|_| ApiError::Problem(overloaded()))?;
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| too_large())?;
+    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES));
+    let body = body.await.map_err(|_| too_slow())?.map_err(|_| too_large())?;
     let (method, uri, headers) = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
     let response = next.run(Request::from_parts(parts, Body::from(body.clone()))).await;
     match response.extensions().get::<Elsewhere>() {
@@ -58,7 +63,7 @@ async fn forward(
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
     headers.insert(FORWARDED, header::HeaderValue::from_static("1"));
-    let timeout = std::time::Duration::from_millis(app.own.answer_timeout_ms);
+    let timeout = Duration::from_millis(app.own.answer_timeout_ms);
     let sent = app
         .replicas
         .request(method, format!("{url}{path}"))
@@ -82,6 +87,10 @@ async fn forward(
 
 fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_slow() -> ApiError {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "the request's body did not come within 10 s").into()
 }
 
 fn too_large() -> ApiError {
