@@ -39,6 +39,8 @@ impl Log {
     /// The high watermark of each partition: past every record acknowledged so far, whether or not its
     /// transaction has ended. `asker` must be a read_uncommitted client.
     pub(crate) fn high_watermarks(&self, asker: &BaseConsumer) -> Result<Vec<i64>, Fault> {
+        // It reads nothing, but what it has to say about its connections would pile up.
+        while asker.poll(Duration::ZERO).is_some() {}
         let mut found = runtime::kafka::end_offsets(asker, &[(&self.topic, self.partitions)])
             .map_err(Fault::kafka("asking for the end of a topic"))?;
         let end = |partition| found.remove(&(self.topic.clone(), partition));
