@@ -47,14 +47,14 @@ async fn settled(name: &str) -> (Till, Client, Ledger) {
     till.start_all().await;
     let admin = till.admin().await;
     let ledger = Ledger::new(till.scratch.path());
-    let mut receipts = Receipts::new("settled", 11, 6);
+    let (mut receipts, mut invalid) = (Receipts::new("settled", 11, 6), Receipts::new("invalid", 12, 6));
     for number in 0..300_u32 {
         let _ = ledger.receipt(&admin, &receipts.make()).await.unwrap().expect(201);
         if number % 7 == 0 {
             let _ =
                 ledger.void(&admin, &format!("settled-{}", number / 2), "test").await.unwrap().expect(201);
         }
-        let _ = ledger.receipt(&admin, &receipts.make_invalid()).await.unwrap().problem(422);
+        let _ = ledger.receipt(&admin, &invalid.make_invalid()).await.unwrap().problem(422);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     closed_past(&till.topic("analytics"), Utc::now()).await;
