@@ -64,6 +64,7 @@ pub(crate) fn recompute(settings: &Settings, range: Range, watch: Watch) -> Resu
 }
 
 struct Recomputation {
+    cluster: Cluster,
     receipts: LogReader,
     receipts_log: Log,
     analytics: LogReader,
@@ -95,6 +96,7 @@ impl Recomputation {
             receipts: LogReader::open(&cluster, &receipts_log, &starts)?,
             receipts_log,
             analytics: LogReader::open(&cluster, &analytics_log, &zeros)?,
+            cluster,
             analytics_horizon,
             figures: Figures::default(),
             hours,
@@ -124,7 +126,10 @@ impl Recomputation {
 
     fn compare(&mut self, hour: &HourClosed) -> Result<(), Fault> {
         let window = Window { start: hour.window_start, end: hour.window_end };
-        self.compare_chain(window, hour);
+        if !self.compare_chain(window, hour) {
+            let starts: Vec<_> = hour.slices.iter().map(|slice| slice.start).collect();
+            self.receipts = LogReader::open(&self.cluster, &self.receipts_log, &starts)?;
+        }
         let fold = self.fold_slices(hour)?;
         let recorded = self.recorded_places(window)?;
         self.compare_hour(window, hour, &fold);
@@ -141,8 +146,8 @@ impl Recomputation {
         Ok(())
     }
 
-    /// Windows and slices must join: a gap would be receipts that no window counts.
-    fn compare_chain(&mut self, window: Window, hour: &HourClosed) {
+    /// Windows and slices must join: a gap would be receipts that no window counts. `false` where they do not.
+    fn compare_chain(&mut self, window: Window, hour: &HourClosed) -> bool {
         let starts: Vec<_> = hour.slices.iter().map(|slice| slice.start).collect();
         let joins = match &self.before {
             Some(before) => before.window_end == hour.window_start && ends(&before.slices) == starts,
@@ -151,6 +156,7 @@ impl Recomputation {
         if !joins {
             self.differ(&format!("{window}: its slices do not begin where the window before ended"));
         }
+        joins
     }
 
     fn fold_slices(&mut self, hour: &HourClosed) -> Result<WindowFold, Fault> {
