@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use schemas::{Event, codec};
 use till_tests::client::eventually;
 use till_tests::receipts::Random;
-use till_tests::{Isolation, Log, RawRecord, Service, Till, oracle};
+use till_tests::{Isolation, Log, RawRecord, Servers, Service, Till, oracle};
 
 use crate::forged::Foreigner;
 use crate::load::{Load, pause};
@@ -31,19 +31,10 @@ async fn receipts_survive_twenty_kills_of_every_service_of_the_broker_and_of_pos
 
     let servers = Arc::clone(&till.servers);
     tokio::join!(
-        torment_command_api(&mut till.command_api),
+        torment_writers(&mut till.command_api, &servers),
         torment(&mut till.projector, 2),
         torment(&mut till.analytics, 3),
-        torment_server(4, || servers.kafka.kill(), || servers.kafka.restart(), || servers.kafka.answers()),
-        torment_server(
-            5,
-            || servers.postgres.kill(),
-            || servers.postgres.restart(),
-            || async {
-                servers.postgres.ready().await;
-                true
-            }
-        ),
+        torment_postgres(&servers),
     );
     println!("{} kills of each in {:?}", KILLS, began.elapsed());
     foreign.end().await;
@@ -91,7 +82,7 @@ async fn let_live(service: &mut Service, random: &mut Random) {
         revive(service);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    pause(random, 200, 4_000).await;
+    pause(random, 200, 7_000).await;
 }
 
 async fn torment(service: &mut Service, seed: u64) {
@@ -104,12 +95,27 @@ async fn torment(service: &mut Service, seed: u64) {
     }
 }
 
-/// Every third life holds each transaction open for a while before its commit, so that some span the end of a window.
-async fn torment_command_api(service: &mut Service) {
+/// The broker and command-api fall together or shortly after one another, in either order, with commands on their way.
+/// Every third life of command-api holds each transaction open for a while before its commit, so that some span the end
+/// of a window.
+async fn torment_writers(service: &mut Service, servers: &Servers) {
     let mut random = Random::new(1);
     for kill in 0..KILLS {
-        let_live(service, &mut random).await;
-        service.kill();
+        serve_a_while(service, &mut random).await;
+        let broker_first = random.chance(50);
+        if broker_first {
+            servers.kafka.kill();
+        } else {
+            service.kill();
+        }
+        pause(&mut random, 0, 800).await;
+        if broker_first {
+            service.kill();
+        } else {
+            servers.kafka.kill();
+        }
+        pause(&mut random, 0, 300).await;
+        servers.kafka.restart();
         if kill % 3 == 1 {
             service.set("TILL_FAULT_BEFORE_COMMIT_MS", "1500");
         } else {
@@ -118,25 +124,27 @@ async fn torment_command_api(service: &mut Service) {
         service.start();
     }
     service.unset("TILL_FAULT_BEFORE_COMMIT_MS");
-    service.kill();
-    service.start();
 }
 
-async fn torment_server<F: Future<Output = bool>>(
-    seed: u64,
-    kill: impl Fn(),
-    restart: impl Fn(),
-    answers: impl Fn() -> F,
-) {
-    let mut random = Random::new(seed);
+/// Until it serves, and on for some seconds of receipts.
+async fn serve_a_while(service: &mut Service, random: &mut Random) {
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    while !service.is_ready().await {
+        assert!(Instant::now() < deadline, "command-api does not serve again:\n{}", service.log());
+        revive(service);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    pause(random, 1_500, 3_500).await;
+}
+
+async fn torment_postgres(servers: &Servers) {
+    let mut random = Random::new(4);
     for _ in 0..KILLS {
-        while !answers().await {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        pause(&mut random, 500, 7_000).await;
-        kill();
+        servers.postgres.ready().await;
+        pause(&mut random, 500, 10_000).await;
+        servers.postgres.kill();
         pause(&mut random, 0, 1_000).await;
-        restart();
+        servers.postgres.restart();
     }
 }
 

@@ -73,7 +73,7 @@ async fn a_deleted_or_damaged_store_is_rebuilt_and_answers_stay_as_they_were() {
         }),
         ("one file less", |store| {
             fs::remove_file(files(store).into_iter().max_by_key(|f| fs::metadata(f).unwrap().len()).unwrap())
-                .unwrap()
+                .unwrap();
         }),
     ];
     for (number, (what, damage)) in damages.into_iter().enumerate() {
