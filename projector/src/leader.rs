@@ -99,6 +99,7 @@ impl Leader {
         mut generation: Generation,
         pause: &mut Duration,
     ) -> Result<(), TermError> {
+        log_identity::check(connection, &self.cluster, &self.settings.common).await?;
         loop {
             match self.lead(connection, &generation, pause).await {
                 Err(TermError::Write(error @ (WriteError::Replaced | WriteError::Overtaken))) => {
@@ -118,7 +119,6 @@ impl Leader {
     ) -> Result<(), TermError> {
         let projection = generation.projection;
         let (common, own) = (&self.settings.common, &self.settings.own);
-        log_identity::check(connection, &self.cluster, common).await?;
         let positions = generation.positions(connection).await?;
         let ends = self.ends.ask().await.map_err(TermError::Kafka)?;
         check_within(&positions, &ends)?;

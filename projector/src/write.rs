@@ -256,3 +256,43 @@ impl<'b> Sieve<'b> {
         Ok(self.keys)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::projection::Projection;
+    use schemas::{Event, RolesAssigned};
+
+    fn record(offset: i64, key: &str, is_readable: bool) -> Record {
+        let event = RolesAssigned {
+            realm: key.into(),
+            username: "u".into(),
+            roles: Vec::new(),
+            places: Vec::new(),
+            assigned_by: "a".into(),
+        };
+        Record {
+            topic: Topic::Accounts,
+            partition: 0,
+            offset,
+            recorded_at: chrono::DateTime::UNIX_EPOCH,
+            key: key.into(),
+            event: if is_readable { Ok(Event::from(event)) } else { Err("garbage".into()) },
+            bytes: 1,
+        }
+    }
+
+    #[test]
+    fn an_unreadable_event_holds_back_its_key_and_no_other() {
+        let generation = Generation::new(Projection::Accounts, 1);
+        let records =
+            [record(0, "a", true), record(1, "a", false), record(2, "b", true), record(3, "a", true)];
+        let mut sieve = Sieve::new(&generation, &ParkedKeys::default());
+        let sound = sieve.sound(&records).unwrap();
+        assert_eq!(sound.iter().map(|event| event.record.offset).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(sieve.held_back.iter().map(|held| held.record.offset).collect::<Vec<_>>(), [1, 3]);
+        let later = [record(4, "a", true)];
+        let mut next = Sieve::new(&generation, &sieve.keys);
+        assert!(next.sound(&later).unwrap().is_empty());
+    }
+}
