@@ -38,12 +38,17 @@ prepare_log_and_tables() {
     run_once migrate "the tables" "$TARGET_DIR/release/projector" migrate
 }
 
-# run_once NAME WHAT COMMAND...: a command that ends, its output kept as a log and shown when it fails.
+# run_once NAME WHAT COMMAND...: a command that ends, its output kept as a log and shown when it fails. It is tried again
+# for some seconds: a broker that has just started may still elect the leaders of its partitions.
 run_once() {
-    local name=$1 what=$2
+    local name=$1 what=$2 log deadline=$((SECONDS + 10))
+    log=$(log_of "$name")
     shift 2
     say "Checking $what"
-    (cd "$ROOT" && exec "$@") >"$(log_of "$name")" 2>&1 9>&- || die_with_log "$name" "$what could not be made ready."
+    until (cd "$ROOT" && exec "$@") >"$log" 2>&1 9>&-; do
+        ((SECONDS < deadline)) || die_with_log "$name" "$what could not be made ready."
+        sleep 1
+    done
 }
 
 start_services() {
