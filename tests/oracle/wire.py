@@ -49,6 +49,8 @@ def canonical(schema, namespace):
         return f'{{"name":"{namespace}.{schema["name"]}","type":"record","fields":[{inside}]}}'
     if kind == "array":
         return f'{{"type":"array","items":{canonical(schema["items"], namespace)}}}'
+    if kind == "fixed":
+        return f'{{"name":"{namespace}.{schema["name"]}","type":"fixed","size":{schema["size"]}}}'
     kept = "".join(f',"{key}":{schema[key]}' for key in ("precision", "scale") if key in schema)
     return f'{{"type":{json.dumps(kind)}{kept}}}'
 
