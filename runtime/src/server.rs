@@ -64,9 +64,7 @@ fn ready(readiness: &Readiness) -> Response {
 pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router
         .fallback(async || {
-            Problem::not_found(
-                "there is nothing under this path; /openapi.json and the README list the routes",
-            )
+            Problem::not_found("there is nothing under this path; docs/api.md lists the routes")
         })
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path is served, but not for this method")

@@ -8,8 +8,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::Utc;
-use domain::Command;
 use domain::receipt::{self, RecordReceipt, VoidReceipt};
+use domain::{Command, Rejection};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
 use schemas::{Event, Item, Receipt};
@@ -17,10 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use super::form::{Field, Form, object};
 use super::{ApiError, App};
-use crate::shard::{Answer, Origin};
+use crate::shard::{Answer, Origin, Refusal};
 
 /// Characters of a void's reason, at most.
 const MAX_REASON_CHARS: usize = 500;
+/// All but the unreserved characters of RFC 3986.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const WRITERS: [Role; 2] = [Role::Terminal, Role::Admin];
 
 #[derive(Deserialize)]
@@ -111,7 +114,7 @@ pub async fn void(
 
 /// The receipt as it was recorded: the state keeps its position only, the log has the rest.
 async fn recorded(app: &App, transaction_id: &str) -> Result<Receipt, ApiError> {
-    let unknown = || Problem::not_found("no receipt with this transaction_id was recorded");
+    let unknown = || Refusal::Rejected(Rejection::ReceiptUnknown);
     let state = receipt::load(&app.store.as_ref(), transaction_id).ok_or_else(unknown)?;
     let source = std::sync::Arc::clone(&app.source);
     let read = tokio::task::spawn_blocking(move || source.read(state.position)).await;
@@ -202,5 +205,5 @@ fn answered(transaction_id: &str, answer: Answer, location: &str) -> Response {
 
 /// An id as one segment of a path.
 fn in_path(id: &str) -> Cow<'_, str> {
-    percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).into()
+    percent_encoding::utf8_percent_encode(id, ESCAPED).into()
 }

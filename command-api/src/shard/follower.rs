@@ -145,7 +145,13 @@ impl Following {
             while let Ok(request) = self.inbox.try_recv() {
                 match request {
                     Request::Release { ends, done } => self.releases.push(Release { ends, done }),
-                    Request::Resume { partitions } => self.assign(partitions)?,
+                    Request::Resume { partitions } => {
+                        // Whoever gives partitions back no longer waits for their release.
+                        self.releases.retain(|release| {
+                            !partitions.iter().any(|place| release.ends.contains_key(place))
+                        });
+                        self.assign(partitions)?;
+                    }
                     Request::Stop => return Ok(()),
                 }
             }
