@@ -117,9 +117,9 @@ impl Health {
                 faults.push(reason);
             }
             if faults.is_empty() {
-                self.readiness.set_ready()
+                self.readiness.set_ready();
             } else {
-                self.readiness.set_waiting(faults.join("; "))
+                self.readiness.set_waiting(faults.join("; "));
             }
             let pause = if faults.is_empty() { CHECK_EVERY } else { CHECK_EVERY / 10 };
             tokio::select! {
