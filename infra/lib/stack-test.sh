@@ -23,7 +23,7 @@ main() {
     before=$(purchases)
     [[ $before =~ ^[1-9][0-9]*$ ]] || fail "no receipt was counted after the sample traffic: '$before'"
 
-    ./till up --no-traffic | grep -q 'already running' || fail "a second up does not say that Till is already running"
+    [[ $(./till up --no-traffic) == *"already running"* ]] || fail "a second up does not say that Till is already running"
     kill_everything
     timed "start after kill -9 of everything" ./till up --no-traffic
     after=$(purchases)
