@@ -5,6 +5,7 @@ import json
 import pathlib
 
 import fastavro
+from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 MARKER = b"\xc3\x01"
 
@@ -16,7 +17,8 @@ class Schemas:
         self.by_fingerprint = {}
         for path in pathlib.Path(folder).glob("*/v*.avsc"):
             definition = json.loads(path.read_text())
-            mark = crc64(canonical(definition, "").encode())
+            # fastavro prints the fingerprint's bytes in little-endian order.
+            mark = bytes.fromhex(fingerprint(to_parsing_canonical_form(definition), "CRC-64-AVRO"))
             self.by_fingerprint[mark] = (definition["name"], fastavro.parse_schema(definition))
 
     def decode(self, value):
@@ -32,38 +34,6 @@ class Schemas:
         if stream.read(1):
             raise ValueError(f"bytes follow the event {name}")
         return name, event, mark
-
-
-def canonical(schema, namespace):
-    """Avro's parsing canonical form, but that decimals keep `precision` and `scale` as the Rust implementation has it."""
-    if isinstance(schema, str):
-        primitive = schema in ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
-        return json.dumps(schema if primitive or "." in schema else f"{namespace}.{schema}")
-    if isinstance(schema, list):
-        return "[" + ",".join(canonical(branch, namespace) for branch in schema) + "]"
-    kind = schema["type"]
-    if kind == "record":
-        namespace = schema.get("namespace", namespace)
-        fields = ((json.dumps(f["name"]), canonical(f["type"], namespace)) for f in schema["fields"])
-        inside = ",".join(f'{{"name":{name},"type":{type_}}}' for name, type_ in fields)
-        return f'{{"name":"{namespace}.{schema["name"]}","type":"record","fields":[{inside}]}}'
-    if kind == "array":
-        return f'{{"type":"array","items":{canonical(schema["items"], namespace)}}}'
-    if kind == "fixed":
-        return f'{{"name":"{namespace}.{schema["name"]}","type":"fixed","size":{schema["size"]}}}'
-    kept = "".join(f',"{key}":{schema[key]}' for key in ("precision", "scale") if key in schema)
-    return f'{{"type":{json.dumps(kind)}{kept}}}'
-
-
-def crc64(data):
-    """CRC-64-AVRO, its 8 bytes in little-endian order."""
-    empty = 0xC15D213AA4D7A795
-    mark = empty
-    for byte in data:
-        mark ^= byte
-        for _ in range(8):
-            mark = mark >> 1 ^ (empty if mark & 1 else 0)
-    return mark.to_bytes(8, "little")
 
 
 def murmur2(data):
