@@ -30,7 +30,7 @@ start_kafka() {
     # Formatting writes this file last; without it there is nothing to keep.
     [[ -e $KAFKA_DATA/meta.properties ]] || format_kafka "$properties"
     say "Starting Kafka on 127.0.0.1:$TILL_KAFKA_PORT"
-    start_process kafka "$JAVA" -Xms128m -Xmx512m -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError \
+    start_process kafka "$JAVA" "@$ROOT/infra/kafka/jvm.options" \
         -cp "$KAFKA_LIBS/*" -Dlog4j2.configurationFile="$ROOT/infra/kafka/log4j2.properties" kafka.Kafka "$properties"
 }
 

@@ -19,6 +19,8 @@ export_service_settings() {
     export TILL_COMMAND_API_ADVERTISE=http://127.0.0.1:$TILL_COMMAND_API_PORT
     export TILL_PROJECTOR_LISTEN=127.0.0.1:$TILL_PROJECTOR_PORT
     export TILL_ANALYTICS_LISTEN=127.0.0.1:$TILL_ANALYTICS_PORT
+    # A broker of one node works a transaction's partitions off one after the other: few make it short.
+    export TILL_PARTITIONS=${TILL_PARTITIONS:-4}
     # Figures every minute, so that a newcomer sees them change.
     export TILL_ANALYTICS_SCHEDULE=${TILL_ANALYTICS_SCHEDULE:-0 * * * * *}
     TILL_JWT_SECRET=${TILL_JWT_SECRET:-$(jwt_secret)}

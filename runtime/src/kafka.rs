@@ -102,11 +102,11 @@ impl Cluster {
             // The default of 1 s starves a fast reader whenever its queue was full.
             .set("fetch.queue.backoff.ms", "10")
             // Fetched ahead, at most: what bounds memory in a replay.
-            .set("queued.max.messages.kbytes", "8192")
-            .set("queued.min.messages", "20000")
+            .set("queued.max.messages.kbytes", "2048")
+            .set("queued.min.messages", "10000")
             .set("fetch.message.max.bytes", "1048576")
             // One answer on its way, compressed: unpacked and taken apart it is ten times as much.
-            .set("fetch.max.bytes", "2097152")
+            .set("fetch.max.bytes", "1048576")
             // An idle reader asks twice a second; a record ends the wait at once.
             .set("fetch.wait.max.ms", "500")
             // Corruption on the way is an error, not a receipt.

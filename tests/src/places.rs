@@ -1,6 +1,7 @@
 //! Where things lie on this machine: the repository, the release binaries, Kafka's jars, Postgres' binaries, Python.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The root of the repository.
@@ -38,6 +39,14 @@ pub fn kafka_libs() -> PathBuf {
         libs.display()
     );
     libs
+}
+
+/// The options of the broker's JVM, as one argument.
+#[must_use]
+pub fn kafka_jvm_options() -> OsString {
+    let mut argument = OsString::from("@");
+    argument.push(repository().join("infra/kafka/jvm.options"));
+    argument
 }
 
 /// The folder of Postgres' server binaries: `TILL_POSTGRES_BIN`, else the newest under `/usr/lib/postgresql`.

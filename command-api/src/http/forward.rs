@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use runtime::Problem;
 
 use super::error::{Elsewhere, overloaded};
@@ -16,6 +17,9 @@ use crate::shard::Refusal;
 
 /// A request's body, at most.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// Of a body that is larger, as much is read and thrown away: a client that sends all before it listens would
+/// otherwise meet a closed connection instead of the answer (RFC 9112, 9.6).
+const DISCARDED_BYTES: usize = 16 * MAX_BODY_BYTES;
 /// A request's body must be there by then: while it comes it takes room that others need.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const FORWARDED: HeaderName = HeaderName::from_static("till-forwarded");
@@ -32,15 +36,11 @@ pub async fn to_owner(State(app): State<App>, request: Request, next: Next) -> R
 }
 
 async fn answer(app: &App, request: Request, next: Next) -> Result<Response, ApiError> {
-    let declared = declared_length(request.headers());
-    if declared.is_some_and(|bytes| bytes > MAX_BODY_BYTES) {
-        return Err(too_large());
-    }
-    let kib = u32::try_from(declared.unwrap_or(MAX_BODY_BYTES) / 1024 + 1).expect("at most 1 MiB");
+    let declared = declared_length(request.headers()).unwrap_or(MAX_BODY_BYTES);
+    let kib = u32::try_from(declared.min(MAX_BODY_BYTES) / 1024 + 1).expect("at most 1 MiB");
     let _room = app.bodies_in_flight.try_acquire_many(kib).map_err(|_| ApiError::Problem(overloaded()))?;
     let (parts, body) = request.into_parts();
-    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES));
-    let body = body.await.map_err(|_| too_slow())?.map_err(|_| too_large())?;
+    let body = tokio::time::timeout(BODY_TIMEOUT, read(body)).await.map_err(|_| too_slow())??;
     let (method, uri, headers) = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
     let response = next.run(Request::from_parts(parts, Body::from(body.clone()))).await;
     match response.extensions().get::<Elsewhere>() {
@@ -50,6 +50,21 @@ async fn answer(app: &App, request: Request, next: Next) -> Result<Response, Api
         }
         _ => Ok(response),
     }
+}
+
+async fn read(mut body: Body) -> Result<Bytes, ApiError> {
+    let mut kept = BytesMut::new();
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| cut_short())?.into_data() else { continue };
+        bytes += data.len();
+        if bytes <= MAX_BODY_BYTES {
+            kept.extend_from_slice(&data);
+        } else if bytes > MAX_BODY_BYTES + DISCARDED_BYTES {
+            break;
+        }
+    }
+    if bytes <= MAX_BODY_BYTES { Ok(kept.freeze()) } else { Err(too_large()) }
 }
 
 async fn forward(
@@ -91,6 +106,10 @@ fn declared_length(headers: &HeaderMap) -> Option<usize> {
 
 fn too_slow() -> ApiError {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "the request's body did not come within 10 s").into()
+}
+
+fn cut_short() -> ApiError {
+    Problem::new(StatusCode::BAD_REQUEST, "the request's body broke off").into()
 }
 
 fn too_large() -> ApiError {

@@ -181,6 +181,8 @@ impl Following {
         let mut events = 0;
         while events < BATCH_EVENTS {
             let wait = until.saturating_duration_since(Instant::now());
+            // Whole milliseconds: a client asked to wait for less spins until the time is over.
+            let wait = Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or_default());
             let message = match self.reader.poll(wait) {
                 Some(Ok(message)) => message,
                 Some(Err(error)) if is_outside_the_log(&error) => return Err(Broken::OutsideTheLog),

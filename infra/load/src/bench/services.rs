@@ -58,7 +58,10 @@ impl Deployment {
         stack.create_database(prefix)?;
         let folder = stack.folder.join(prefix);
         fs::create_dir_all(&folder).explain(format!("making {}", folder.display()))?;
-        let mut env = BTreeMap::from([("TILL_ANALYTICS_SCHEDULE".to_owned(), WINDOWS.to_owned())]);
+        let mut env = BTreeMap::from([
+            ("TILL_ANALYTICS_SCHEDULE".to_owned(), WINDOWS.to_owned()),
+            ("TILL_PARTITIONS".to_owned(), stack::PARTITIONS.to_string()),
+        ]);
         env.extend(settings.iter().cloned());
         env.insert("TILL_KAFKA_BROKERS".to_owned(), stack.brokers.clone());
         env.insert("TILL_TOPIC_PREFIX".to_owned(), prefix.to_owned());

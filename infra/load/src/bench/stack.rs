@@ -21,8 +21,8 @@ use crate::failure::{Explain, Failure, Result};
 
 const UP_WITHIN: Duration = Duration::from_secs(60);
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
-/// As many as Till's topics have by default.
-const PARTITIONS: i32 = 16;
+/// As many as `./till up` gives Till's topics.
+pub const PARTITIONS: i32 = 4;
 const POSTGRES_FOLDER: &str = "postgres";
 /// Who runs Postgres where the caller is root, which Postgres refuses to be.
 const POSTGRES_USER: &str = "postgres";
@@ -172,13 +172,13 @@ fn start_kafka(folder: &Path) -> Result<(Process, String)> {
     Ok((Process::start(broker), format!("127.0.0.1:{port}")))
 }
 
-/// A class of Kafka's, with the memory and collector `./till up` gives the broker.
+/// A class of Kafka's, in the JVM that `./till up` gives the broker.
 fn java(name: &str, class: &str, folder: &Path, args: &[&str], properties: &Path) -> Spec {
     let mut class_path = places::kafka_libs().into_os_string();
     class_path.push("/*");
     let mut logging = OsString::from("-Dlog4j2.configurationFile=");
     logging.push(places::repository().join("infra/kafka/log4j2.properties"));
-    let jvm = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-cp"].map(OsString::from);
+    let jvm = [places::kafka_jvm_options(), "-cp".into()];
     let args = args.iter().map(OsString::from).chain([properties.as_os_str().to_owned()]);
     Spec::new(name, Path::new("java"), folder)
         .args(jvm.into_iter().chain([class_path, logging, class.into()]).chain(args))
