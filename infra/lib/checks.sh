@@ -23,6 +23,9 @@ run_checks() {
         step "query cache" infra/lib/sqlx-cache.sh
     fi
     step tests cargo test --release --workspace --locked -- "$@"
+    if (($# == 0)); then
+        step "local stack" infra/lib/stack-test.sh
+    fi
     report
 }
 

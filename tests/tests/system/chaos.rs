@@ -19,7 +19,6 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(180);
 const SCHEDULE: &str = "*/5 * * * * *";
 const CHECKS: [&str; 7] = ["stream", "accepted", "straddling", "figures", "hours", "hours-read", "journal"];
 
-#[ignore = "not seen green as a whole: its one full run had 13 discrepancies in hours-read; run it with --ignored"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receipts_survive_twenty_kills_of_every_service_of_the_broker_and_of_postgres() {
     let mut till = Till::prepare_alone("chaos").await;
