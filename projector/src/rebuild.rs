@@ -109,7 +109,7 @@ impl Rebuild<'_> {
         Ok(asked.await.expect("asking does not panic").map_err(ReadError::Kafka)?)
     }
 
-    fn from_the_beginning(&self) -> Result<Folding, ReadError> {
+    fn start_from_the_beginning(&self) -> Result<Folding, ReadError> {
         let positions = beginning(self.generation.projection, self.settings.common.partitions);
         Folding::start(self.settings, &self.cluster, positions, Parked::default())
     }
@@ -129,7 +129,7 @@ impl Rebuild<'_> {
     /// One transaction, so that nothing is left of one that fails, and that a Postgres which allows it needs not log
     /// rows of a table nobody else has seen. Indexes come last.
     async fn load(&mut self, ends: &Positions, meter: &mut Meter) -> Result<Folding, FoldingError> {
-        let mut folding = self.from_the_beginning()?;
+        let mut folding = self.start_from_the_beginning()?;
         let generation = self.generation.clone();
         let mut loader = Loader::new(generation.projection);
         let mut transaction = self.connection.begin().await?;
@@ -157,7 +157,7 @@ impl Rebuild<'_> {
     }
 
     async fn prepare_batchwise(&mut self) -> Result<Folding, FoldingError> {
-        let folding = self.from_the_beginning()?;
+        let folding = self.start_from_the_beginning()?;
         let mut transaction = self.connection.begin().await?;
         self.generation.create(&mut transaction).await?;
         self.generation.create_keys(&mut transaction).await?;

@@ -10,6 +10,10 @@ use crate::{Event, Topic, headers};
 
 /// A record of the log as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every record is an event: a box would be an allocation for each"
+)]
 pub enum Reading {
     /// It is this event.
     Event(Event),
