@@ -146,6 +146,11 @@ fn an_event_without_a_header_for_its_id_has_one_of_its_place_and_value() {
 
 proptest! {
     #[test]
+    fn an_event_survives_its_record(event in samples::any_event()) {
+        prop_assert_eq!(Record::of(&event).read(), Ok(Reading::Event(event)));
+    }
+
+    #[test]
     fn random_records_never_panic_and_are_no_events(
         key in prop::collection::vec(any::<u8>(), 0..20),
         value in prop::collection::vec(any::<u8>(), 0..300),
