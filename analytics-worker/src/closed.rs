@@ -1,7 +1,6 @@
 //! What `till.analytics` says: the windows that are closed and the running totals.
 
-use rdkafka::consumer::BaseConsumer;
-use runtime::kafka::{Cluster, Isolation};
+use runtime::kafka::{Cluster, Ends};
 use schemas::{Event, HourClosed, Slice};
 
 use crate::cursor::{Record, Until};
@@ -21,7 +20,7 @@ pub(crate) struct Last {
 pub(crate) struct ClosedWindows {
     log: Log,
     cluster: Cluster,
-    asker: BaseConsumer,
+    asker: Ends,
     reader: Option<LogReader>,
     /// Folded up to here.
     ends: Vec<i64>,
@@ -31,11 +30,11 @@ pub(crate) struct ClosedWindows {
 
 impl ClosedWindows {
     /// Nothing folded yet.
-    pub(crate) fn new(cluster: &Cluster, log: Log) -> Result<Self, Fault> {
-        let asker = cluster.reader(Isolation::Uncommitted).map_err(Fault::kafka("opening a client"))?;
+    pub(crate) fn new(cluster: &Cluster, log: Log) -> Self {
+        let asker = Ends::new(cluster);
         let ends = vec![0; usize::try_from(log.partitions).unwrap_or_default()];
         let cluster = cluster.clone();
-        Ok(Self { log, cluster, asker, reader: None, ends, figures: Figures::default(), last: None })
+        Self { log, cluster, asker, reader: None, ends, figures: Figures::default(), last: None }
     }
 
     /// Folds on to the end of the topic as it is at this moment. After a producer has fenced all others of
@@ -66,18 +65,10 @@ impl ClosedWindows {
 }
 
 fn apply(log: &Log, figures: &mut Figures, last: &mut Option<Last>, record: &Record) -> Result<(), Fault> {
-    let event = record.event().map_err(|source| Fault::Unreadable {
-        topic: log.topic.clone(),
-        partition: record.partition,
-        offset: record.offset,
-        source,
-    })?;
-    match event {
-        Event::PlaceHourComputed(event) => figures.apply(&event),
-        Event::HourClosed(event) => close(log, last, &event)?,
-        other => {
-            tracing::warn!(kafka.topic = log.topic, event = other.type_name(), "it does not belong here");
-        }
+    match record.event(log)? {
+        Some(Event::PlaceHourComputed(event)) => figures.apply(event),
+        Some(Event::HourClosed(event)) => close(log, last, event)?,
+        _ => {}
     }
     Ok(())
 }
@@ -118,6 +109,7 @@ fn close(log: &Log, last: &mut Option<Last>, event: &HourClosed) -> Result<(), F
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, Utc};
+    use schemas::Topic;
 
     use super::*;
 
@@ -139,7 +131,7 @@ mod tests {
     }
 
     fn log() -> Log {
-        Log { topic: "till.analytics".into(), partitions: 2 }
+        Log { kind: Topic::Analytics, topic: "till.analytics".into(), partitions: 2 }
     }
 
     #[test]

@@ -4,24 +4,40 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
 use schemas::Event;
-use schemas::codec::{self, DecodeError};
+use schemas::record::{Newer, Reading};
 
 use crate::fault::Fault;
+use crate::reader::Log;
 
 /// One record of an event topic.
-pub(crate) struct Record<'r> {
+pub(crate) struct Record {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     /// The broker's clock (`LogAppendTime`).
     pub(crate) appended_at: DateTime<Utc>,
-    pub(crate) value: &'r [u8],
-    /// The `schema` header.
-    pub(crate) schema: Option<&'r [u8]>,
+    pub(crate) reading: Result<Reading, Newer>,
+    /// Of its value.
+    pub(crate) bytes: usize,
 }
 
-impl Record<'_> {
-    pub(crate) fn event(&self) -> Result<Event, DecodeError> {
-        codec::decode(self.value, self.schema)
+impl Record {
+    /// The event; `None` where it is none.
+    ///
+    /// # Errors
+    /// Where a newer Till wrote it: a newer worker can count it.
+    pub(crate) fn event(&self, log: &Log) -> Result<Option<&Event>, Fault> {
+        let Self { partition, offset, .. } = *self;
+        match &self.reading {
+            Ok(Reading::Event(event)) => Ok(Some(event)),
+            Ok(Reading::Foreign(reason)) => {
+                tracing::error!(kafka.topic = log.topic, kafka.partition = partition, kafka.offset = offset, %reason, "a record is skipped");
+                Ok(None)
+            }
+            Err(newer) => {
+                let (topic, newer) = (log.topic.clone(), newer.clone());
+                Err(Fault::Unreadable { topic, partition, offset, newer })
+            }
+        }
     }
 }
 
@@ -42,17 +58,10 @@ pub(crate) struct Cursor {
     /// What stands before it is visited, held, or no record of a committed transaction.
     position: i64,
     /// Read, but past where the reading ended.
-    held: VecDeque<Held>,
+    held: VecDeque<Record>,
     held_bytes: usize,
     /// Where the current reading ended.
     end: Option<i64>,
-}
-
-struct Held {
-    offset: i64,
-    appended_at: DateTime<Utc>,
-    value: Vec<u8>,
-    schema: Option<Vec<u8>>,
 }
 
 impl Cursor {
@@ -86,38 +95,32 @@ impl Cursor {
     /// Begins a reading with the records that the former one held.
     pub(crate) fn visit_held(&mut self, until: &Until, visit: Visit) -> Result<(), Fault> {
         let horizon = self.horizon(until);
-        while let Some(held) = self.held.front() {
-            let record = held.record(self.partition);
-            if record.offset >= horizon || (until.past)(&record) {
+        while let Some(record) = self.held.front() {
+            if record.offset >= horizon || (until.past)(record) {
                 self.end = Some(record.offset.min(horizon));
                 return Ok(());
             }
-            visit(&record)?;
-            self.held_bytes -= held.value.len();
+            visit(record)?;
+            self.held_bytes -= record.bytes;
             self.held.pop_front();
         }
         Ok(())
     }
 
     /// Visits a record that was read, or holds it for the next reading.
-    pub(crate) fn take(&mut self, record: &Record, until: &Until, visit: Visit) -> Result<(), Fault> {
+    pub(crate) fn take(&mut self, record: Record, until: &Until, visit: Visit) -> Result<(), Fault> {
         // A partition that was paused and goes on may repeat what was under way.
         if record.offset < self.position {
             return Ok(());
         }
         self.position = record.offset + 1;
         let horizon = self.horizon(until);
-        if self.end.is_none() && record.offset < horizon && !(until.past)(record) {
-            return visit(record);
+        if self.end.is_none() && record.offset < horizon && !(until.past)(&record) {
+            return visit(&record);
         }
         self.end.get_or_insert(record.offset.min(horizon));
-        self.held_bytes += record.value.len();
-        self.held.push_back(Held {
-            offset: record.offset,
-            appended_at: record.appended_at,
-            value: record.value.to_vec(),
-            schema: record.schema.map(<[u8]>::to_vec),
-        });
+        self.held_bytes += record.bytes;
+        self.held.push_back(record);
         Ok(())
     }
 
@@ -146,17 +149,11 @@ impl Cursor {
     }
 }
 
-impl Held {
-    fn record(&self, partition: i32) -> Record<'_> {
-        let Self { offset, appended_at, value, schema } = self;
-        Record { partition, offset: *offset, appended_at: *appended_at, value, schema: schema.as_deref() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use schemas::record::Foreign;
 
     /// A partition as a broker has it: some offsets are records, the others markers and aborted records.
     #[derive(Clone, Debug)]
@@ -203,9 +200,9 @@ mod tests {
                 match given.next() {
                     Some((offset, stamp)) => {
                         let appended_at = DateTime::from_timestamp_millis(*stamp).unwrap();
-                        let record =
-                            Record { partition: 0, offset: *offset, appended_at, value: b"", schema: None };
-                        cursor.take(&record, &until, &mut visit).unwrap();
+                        let reading = Ok(Reading::Foreign(Foreign::Value(String::new())));
+                        let record = Record { partition: 0, offset: *offset, appended_at, reading, bytes: 0 };
+                        cursor.take(record, &until, &mut visit).unwrap();
                     }
                     None => cursor.pass(partition.end),
                 }

@@ -1,7 +1,7 @@
 //! Why a run of the worker ended before its work was done.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use schemas::codec::DecodeError;
+use schemas::record::Newer;
 
 /// None of them ends the process: the worker begins again from what the log says.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +26,8 @@ pub(crate) enum Fault {
     )]
     Truncated { topic: String, partition: i32, end: i64, position: i64 },
     /// Written by a newer Till.
-    #[error("{topic}/{partition} offset {offset}: {source}")]
-    Unreadable { topic: String, partition: i32, offset: i64, source: DecodeError },
+    #[error("{topic}/{partition} at {offset}: {newer}")]
+    Unreadable { topic: String, partition: i32, offset: i64, newer: Newer },
     /// Figures that no Till has written.
     #[error("{0}")]
     Inconsistent(String),

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Isolation};
+use runtime::Common;
+use runtime::kafka::{Cluster, Ends, Isolation, header};
 use runtime::server::Readiness;
-use schemas::headers;
+use schemas::Topic;
+use schemas::record::Claim;
 use tokio_util::sync::CancellationToken;
 
 use crate::cursor::{Cursor, Record, Until, Visit};
@@ -31,17 +33,22 @@ const STALLED: Duration = Duration::from_secs(60);
 /// A topic and how many partitions it has.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
+    pub(crate) kind: Topic,
+    /// Its full name.
     pub(crate) topic: String,
     pub(crate) partitions: i32,
 }
 
 impl Log {
+    pub(crate) fn new(kind: Topic, common: &Common) -> Self {
+        Self { kind, topic: kind.name(&common.topic_prefix), partitions: common.partitions }
+    }
+
     /// The high watermark of each partition: past every record acknowledged so far, whether or not its
-    /// transaction has ended. `asker` must be a read_uncommitted client.
-    pub(crate) fn high_watermarks(&self, asker: &BaseConsumer) -> Result<Vec<i64>, Fault> {
-        // It reads nothing, but what it has to say about its connections would pile up.
-        while asker.poll(Duration::ZERO).is_some() {}
-        let mut found = runtime::kafka::end_offsets(asker, &[(&self.topic, self.partitions)])
+    /// transaction has ended.
+    pub(crate) fn high_watermarks(&self, asker: &Ends) -> Result<Vec<i64>, Fault> {
+        let mut found = asker
+            .ask(&[(&self.topic, self.partitions)])
             .map_err(Fault::kafka("asking for the end of a topic"))?;
         let end = |partition| found.remove(&(self.topic.clone(), partition));
         (0..self.partitions).map(end).collect::<Option<Vec<_>>>().ok_or_else(|| {
@@ -158,12 +165,12 @@ impl LogReader {
                 }
                 Some(Err(error)) => return Err(Fault::kafka("reading")(error)),
             };
-            let record = record(&message);
-            let cursor = &mut cursors[index(record.partition)];
-            cursor.take(&record, until, visit)?;
+            let partition = message.partition();
+            let cursor = &mut cursors[index(partition)];
+            cursor.take(record(log.kind, &message), until, visit)?;
             let share = HELD_MAX_BYTES / until.horizon.len();
-            if cursor.held().1 >= share && paused.insert(record.partition) {
-                let partitions = one(&log.topic, record.partition);
+            if cursor.held().1 >= share && paused.insert(partition) {
+                let partitions = one(&log.topic, partition);
                 consumer.pause(&partitions).map_err(Fault::kafka("pausing a partition"))?;
             }
         }
@@ -199,15 +206,15 @@ struct Progress {
     since: Instant,
 }
 
-fn record<'m>(message: &'m BorrowedMessage) -> Record<'m> {
+fn record(topic: Topic, message: &BorrowedMessage) -> Record {
     let appended_at = message.timestamp().to_millis().and_then(DateTime::from_timestamp_millis);
-    let schema = message.headers().and_then(|all| all.iter().find(|header| header.key == headers::SCHEMA));
+    let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
     Record {
         partition: message.partition(),
         offset: message.offset(),
         appended_at: appended_at.unwrap_or(DateTime::UNIX_EPOCH),
-        value: message.payload().unwrap_or_default(),
-        schema: schema.and_then(|header| header.value),
+        reading: schemas::record::read(topic, key, value, || Claim::of(|name| header(message, name))),
+        bytes: value.len(),
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use rdkafka::consumer::BaseConsumer;
-use runtime::kafka::{Cluster, Isolation};
+use runtime::kafka::{Cluster, Ends};
+use schemas::record::Reading;
 use schemas::{Event, HOURS_KEY, HourClosed, PlaceHourComputed, Slice, Topic, partition_of};
 use serde_json::Value;
 
@@ -68,6 +68,7 @@ struct Recomputation {
     receipts: LogReader,
     receipts_log: Log,
     analytics: LogReader,
+    analytics_log: Log,
     analytics_horizon: Vec<i64>,
     /// What is left to compare, oldest first.
     hours: VecDeque<HourClosed>,
@@ -82,11 +83,10 @@ struct Recomputation {
 impl Recomputation {
     fn begin(settings: &Settings, range: Range, watch: Watch) -> Result<Self, Fault> {
         let common = &settings.common;
-        let log =
-            |topic: Topic| Log { topic: topic.name(&common.topic_prefix), partitions: common.partitions };
-        let (receipts_log, analytics_log) = (log(Topic::Receipts), log(Topic::Analytics));
+        let (receipts_log, analytics_log) =
+            (Log::new(Topic::Receipts, common), Log::new(Topic::Analytics, common));
         let cluster = Cluster::new(common);
-        let asker = cluster.reader(Isolation::Uncommitted).map_err(Fault::kafka("opening a client"))?;
+        let asker = Ends::new(&cluster);
         let (before, hours) = closed_in(&cluster, &analytics_log, &asker, range, &watch)?;
         let zeros = vec![0; usize::try_from(common.partitions).unwrap_or_default()];
         let starts = before.as_ref().map_or_else(|| zeros.clone(), |hour| ends(&hour.slices));
@@ -96,6 +96,7 @@ impl Recomputation {
             receipts: LogReader::open(&cluster, &receipts_log, &starts)?,
             receipts_log,
             analytics: LogReader::open(&cluster, &analytics_log, &zeros)?,
+            analytics_log,
             cluster,
             analytics_horizon,
             figures: Figures::default(),
@@ -113,11 +114,11 @@ impl Recomputation {
 
     /// Takes the running totals on record as they were at `end`.
     fn fold_recorded(&mut self, end: DateTime<Utc>) -> Result<(), Fault> {
-        let figures = &mut self.figures;
+        let (figures, log) = (&mut self.figures, &self.analytics_log);
         let until = Until { horizon: &self.analytics_horizon, past: &|record| is_later(record, end) };
         let mut visit = |record: &Record| {
-            if let Ok(Event::PlaceHourComputed(event)) = record.event() {
-                figures.apply(&event);
+            if let Some(Event::PlaceHourComputed(event)) = record.event(log)? {
+                figures.apply(event);
             }
             Ok(())
         };
@@ -169,11 +170,11 @@ impl Recomputation {
 
     /// The figures on record of the window, which is the earliest not read yet.
     fn recorded_places(&mut self, window: Window) -> Result<Vec<PlaceHourComputed>, Fault> {
-        let mut places = Vec::new();
+        let (mut places, log) = (Vec::new(), &self.analytics_log);
         let until = Until { horizon: &self.analytics_horizon, past: &|record| is_later(record, window.end) };
         let mut visit = |record: &Record| {
-            if let Ok(Event::PlaceHourComputed(event)) = record.event() {
-                places.push(event);
+            if let Some(Event::PlaceHourComputed(event)) = record.event(log)? {
+                places.push(event.clone());
             }
             Ok(())
         };
@@ -239,7 +240,7 @@ impl Recomputation {
 fn closed_in(
     cluster: &Cluster,
     log: &Log,
-    asker: &BaseConsumer,
+    asker: &Ends,
     range: Range,
     watch: &Watch,
 ) -> Result<(Option<HourClosed>, VecDeque<HourClosed>), Fault> {
@@ -249,7 +250,8 @@ fn closed_in(
     let starts: Vec<_> = (0..).zip(&horizon).map(|(at, end)| if at == home { 0 } else { *end }).collect();
     let (mut before, mut hours) = (None, VecDeque::new());
     let mut visit = |record: &Record| {
-        if let Ok(Event::HourClosed(mut hour)) = record.event() {
+        if let Some(Event::HourClosed(hour)) = record.event(log)? {
+            let mut hour = hour.clone();
             hour.slices = slices(log, &hour)?;
             if range.from.is_some_and(|from| hour.window_start < from) {
                 before = Some(hour);
@@ -269,9 +271,9 @@ fn ends(slices: &[Slice]) -> Vec<i64> {
 }
 
 fn is_later(record: &Record, end: DateTime<Utc>) -> bool {
-    match record.event() {
-        Ok(Event::PlaceHourComputed(event)) => event.window_end > end,
-        Ok(Event::HourClosed(event)) => event.window_end > end,
+    match &record.reading {
+        Ok(Reading::Event(Event::PlaceHourComputed(event))) => event.window_end > end,
+        Ok(Reading::Event(Event::HourClosed(event))) => event.window_end > end,
         _ => false,
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runtime::Common;
-use runtime::kafka::{Cluster, TopicError, TopicSpec, ensure_topics};
+use runtime::kafka::{Cluster, TopicSpec, await_topics};
 use runtime::server::{self, Readiness};
 use schemas::Topic;
 use tokio::sync::oneshot;
@@ -12,8 +12,6 @@ use tokio_util::sync::CancellationToken;
 use crate::reader::Watch;
 use crate::settings::Settings;
 use crate::worker::Worker;
-
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -38,7 +36,7 @@ async fn work(settings: Settings, watch: Watch, grace: Duration) -> Result<(), S
     let shutdown = watch.shutdown.clone();
     tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
-        usable = await_topics(&settings.common, &watch.readiness) => usable?,
+        usable = topics_are_there(&settings.common, &watch.readiness) => usable?,
     }
     watch.readiness.set_waiting("folding the closed windows");
     let worker = Worker::new(&settings, watch)?;
@@ -72,19 +70,8 @@ async fn await_end(
     Ok(())
 }
 
-/// Kafka may come up later than the worker; topics that are wrong stay wrong.
-async fn await_topics(common: &Common, readiness: &Readiness) -> Result<(), String> {
-    loop {
-        match ensure_topics(&Cluster::new(common), &topics(common)).await {
-            Ok(()) => return Ok(()),
-            Err(error @ TopicError::Unusable(_)) => return Err(error.to_string()),
-            Err(error @ TopicError::Kafka { .. }) => {
-                tracing::warn!(%error, "waiting for Kafka");
-                readiness.set_waiting(error.to_string());
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
+async fn topics_are_there(common: &Common, readiness: &Readiness) -> Result<(), String> {
+    await_topics(&Cluster::new(common), &topics(common), |reason| readiness.set_waiting(reason)).await
 }
 
 fn topics(common: &Common) -> Vec<TopicSpec> {

@@ -6,7 +6,6 @@
 
 use chrono::{DateTime, Utc};
 use runtime::kafka::Cluster;
-use schemas::codec::DecodeError;
 use schemas::{Event, Slice};
 
 use crate::cursor::{Record, Until};
@@ -62,23 +61,14 @@ impl Slices {
 /// Adds a record of the receipts topic to its window.
 ///
 /// # Errors
-/// Where a newer Till wrote it: a newer worker can count it. Bytes that no Till can ever read are left out,
-/// here as in every recomputation.
+/// Where a newer Till wrote it.
 pub(crate) fn count(log: &Log, fold: &mut WindowFold, record: &Record) -> Result<(), Fault> {
     let Record { partition, offset, appended_at, .. } = *record;
     let arrival = Arrival { appended_at, partition, offset };
-    match record.event() {
-        Ok(Event::ReceiptRecorded(event)) => fold.record(&event, arrival),
-        Ok(Event::ReceiptVoided(event)) => fold.void(&event, arrival),
-        Ok(other) => {
-            tracing::warn!(kafka.topic = log.topic, event = other.type_name(), "it is no receipt");
-        }
-        Err(source @ DecodeError::UnknownSchema(_)) => {
-            return Err(Fault::Unreadable { topic: log.topic.clone(), partition, offset, source });
-        }
-        Err(error) => {
-            tracing::error!(kafka.topic = log.topic, kafka.partition = partition, kafka.offset = offset, %error, "a record no one can read is in no figure");
-        }
+    match record.event(log)? {
+        Some(Event::ReceiptRecorded(event)) => fold.record(event, arrival),
+        Some(Event::ReceiptVoided(event)) => fold.void(event, arrival),
+        _ => {}
     }
     Ok(())
 }

@@ -7,8 +7,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use rdkafka::consumer::BaseConsumer;
-use runtime::kafka::{Cluster, Isolation};
+use runtime::kafka::{Cluster, Ends};
 use schemas::{Event, HourClosed, Slice, Topic};
 use uuid::Uuid;
 
@@ -41,7 +40,7 @@ pub(crate) struct Worker {
     grace: Duration,
     watch: Watch,
     closed: ClosedWindows,
-    asker: BaseConsumer,
+    asker: Ends,
     /// The window of the first receipt, until a window is closed.
     first: Option<Window>,
 }
@@ -59,12 +58,10 @@ struct Batch {
 impl Worker {
     pub(crate) fn new(settings: &Settings, watch: Watch) -> Result<Self, String> {
         let common = &settings.common;
-        let log =
-            |topic: Topic| Log { topic: topic.name(&common.topic_prefix), partitions: common.partitions };
+        let log = |topic| Log::new(topic, common);
         let cluster = Cluster::new(common);
-        let asker = cluster.reader(Isolation::Uncommitted).map_err(|error| error.to_string())?;
-        let closed =
-            ClosedWindows::new(&cluster, log(Topic::Analytics)).map_err(|fault| fault.to_string())?;
+        let asker = Ends::new(&cluster);
+        let closed = ClosedWindows::new(&cluster, log(Topic::Analytics));
         Ok(Self {
             receipts: log(Topic::Receipts),
             analytics: log(Topic::Analytics),
@@ -229,10 +226,7 @@ impl Worker {
         let Fault::Truncated { topic, .. } = fault else { return };
         self.first = None;
         if *topic == self.analytics.topic {
-            match ClosedWindows::new(&self.cluster, self.analytics.clone()) {
-                Ok(closed) => self.closed = closed,
-                Err(fault) => tracing::error!(error = %fault, "cannot begin anew"),
-            }
+            self.closed = ClosedWindows::new(&self.cluster, self.analytics.clone());
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod http;
 mod passwords;
+mod readiness;
 mod routes;
 mod serve;
 mod settings;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use runtime::kafka::{Cluster, ensure_topics};
 use runtime::settings::manual;
 use settings::{Own, Settings};
 
@@ -68,7 +70,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             Ok(())
         }
         Task::CreateTopics => {
-            runtime.block_on(topics::ensure(&settings.common)).map_err(|error| error.to_string())
+            let (cluster, specs) = (Cluster::new(&settings.common), topics::specs(&settings.common));
+            runtime.block_on(ensure_topics(&cluster, &specs)).map_err(|error| error.to_string())
         }
     }
 }

@@ -3,21 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
-use runtime::kafka::{Cluster, Isolation, TopicError};
+use runtime::kafka::{Cluster, Ends, Isolation, await_topics};
 use runtime::server::{self, Readiness, Starting};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::http::App;
-use crate::routes;
 use crate::settings::{Settings, fault_before_commit};
-use crate::shard::directory::Directory;
+use crate::shard::directory::{Directory, DirectoryError};
 use crate::shard::follower::Follower;
 use crate::shard::source::Source;
 use crate::shard::store::Store;
 use crate::shard::{Engine, Limits, Shards, ownership, topology, verify};
 use crate::topics;
+use crate::{readiness, routes};
 
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -38,7 +39,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let failed = CancellationToken::new();
     let leaving = CancellationToken::new();
     let owning = own_shards(&settings, &engine, &shards, &readiness, &leaving, &failed);
-    tokio::spawn(become_ready(app.clone(), engine.clone(), readiness.clone(), stopping.clone()));
+    tokio::spawn(readiness::watch(app.clone(), engine.clone(), readiness.clone(), stopping.clone()));
     let grace = Duration::from_millis(settings.common.shutdown_grace_ms);
     let ended = tokio::select! {
         ended = server::serve(listener, routes::router(app, readiness), stopping, grace) => ended,
@@ -59,17 +60,8 @@ struct Parts {
 }
 
 async fn prepare(settings: &Settings, readiness: &Readiness) -> Result<Parts, String> {
-    loop {
-        match topics::ensure(&settings.common).await {
-            Ok(()) => break,
-            Err(error @ TopicError::Kafka { .. }) => {
-                tracing::warn!(%error, "waiting for Kafka");
-                readiness.set_waiting(error.to_string());
-                tokio::time::sleep(RETRY).await;
-            }
-            Err(error @ TopicError::Unusable(_)) => return Err(error.to_string()),
-        }
-    }
+    let cluster = Cluster::new(&settings.common);
+    await_topics(&cluster, &topics::specs(&settings.common), |reason| readiness.set_waiting(reason)).await?;
     readiness.set_waiting("opening the local store");
     loop {
         let settings = settings.clone();
@@ -94,6 +86,15 @@ enum Unbuilt {
     Refused(String),
 }
 
+impl From<DirectoryError> for Unbuilt {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Kafka(error) => Self::Kafka(error),
+            DirectoryError::Unreadable(error) => Self::Refused(error.to_string()),
+        }
+    }
+}
+
 impl From<KafkaError> for Unbuilt {
     fn from(error: KafkaError) -> Self {
         Self::Kafka(error)
@@ -105,12 +106,18 @@ fn build(settings: &Settings) -> Result<Parts, Unbuilt> {
     let cluster = Cluster::new(common);
     let prefix = &common.topic_prefix;
     let store = Arc::new(open_store(settings, &cluster)?);
-    let directory = Directory::start(&cluster, prefix, common.shards, CancellationToken::new())?;
+    let directory =
+        Directory::start(&cluster, prefix, common.shards, CancellationToken::new(), |error| end(&error))?;
     let topology_epoch = topology::declared(&cluster, common, &directory)?;
-    let follower = Follower::start(&cluster, prefix, common.partitions, Arc::clone(&store), |error| {
-        tracing::error!(%error, "the log cannot be followed: this process ends");
-        std::process::exit(1);
-    })?;
+    let ends = Arc::new(Ends::new(&cluster));
+    let follower = Follower::start(
+        &cluster,
+        prefix,
+        common.partitions,
+        Arc::clone(&store),
+        Arc::clone(&ends),
+        |error| end(&error),
+    )?;
     let limits = Limits {
         queue: own.shard_queue,
         answer_timeout: Duration::from_millis(own.answer_timeout_ms),
@@ -119,7 +126,7 @@ fn build(settings: &Settings) -> Result<Parts, Unbuilt> {
     let url = own.advertised_url();
     let shards =
         Arc::new(Shards::new(common.shards, common.partitions, url.clone(), directory.clone(), &limits));
-    let source = Source::new(&cluster, prefix)?;
+    let source = Source::new(&cluster, prefix);
     let engine = Arc::new(Engine {
         prefix: prefix.clone(),
         shards: common.shards,
@@ -131,11 +138,8 @@ fn build(settings: &Settings) -> Result<Parts, Unbuilt> {
         follower,
         directory,
         membership: ownership::member(&cluster, prefix)?,
-        ends: cluster.reader(Isolation::Uncommitted)?,
-        refusals: cluster
-            .reader_config(Isolation::Committed)
-            .set("group.id", format!("{prefix}-refusals"))
-            .create()?,
+        ends,
+        refusals: refusals(&cluster, prefix)?,
         batch: own.shard_batch,
         pause: Duration::from_micros(own.shard_pause_us),
         fault_before_commit: fault_before_commit(),
@@ -144,6 +148,18 @@ fn build(settings: &Settings) -> Result<Parts, Unbuilt> {
     let app = App::new(settings, Arc::clone(&shards), Arc::clone(&engine.store), source)
         .map_err(Unbuilt::Refused)?;
     Ok(Parts { engine, shards, app })
+}
+
+fn end(error: &dyn std::fmt::Display) {
+    tracing::error!(%error, "the log cannot be followed: this process ends");
+    std::process::exit(1);
+}
+
+/// No client has to live for it: a group without members has the same metadata for ever.
+fn refusals(cluster: &Cluster, prefix: &str) -> Result<ConsumerGroupMetadata, KafkaError> {
+    let mut config = cluster.reader_config(Isolation::Committed);
+    let client: BaseConsumer = config.set("group.id", format!("{prefix}-refusals")).create()?;
+    client.group_metadata().ok_or(KafkaError::Canceled)
 }
 
 /// Opens the store and compares it with the log; one that differs is discarded.
@@ -191,23 +207,4 @@ fn own_shards(
         ownership::own(&engine, &shards, serving_timeout, &leaving)
     };
     std::thread::Builder::new().name("ownership".into()).spawn(own).expect("a thread can be started")
-}
-
-/// Ready once every shard has an owner and the first accounts exist.
-async fn become_ready(app: App, engine: Arc<Engine>, readiness: Readiness, stopping: CancellationToken) {
-    let wait = async {
-        while !engine.follower.is_near_the_end() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        readiness.set_waiting("waiting for an owner of every shard");
-        while !app.shards.all_served() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        crate::http::accounts::ensure_first_accounts(&app).await;
-        readiness.set_ready();
-        tracing::info!("ready");
-        stopping.cancelled().await;
-        readiness.set_waiting("shutting down");
-    };
-    wait.await;
 }

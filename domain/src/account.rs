@@ -69,6 +69,14 @@ pub struct UnlockLogin {
     pub cause: Uuid,
 }
 
+/// Say no to a login. Its password was compared where the realm's shard is served; the no is decided like any other, so
+/// that it waits for the commit that proves the shard is served there still.
+#[derive(Clone, Debug)]
+pub struct RefuseLogin {
+    /// The realm of the account that was asked for.
+    pub realm: String,
+}
+
 /// What is kept of an account.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountState {

@@ -30,6 +30,8 @@ pub enum Command {
     LockLogin(account::LockLogin),
     /// See [`account::UnlockLogin`].
     UnlockLogin(account::UnlockLogin),
+    /// See [`account::RefuseLogin`].
+    RefuseLogin(account::RefuseLogin),
 }
 
 /// What a command does.
@@ -62,6 +64,9 @@ pub enum Rejection {
     /// No account has the name.
     #[error("there is no account with this username")]
     AccountUnknown,
+    /// Without a word on which of the two is wrong.
+    #[error("username or password is wrong")]
+    LoginRefused,
 }
 
 impl Command {
@@ -70,9 +75,11 @@ impl Command {
     pub const fn topic(&self) -> Topic {
         match self {
             Self::RecordReceipt(_) | Self::VoidReceipt(_) => Topic::Receipts,
-            Self::RegisterAccount(_) | Self::AssignRoles(_) | Self::LockLogin(_) | Self::UnlockLogin(_) => {
-                Topic::Accounts
-            }
+            Self::RegisterAccount(_)
+            | Self::AssignRoles(_)
+            | Self::LockLogin(_)
+            | Self::UnlockLogin(_)
+            | Self::RefuseLogin(_) => Topic::Accounts,
         }
     }
 
@@ -81,11 +88,12 @@ impl Command {
     pub fn home(&self) -> &str {
         match self {
             Self::RecordReceipt(command) => &command.receipt.transaction_id,
-            Self::VoidReceipt(command) => &command.receipt.transaction_id,
+            Self::VoidReceipt(command) => &command.transaction_id,
             Self::RegisterAccount(command) => &command.realm,
             Self::AssignRoles(command) => &command.realm,
             Self::LockLogin(command) => &command.realm,
             Self::UnlockLogin(command) => &command.realm,
+            Self::RefuseLogin(command) => &command.realm,
         }
     }
 }
@@ -100,7 +108,7 @@ pub fn decide(states: &impl States, command: Command) -> Result<Decision, Reject
             receipt::record(receipt::load(states, &command.receipt.transaction_id), command)
         }
         Command::VoidReceipt(command) => {
-            receipt::void(receipt::load(states, &command.receipt.transaction_id), command)
+            receipt::void(receipt::load(states, &command.transaction_id), command)
         }
         Command::RegisterAccount(command) => {
             let account = account::load(states, &command.realm, &command.username);
@@ -115,6 +123,7 @@ pub fn decide(states: &impl States, command: Command) -> Result<Decision, Reject
         Command::UnlockLogin(command) => {
             account::unlock_login(account::load(states, &command.realm, &command.username), command)
         }
+        Command::RefuseLogin(_) => Err(Rejection::LoginRefused),
     }
 }
 

@@ -25,8 +25,10 @@ pub struct RecordReceipt {
 /// Take a receipt out of every figure.
 #[derive(Clone, Debug)]
 pub struct VoidReceipt {
-    /// The receipt as recorded.
-    pub receipt: Receipt,
+    /// The receipt's id.
+    pub transaction_id: String,
+    /// The receipt as recorded; `None` where the sender found none.
+    pub receipt: Option<Receipt>,
     /// Why.
     pub reason: String,
     /// The admin.
@@ -77,20 +79,17 @@ pub(crate) fn record(state: Option<ReceiptState>, command: RecordReceipt) -> Res
     }
 }
 
-/// Voids the receipt once.
+/// Voids the receipt once. One that was recorded only after the sender had looked for it was unknown when the command was
+/// sent.
 pub(crate) fn void(state: Option<ReceiptState>, command: VoidReceipt) -> Result<Decision, Rejection> {
-    let state = state.ok_or(Rejection::ReceiptUnknown)?;
+    let (state, receipt) = state.zip(command.receipt).ok_or(Rejection::ReceiptUnknown)?;
     match state.void {
         Some(void) if void.reason == reason_digest(&command.reason) => {
             Ok(Decision::Already(Position { offset: void.offset, ..state.position }))
         }
         Some(_) => Err(Rejection::VoidConflict),
         None => {
-            let event = ReceiptVoided {
-                receipt: command.receipt,
-                reason: command.reason,
-                voided_by: command.voided_by,
-            };
+            let event = ReceiptVoided { receipt, reason: command.reason, voided_by: command.voided_by };
             Ok(Decision::Append(Box::new(event.into())))
         }
     }

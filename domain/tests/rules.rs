@@ -89,8 +89,13 @@ fn record(transaction_id: &str, price: &str) -> Command {
 }
 
 fn void(transaction_id: &str, reason: &str) -> Command {
-    let receipt = a_receipt(transaction_id, "1.00");
-    Command::VoidReceipt(VoidReceipt { receipt, reason: reason.into(), voided_by: "admin".into() })
+    let receipt = Some(a_receipt(transaction_id, "1.00"));
+    Command::VoidReceipt(VoidReceipt {
+        transaction_id: transaction_id.into(),
+        receipt,
+        reason: reason.into(),
+        voided_by: "admin".into(),
+    })
 }
 
 fn register(username: &str, key: Option<u128>) -> Command {
@@ -139,6 +144,13 @@ fn a_receipt_is_recorded_once_and_answered_alike_ever_after() {
 fn a_void_needs_its_receipt_and_happens_once() {
     let mut till = Memory::default();
     assert_eq!(till.when(void("a", "twice")), Err(Rejection::ReceiptUnknown));
+    let found_none = VoidReceipt {
+        transaction_id: "a".into(),
+        receipt: None,
+        reason: "r".into(),
+        voided_by: "admin".into(),
+    };
+    assert_eq!(till.when(Command::VoidReceipt(found_none.clone())), Err(Rejection::ReceiptUnknown));
     till.when(record("a", "1.00")).unwrap();
     assert!(matches!(till.when(void("a", "twice")), Ok(Decision::Append(_))));
     assert_eq!(till.when(void("a", "twice")), Ok(Decision::Already(at(Topic::Receipts, 1))));

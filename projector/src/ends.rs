@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
-use runtime::kafka::{Cluster, Isolation, end_offsets};
+use runtime::kafka::{self, Cluster};
 use schemas::Topic;
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,20 +25,14 @@ impl Ends {
     /// Starts the thread that asks. It ends when the last handle is dropped.
     ///
     /// # Errors
-    /// When the client cannot be made.
-    pub fn start(
-        cluster: &Cluster,
-        prefix: &str,
-        partitions: i32,
-        capacity: usize,
-    ) -> Result<Self, KafkaError> {
-        let reader = cluster.reader(Isolation::Uncommitted)?;
+    /// When no thread can be started.
+    pub fn start(cluster: &Cluster, prefix: &str, partitions: i32, capacity: usize) -> std::io::Result<Self> {
+        let asker = kafka::Ends::new(cluster);
         let (sender, questions) = mpsc::channel(capacity);
         let prefix = prefix.to_owned();
         std::thread::Builder::new()
             .name("ends".into())
-            .spawn(move || answer(&reader, &prefix, partitions, questions))
-            .map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+            .spawn(move || answer(&asker, &prefix, partitions, questions))?;
         Ok(Self(sender))
     }
 
@@ -58,7 +51,7 @@ impl Ends {
 /// A question that comes while a request is under way waits for the next one: that request may already have been
 /// answered by the broker.
 fn answer(
-    reader: &BaseConsumer,
+    asker: &kafka::Ends,
     prefix: &str,
     partitions: i32,
     mut questions: mpsc::Receiver<oneshot::Sender<Answer>>,
@@ -68,7 +61,7 @@ fn answer(
         while let Ok(more) = questions.try_recv() {
             asking.push(more);
         }
-        let answer = ends(reader, prefix, &TOPICS, partitions)
+        let answer = ends(asker, prefix, &TOPICS, partitions)
             .map(Arc::new)
             .map_err(|error| format!("Kafka does not say where the log ends: {error}"));
         for question in asking {
@@ -83,13 +76,13 @@ fn answer(
 /// # Errors
 /// When a broker does not answer in seconds.
 pub fn ends(
-    reader: &BaseConsumer,
+    asker: &kafka::Ends,
     prefix: &str,
     topics: &[Topic],
     partitions: i32,
 ) -> Result<Positions, KafkaError> {
     let names: HashMap<_, _> = topics.iter().map(|topic| (topic.name(prefix), *topic)).collect();
     let wanted: Vec<_> = names.keys().map(|name| (name.as_str(), partitions)).collect();
-    let found = end_offsets(reader, &wanted)?;
+    let found = asker.ask(&wanted)?;
     Ok(found.into_iter().map(|((name, partition), end)| ((names[&name], partition), end)).collect())
 }

@@ -26,6 +26,12 @@ pub enum GenerationError {
     /// No migration has run.
     #[error("the projection's tables are missing: run `projector migrate`")]
     Missing,
+    /// One process at a time may change which generation is live.
+    #[error("another rebuild or rollback of {0} is under way; wait for it, or end it")]
+    UnderWay(&'static str),
+    /// There is nothing to go back to.
+    #[error("{0} has no generation before the live one; a rebuild makes one")]
+    NoneBefore(&'static str),
     /// The live tables are another version's.
     #[error(
         "its live tables are of version {live}, this binary folds version {own}: run `projector rebuild {name}` with it, or start the binary that folds version {live}"

@@ -10,14 +10,15 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Isolation, REQUEST_TIMEOUT};
+use runtime::kafka::{Cluster, Ends, Isolation, REQUEST_TIMEOUT, header};
+use schemas::record::Reading;
 use schemas::{Position, Topic, headers};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::ends::{TOPICS, ends};
-use crate::record::{Positions, decode, header, instant};
+use crate::record::{Positions, decode, instant};
 use crate::settings::Settings;
 
 /// What to print.
@@ -100,7 +101,7 @@ impl Journal {
         let prefix = &common.topic_prefix;
         let reader = cluster.reader(Isolation::Committed)?;
         let asker = cluster.reader(Isolation::Uncommitted)?;
-        let mut ends = ends(&asker, prefix, &TOPICS, common.partitions)?;
+        let mut ends = ends(&Ends::new(&cluster), prefix, &TOPICS, common.partitions)?;
         ends.retain(|(topic, partition), _| match (options.topic, options.from) {
             (_, Some(Start::Position(from))) => *topic == from.topic && *partition == from.partition,
             (only, _) => only.is_none_or(|only| only == *topic),
@@ -190,9 +191,10 @@ fn starts(
 fn line<'m>(topic: Topic, message: &'m BorrowedMessage<'_>) -> Line<'m> {
     let text = |name| header(message, name).and_then(|bytes| std::str::from_utf8(bytes).ok());
     let id = |name| header(message, name).and_then(|bytes| Uuid::from_slice(bytes).ok());
-    let (event, error) = match decode(topic, message).event {
-        Ok(event) => (Some(without_secrets(event.to_json())), None),
-        Err(error) => (None, Some(error)),
+    let (event, error) = match decode(topic, message).map(|record| record.reading) {
+        Ok(Reading::Event(event)) => (Some(without_secrets(event.to_json())), None),
+        Ok(Reading::Foreign(reason)) => (None, Some(reason.to_string())),
+        Err(newer) => (None, Some(newer.to_string())),
     };
     Line {
         topic: topic.noun(),

@@ -9,14 +9,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::database::{LEADER_LOCK, connect_leader, try_lock};
 use crate::ends::Ends;
-use crate::generation::{Generation, GenerationError};
-use crate::log_identity::{self, IdentityError};
+use crate::folding::{Folding, FoldingError};
+use crate::generation::Generation;
+use crate::log_identity;
 use crate::progress::Progress;
 use crate::projection::Projection;
-use crate::reader::{Limits, ReadError, Reader};
+use crate::reader::ReadError;
 use crate::record::Positions;
 use crate::settings::Settings;
-use crate::write::{ParkedKeys, Standing, WriteError, write};
+use crate::write::{Parked, Standing, WriteError};
 
 /// How often a standby asks for the lock, and an idle leader whether its generation is still live.
 const TICK: Duration = Duration::from_millis(500);
@@ -36,23 +37,6 @@ pub struct Leader {
     pub progress: Progress,
     /// Ends the work after the batch under way.
     pub shutdown: CancellationToken,
-}
-
-/// Why a term of leadership ended.
-#[derive(Debug, thiserror::Error)]
-enum TermError {
-    #[error("{0}")]
-    Generation(#[from] GenerationError),
-    #[error("{0}")]
-    Read(#[from] ReadError),
-    #[error("{0}")]
-    Write(#[from] WriteError),
-    #[error("{0}")]
-    Identity(#[from] IdentityError),
-    #[error("Postgres: {0}")]
-    Database(#[from] sqlx::Error),
-    #[error("{0}")]
-    Kafka(String),
 }
 
 impl Leader {
@@ -75,7 +59,7 @@ impl Leader {
     }
 
     /// Waits for the lock, then leads until something fails or the shutdown.
-    async fn serve(&self, projection: Projection, pause: &mut Duration) -> Result<(), TermError> {
+    async fn serve(&self, projection: Projection, pause: &mut Duration) -> Result<(), FoldingError> {
         let settings = &self.settings.own;
         let mut connection = connect_leader(settings, projection.name()).await?;
         loop {
@@ -98,11 +82,11 @@ impl Leader {
         connection: &mut PgConnection,
         mut generation: Generation,
         pause: &mut Duration,
-    ) -> Result<(), TermError> {
+    ) -> Result<(), FoldingError> {
         log_identity::check(connection, &self.cluster, &self.settings.common).await?;
         loop {
             match self.lead(connection, &generation, pause).await {
-                Err(TermError::Write(error @ (WriteError::Replaced | WriteError::Overtaken))) => {
+                Err(FoldingError::Write(error @ (WriteError::Replaced | WriteError::Overtaken))) => {
                     tracing::info!(projection = generation.projection.name(), %error, "going on from the live positions");
                 }
                 other => return other,
@@ -116,28 +100,28 @@ impl Leader {
         connection: &mut PgConnection,
         generation: &Generation,
         pause: &mut Duration,
-    ) -> Result<(), TermError> {
+    ) -> Result<(), FoldingError> {
         let projection = generation.projection;
-        let (common, own) = (&self.settings.common, &self.settings.own);
         let positions = generation.positions(connection).await?;
-        let ends = self.ends.ask().await.map_err(TermError::Kafka)?;
+        let ends = self.ends.ask().await.map_err(ReadError::NoEnds)?;
         check_within(&positions, &ends)?;
-        let mut parked = ParkedKeys::load(connection, generation).await?;
-        let limits = Limits { events: own.batch_events, bytes: own.batch_bytes };
-        let mut reader = Reader::start(&self.cluster, &common.topic_prefix, &positions, limits)?;
+        let parked = Parked::load(connection, generation).await?;
+        let mut folding = Folding::start(&self.settings, &self.cluster, positions, parked)?;
         tracing::info!(projection = projection.name(), generation = generation.number, "leading");
-        self.progress.set(projection, positions);
+        self.progress.set(projection, folding.positions.clone());
         self.progress.set_leading(projection, true);
-        self.progress.set_fault(projection, None);
-        let mut tick = tokio::time::interval(TICK);
+        // After a failure only once something has gone well: a reader that must stop says so in a moment.
+        if *pause == BACK_OFF.0 {
+            self.progress.set_fault(projection, None);
+        }
+        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                batch = reader.next() => {
+                batch = folding.next() => {
                     let batch = batch?;
-                    write(connection, generation, Standing::Live, &batch, &mut parked).await?;
+                    folding.write(connection, generation, Standing::Live, &batch).await?;
                     self.progress.moved(projection, &batch.moves);
-                    *pause = BACK_OFF.0;
                 }
                 // Also keeps the session from looking idle to Postgres, and finds a lost connection.
                 _ = tick.tick() => if !generation.is_live(connection).await? {
@@ -145,6 +129,8 @@ impl Leader {
                 },
                 () = self.shutdown.cancelled() => return Ok(()),
             }
+            *pause = BACK_OFF.0;
+            self.progress.set_fault(projection, None);
         }
     }
 }

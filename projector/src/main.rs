@@ -1,11 +1,12 @@
 //! The projector: folds the topics into Postgres, one leader a projection, and answers HTTP reads from the tables.
 //!
-//! The way of a receipt: [`reader`] (the log, on a thread of its own) -> [`leader`] -> [`write`] (guard, rows and
+//! The way of a receipt: [`reader`] (the log, on a thread of its own) -> [`leader`] -> [`folding`] -> [`write`] (guard, rows and
 //! positions in one transaction) -> [`projections`] -> tables of the live [`generation`] -> [`reads`] (a snapshot
 //! that has seen what the client asks for) -> [`http`]. [`rebuild`] makes the next generation beside the live one.
 
 mod database;
 mod ends;
+mod folding;
 mod generation;
 mod http;
 mod journal;

@@ -11,6 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{Message, TopicPartitionList as List};
 use runtime::kafka::{Cluster, Isolation};
 use schemas::Topic;
+use schemas::record::Newer;
 use tokio::sync::mpsc;
 
 use crate::record::{Batch, Move, Positions, decode};
@@ -42,6 +43,21 @@ pub enum ReadError {
     /// Kafka refused or failed.
     #[error("Kafka: {0}")]
     Kafka(#[from] KafkaError),
+    /// Kafka did not say where the log ends.
+    #[error("{0}")]
+    NoEnds(String),
+    /// This binary is too old for a record.
+    #[error("{topic}/{partition} at {offset}: {newer}")]
+    Newer {
+        /// The topic's noun.
+        topic: &'static str,
+        /// The record's partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// Why.
+        newer: Newer,
+    },
     /// The thread ended.
     #[error("the reader has ended")]
     Ended,
@@ -88,6 +104,7 @@ impl Reader {
             handed_over: positions.clone(),
             gathered: Vec::new(),
             bytes: 0,
+            stop: None,
             batches: sender,
             shared: Arc::clone(&shared),
         };
@@ -126,6 +143,8 @@ struct Worker {
     handed_over: Positions,
     gathered: Vec<crate::record::Record>,
     bytes: usize,
+    /// The record to stop before; what comes before it is handed over first.
+    stop: Option<((Topic, i32), i64, Newer)>,
     batches: mpsc::Sender<Result<Batch, ReadError>>,
     shared: Arc<Shared>,
 }
@@ -146,6 +165,9 @@ impl Worker {
 
     fn step(&mut self) -> Result<(), ReadError> {
         let progressed = self.gather_ready()?;
+        if self.stop.is_some() {
+            return self.hand_over_and_stop();
+        }
         if self.is_full() {
             let batch = self.take()?;
             return self.batches.blocking_send(Ok(batch)).map_err(|_| ReadError::Ended);
@@ -163,6 +185,15 @@ impl Worker {
         Ok(())
     }
 
+    fn hand_over_and_stop(&mut self) -> Result<(), ReadError> {
+        let batch = self.take()?;
+        if !batch.moves.is_empty() {
+            self.batches.blocking_send(Ok(batch)).map_err(|_| ReadError::Ended)?;
+        }
+        let Some(((topic, partition), offset, newer)) = self.stop.take() else { return Ok(()) };
+        Err(ReadError::Newer { topic: topic.noun(), partition, offset, newer })
+    }
+
     /// Takes what is there without waiting; `false` where nothing was.
     fn gather_ready(&mut self) -> Result<bool, ReadError> {
         for taken in 0..LOOK_EVERY {
@@ -174,21 +205,22 @@ impl Worker {
     }
 
     fn is_full(&self) -> bool {
-        self.gathered.len() >= self.limits.events || self.bytes >= self.limits.bytes
+        self.stop.is_some() || self.gathered.len() >= self.limits.events || self.bytes >= self.limits.bytes
     }
 
     fn poll(&mut self, wait: Duration) -> Result<bool, ReadError> {
-        let record = match self.consumer.poll(wait) {
+        let message = match self.consumer.poll(wait) {
             None => return Ok(false),
-            Some(Ok(message)) => {
-                let topic = self.topics.get(message.topic()).copied();
-                topic.map(|topic| decode(topic, &message))
-            }
+            Some(Ok(message)) => message,
             Some(Err(error)) => return check(error).map(|()| false),
         };
-        if let Some(record) = record {
-            self.bytes += record.bytes;
-            self.gathered.push(record);
+        let Some(topic) = self.topics.get(message.topic()).copied() else { return Ok(true) };
+        match decode(topic, &message) {
+            Ok(record) => {
+                self.bytes += record.bytes;
+                self.gathered.push(record);
+            }
+            Err(newer) => self.stop = Some(((topic, message.partition()), message.offset(), newer)),
         }
         Ok(true)
     }
@@ -196,7 +228,10 @@ impl Worker {
     /// What was gathered, and how far the consumer has got with it. Its position also passes control records,
     /// which no message shows.
     fn take(&mut self) -> KafkaResult<Batch> {
-        let positions = positions_of(&self.consumer.position()?, &self.topics);
+        let mut positions = positions_of(&self.consumer.position()?, &self.topics);
+        if let Some((place, offset, _)) = &self.stop {
+            positions.insert(*place, *offset);
+        }
         let mut moves = Vec::new();
         for (&(topic, partition), &to) in &positions {
             let Some(from) = self.handed_over.get_mut(&(topic, partition)) else { continue };

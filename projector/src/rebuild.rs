@@ -2,58 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use runtime::kafka::{Cluster, Isolation};
+use runtime::kafka::{Cluster, Ends};
 use sqlx::{Connection, PgConnection};
 
 use crate::database::{REBUILD_LOCK, connect, try_lock};
 use crate::ends;
+use crate::folding::{Folding, FoldingError, at_or_past};
 use crate::generation::{Generation, GenerationError, execute, insert_positions};
-use crate::log_identity::{self, IdentityError};
+use crate::log_identity;
 use crate::meter::Meter;
 use crate::migrate::beginning;
 use crate::projection::{FoldError, Projection};
 use crate::projections::{places, receipts};
-use crate::reader::{Limits, ReadError, Reader};
-use crate::record::{Batch, Folded, Positions};
+use crate::reader::ReadError;
+use crate::record::{Folded, Positions};
 use crate::settings::Settings;
-use crate::write::{ParkedKeys, Sieve, Standing, WriteError, write};
+use crate::write::{Parked, Sieve, Standing, WriteError};
 
 /// How long the switch waits for locks before it lets others pass and tries again.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
 /// Between two looks at whether the new generation has caught up.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// Why a rebuild ended without a switch. The live generation is as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum RebuildError {
-    /// One at a time.
-    #[error("another rebuild of {0} is under way; wait for it, or end it")]
-    UnderWay(&'static str),
-    /// The projection's tables.
-    #[error("{0}")]
-    Generation(#[from] GenerationError),
-    /// The log.
-    #[error("{0}")]
-    Read(#[from] ReadError),
-    /// A batch.
-    #[error("{0}")]
-    Write(#[from] WriteError),
-    /// The log is another one.
-    #[error("{0}")]
-    Identity(#[from] IdentityError),
-    /// Postgres refused or failed.
-    #[error("Postgres: {0}")]
-    Database(#[from] sqlx::Error),
-    /// There is nothing to go back to.
-    #[error("{0} has no generation before the live one; a rebuild makes one")]
-    NoneBefore(&'static str),
-}
-
-impl From<FoldError> for RebuildError {
-    fn from(error: FoldError) -> Self {
-        Self::Write(error.into())
-    }
-}
 
 /// One rebuild under way.
 struct Rebuild<'s> {
@@ -66,13 +35,10 @@ struct Rebuild<'s> {
 /// Builds the next generation of the projection and makes it live. Says how it goes on standard error.
 ///
 /// # Errors
-/// See [`RebuildError`]; it can be run again.
-pub async fn rebuild(settings: &Settings, projection: Projection) -> Result<(), RebuildError> {
+/// See [`FoldingError`]; the live generation is as it was, and the rebuild can be run again.
+pub async fn rebuild(settings: &Settings, projection: Projection) -> Result<(), FoldingError> {
     let cluster = Cluster::new(&settings.common);
-    let mut connection = connect(&settings.own, &format!("rebuild {}", projection.name())).await?;
-    if !try_lock(&mut connection, REBUILD_LOCK, projection.lock_number()).await? {
-        return Err(RebuildError::UnderWay(projection.name()));
-    }
+    let mut connection = connect_alone(settings, "rebuild", projection).await?;
     let (live, live_version) = Generation::live_of_any_version(&mut connection, projection).await?;
     log_identity::check(&mut connection, &cluster, &settings.common).await?;
     drop_where(&mut connection, projection, |generation| generation.number > live.number).await?;
@@ -82,10 +48,10 @@ pub async fn rebuild(settings: &Settings, projection: Projection) -> Result<(), 
     let ends = rebuild.ends().await?;
     let mut meter = Meter::start(projection.name(), ends.values().sum());
     let started = Instant::now();
-    let (mut reader, mut positions, mut parked) = rebuild.fill(&ends, &mut meter).await?;
-    rebuild.catch_up(&live, live_version, &mut reader, &mut positions, &mut parked, &mut meter).await?;
+    let mut folding = rebuild.fill(&ends, &mut meter).await?;
+    rebuild.catch_up(&live, live_version, &mut folding, &mut meter).await?;
     meter.finish();
-    let folded: i64 = positions.values().sum();
+    let folded: i64 = folding.positions.values().sum();
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "{}: generation {} is live, {folded} offsets in {seconds:.1} s ({:.0}/s); generation {} is kept",
@@ -100,13 +66,13 @@ pub async fn rebuild(settings: &Settings, projection: Projection) -> Result<(), 
 /// Makes the generation before the live one live again; the leader goes on from its positions.
 ///
 /// # Errors
-/// When there is none, or Postgres fails.
-pub async fn roll_back(settings: &Settings, projection: Projection) -> Result<(), RebuildError> {
-    let mut connection = connect(&settings.own, "rollback").await?;
+/// When there is none, a rebuild is under way, or Postgres fails.
+pub async fn roll_back(settings: &Settings, projection: Projection) -> Result<(), FoldingError> {
+    let mut connection = connect_alone(settings, "rollback", projection).await?;
     let (live, version) = Generation::live_of_any_version(&mut connection, projection).await?;
     let all = Generation::all(&mut connection, projection).await?;
     let before = all.into_iter().rev().find(|generation| generation.number < live.number);
-    let before = before.ok_or(RebuildError::NoneBefore(projection.name()))?;
+    let before = before.ok_or(GenerationError::NoneBefore(projection.name()))?;
     let own_version = before == Generation::new(projection, before.number);
     if !own_version {
         let (live, own) = (version, projection.version());
@@ -120,32 +86,38 @@ pub async fn roll_back(settings: &Settings, projection: Projection) -> Result<()
     Ok(())
 }
 
+/// A connection that holds the lock of whoever changes which generation is live.
+async fn connect_alone(
+    settings: &Settings,
+    what: &str,
+    projection: Projection,
+) -> Result<PgConnection, FoldingError> {
+    let mut connection = connect(&settings.own, &format!("{what} {}", projection.name())).await?;
+    if !try_lock(&mut connection, REBUILD_LOCK, projection.lock_number()).await? {
+        return Err(GenerationError::UnderWay(projection.name()).into());
+    }
+    Ok(connection)
+}
+
 impl Rebuild<'_> {
-    async fn ends(&self) -> Result<Positions, RebuildError> {
-        let reader = self.cluster.reader(Isolation::Uncommitted).map_err(ReadError::Kafka)?;
+    async fn ends(&self) -> Result<Positions, FoldingError> {
+        let asker = Ends::new(&self.cluster);
         let (projection, common) = (self.generation.projection, self.settings.common.clone());
         let asked = tokio::task::spawn_blocking(move || {
-            ends::ends(&reader, &common.topic_prefix, projection.topics(), common.partitions)
+            ends::ends(&asker, &common.topic_prefix, projection.topics(), common.partitions)
         });
         Ok(asked.await.expect("asking does not panic").map_err(ReadError::Kafka)?)
     }
 
-    fn read_from_the_beginning(&self) -> Result<(Reader, Positions), RebuildError> {
-        let (common, own) = (&self.settings.common, &self.settings.own);
-        let positions = beginning(self.generation.projection, common.partitions);
-        let limits = Limits { events: own.batch_events, bytes: own.batch_bytes };
-        let reader = Reader::start(&self.cluster, &common.topic_prefix, &positions, limits)?;
-        Ok((reader, positions))
+    fn start_from_the_beginning(&self) -> Result<Folding, ReadError> {
+        let positions = beginning(self.generation.projection, self.settings.common.partitions);
+        Folding::start(self.settings, &self.cluster, positions, Parked::default())
     }
 
     /// Fills the generation up to `ends`: in bulk, or batch by batch where rows refuse that.
-    async fn fill(
-        &mut self,
-        ends: &Positions,
-        meter: &mut Meter,
-    ) -> Result<(Reader, Positions, ParkedKeys), RebuildError> {
+    async fn fill(&mut self, ends: &Positions, meter: &mut Meter) -> Result<Folding, FoldingError> {
         match self.load(ends, meter).await {
-            Err(RebuildError::Write(WriteError::Refused(error))) => {
+            Err(FoldingError::Write(WriteError::Refused(error))) => {
                 tracing::warn!(%error, "some events cannot be loaded in bulk: folding batch by batch, to find and park them");
                 meter.restart();
                 self.prepare_batchwise().await
@@ -156,13 +128,8 @@ impl Rebuild<'_> {
 
     /// One transaction, so that nothing is left of one that fails, and that a Postgres which allows it needs not log
     /// rows of a table nobody else has seen. Indexes come last.
-    async fn load(
-        &mut self,
-        ends: &Positions,
-        meter: &mut Meter,
-    ) -> Result<(Reader, Positions, ParkedKeys), RebuildError> {
-        let (mut reader, mut positions) = self.read_from_the_beginning()?;
-        let mut parked = ParkedKeys::default();
+    async fn load(&mut self, ends: &Positions, meter: &mut Meter) -> Result<Folding, FoldingError> {
+        let mut folding = self.start_from_the_beginning()?;
         let generation = self.generation.clone();
         let mut loader = Loader::new(generation.projection);
         let mut transaction = self.connection.begin().await?;
@@ -172,31 +139,31 @@ impl Rebuild<'_> {
         if loader.wants_keys_first() {
             generation.create_keys(&mut transaction).await?;
         }
-        while !at_or_past(&positions, ends) {
-            let batch = reader.next().await?;
-            let mut sieve = Sieve::new(&generation, &parked);
+        while !folding.has_reached(ends) {
+            let batch = folding.next().await?;
+            let mut sieve = Sieve::new(&generation, &folding.parked);
             loader.take(&mut transaction, &sieve.sound(&batch.records)?).await?;
-            parked = sieve.note(&mut transaction).await?;
-            meter.add(advance(&mut positions, &batch));
+            folding.parked = sieve.note(&mut transaction).await?;
+            meter.add(folding.advance(&batch));
         }
         meter.say("sums, keys and indexes");
         loader.finish(&mut transaction, &generation).await?;
-        insert_positions(&mut transaction, &positions).await?;
+        insert_positions(&mut transaction, &folding.positions).await?;
         for table in generation.projection.tables() {
             execute(&mut transaction, format!("ANALYZE {table}")).await?;
         }
         transaction.commit().await?;
-        Ok((reader, positions, parked))
+        Ok(folding)
     }
 
-    async fn prepare_batchwise(&mut self) -> Result<(Reader, Positions, ParkedKeys), RebuildError> {
-        let (reader, positions) = self.read_from_the_beginning()?;
+    async fn prepare_batchwise(&mut self) -> Result<Folding, FoldingError> {
+        let folding = self.start_from_the_beginning()?;
         let mut transaction = self.connection.begin().await?;
         self.generation.create(&mut transaction).await?;
         self.generation.create_keys(&mut transaction).await?;
-        insert_positions(&mut transaction, &positions).await?;
+        insert_positions(&mut transaction, &folding.positions).await?;
         transaction.commit().await?;
-        Ok((reader, positions, ParkedKeys::default()))
+        Ok(folding)
     }
 
     /// Folds on as the live leader does, until the switch succeeds.
@@ -204,26 +171,24 @@ impl Rebuild<'_> {
         &mut self,
         live: &Generation,
         live_version: i32,
-        reader: &mut Reader,
-        positions: &mut Positions,
-        parked: &mut ParkedKeys,
+        folding: &mut Folding,
         meter: &mut Meter,
-    ) -> Result<(), RebuildError> {
+    ) -> Result<(), FoldingError> {
         loop {
             let target = live.positions(&mut self.connection).await?;
-            if at_or_past(positions, &target) && self.switch(live, live_version).await? {
+            if folding.has_reached(&target) && self.switch(live, live_version).await? {
                 return Ok(());
             }
-            let Ok(batch) = tokio::time::timeout(LOOK_EVERY, reader.next()).await else { continue };
+            let Ok(batch) = tokio::time::timeout(LOOK_EVERY, folding.next()).await else { continue };
             let batch = batch?;
-            write(&mut self.connection, &self.generation, Standing::Rebuilding, &batch, parked).await?;
-            meter.add(advance(positions, &batch));
+            let Self { connection, generation, .. } = self;
+            meter.add(folding.write(connection, generation, Standing::Rebuilding, &batch).await?);
         }
     }
 
     /// Holds the live positions still, and publishes the new generation where it is at or past each. `false`: not
     /// yet, or someone holds a lock too long.
-    async fn switch(&mut self, live: &Generation, live_version: i32) -> Result<bool, RebuildError> {
+    async fn switch(&mut self, live: &Generation, live_version: i32) -> Result<bool, FoldingError> {
         match self.try_switch(live, live_version).await {
             Err(error) if is_lock_timeout(&error) => {
                 tracing::info!("the switch waits for others' locks; trying again");
@@ -294,18 +259,6 @@ impl Loader {
     }
 }
 
-/// Moves positions by a batch; by how many offsets.
-fn advance(positions: &mut Positions, batch: &Batch) -> i64 {
-    for step in &batch.moves {
-        positions.insert((step.topic, step.partition), step.to);
-    }
-    batch.moves.iter().map(|step| step.to - step.from).sum()
-}
-
-fn at_or_past(positions: &Positions, target: &Positions) -> bool {
-    target.iter().all(|(key, next)| positions.get(key).is_some_and(|own| own >= next))
-}
-
 fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
 }
@@ -315,7 +268,7 @@ async fn drop_where(
     connection: &mut PgConnection,
     projection: Projection,
     condition: impl Fn(&Generation) -> bool,
-) -> Result<(), RebuildError> {
+) -> Result<(), FoldingError> {
     for generation in Generation::all(connection, projection).await?.iter().filter(|found| condition(found)) {
         let mut transaction = connection.begin().await?;
         execute(&mut transaction, LOCK_TIMEOUT).await?;

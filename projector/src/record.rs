@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rdkafka::Message;
-use rdkafka::message::{BorrowedMessage, Headers};
-use schemas::{Event, Topic, codec, headers};
+use rdkafka::message::BorrowedMessage;
+use runtime::kafka::header;
+use schemas::record::{Claim, Newer, Reading};
+use schemas::{Event, Topic};
 
 /// One record, decoded.
 #[derive(Debug)]
@@ -20,8 +22,8 @@ pub struct Record {
     pub recorded_at: DateTime<Utc>,
     /// The aggregate's home.
     pub key: Vec<u8>,
-    /// The event, or why it cannot be read.
-    pub event: Result<Event, String>,
+    /// The event, or why it is none.
+    pub reading: Reading,
     /// Length of its value.
     pub bytes: usize,
 }
@@ -62,35 +64,25 @@ pub struct Batch {
 }
 
 /// Decodes a consumed message of `topic`.
-#[must_use]
-pub fn decode(topic: Topic, message: &BorrowedMessage<'_>) -> Record {
-    let value = message.payload();
-    let event = match value {
-        // Only the Confluent wire format needs the header, and reading headers costs more than the datum.
-        Some(bytes) if bytes.first() == Some(&0) => codec::decode(bytes, header(message, headers::SCHEMA)),
-        Some(bytes) => codec::decode(bytes, None),
-        None => codec::decode(&[], None),
-    };
-    Record {
+///
+/// # Errors
+/// When this binary is too old for it.
+pub fn decode(topic: Topic, message: &BorrowedMessage<'_>) -> Result<Record, Newer> {
+    let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
+    let reading = schemas::record::read(topic, key, value, || Claim::of(|name| header(message, name)))?;
+    Ok(Record {
         topic,
         partition: message.partition(),
         offset: message.offset(),
         recorded_at: instant(message),
-        key: message.key().unwrap_or_default().to_vec(),
-        event: event.map_err(|error| error.to_string()),
-        bytes: value.map_or(0, <[u8]>::len),
-    }
+        key: key.to_vec(),
+        reading,
+        bytes: value.len(),
+    })
 }
 
 /// The record's timestamp; 1970 where the broker gave none.
 #[must_use]
 pub fn instant(message: &BorrowedMessage<'_>) -> DateTime<Utc> {
     message.timestamp().to_millis().and_then(DateTime::from_timestamp_millis).unwrap_or_default()
-}
-
-/// A header's value.
-#[must_use]
-pub fn header<'m>(message: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m [u8]> {
-    let headers = message.headers()?;
-    (0..headers.count()).map(|index| headers.get(index)).find(|header| header.key == name)?.value
 }

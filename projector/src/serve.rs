@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::auth::Tokens;
-use runtime::kafka::{Cluster, TopicSpec, ensure_topics};
+use runtime::kafka::{Cluster, TopicSpec, await_topics};
 use runtime::server::{self, Readiness};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -25,13 +25,13 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// Serves until SIGTERM or SIGINT. Kafka and Postgres may come later, go and come again.
 ///
 /// # Errors
-/// When the address is taken, or a client cannot be made.
+/// When the address is taken, or the topics are not what Till needs.
 pub async fn serve(settings: Settings) -> Result<(), String> {
     let (common, own) = (&settings.common, &settings.own);
     let listener = server::bind(&own.projector_listen, "TILL_PROJECTOR_LISTEN").await?;
     let cluster = Cluster::new(common);
     let ends = Ends::start(&cluster, &common.topic_prefix, common.partitions, own.waiting_reads)
-        .map_err(|error| format!("the Kafka client: {error}"))?;
+        .map_err(|error| format!("no threads: {error}"))?;
     let (progress, pool) = (Progress::new(), pool(own));
     let readiness = Readiness::waiting("starting");
     let shutdown = server::shutdown_on_signal();
@@ -54,48 +54,49 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     };
     let health =
         Health { progress: progress.clone(), pool: pool.clone(), ends, readiness: readiness.clone() };
-    tasks.spawn(fold_when_topics_are_there(leader, tasks.clone(), readiness.clone()));
+    let folding = fold_when_topics_are_there(leader, tasks.clone(), readiness.clone());
     tasks.spawn(health.watch(shutdown.clone()));
     for projection in Projection::ALL {
         tasks.spawn(progress.clone().keep_fresh(projection, pool.clone(), shutdown.clone()));
     }
     tracing::info!(listen = settings.own.projector_listen, "serving");
-    let served = server::serve(listener, router(app, readiness), shutdown.clone(), grace).await;
+    let serving = server::serve(listener, router(app, readiness), shutdown.clone(), grace);
+    let ended = tokio::select! {
+        served = serving => served.map_err(|error| format!("the listener: {error}")),
+        refused = folding => Err(refused),
+    };
     shutdown.cancel();
     tasks.close();
     if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
         tracing::warn!("a batch was still under way when the grace ended; its transaction is undone");
     }
-    served.map_err(|error| format!("the listener: {error}"))
+    ended
 }
 
-/// Topics are made and checked before anything is folded: a log that is not whole must not be.
-async fn fold_when_topics_are_there(leader: Leader, tasks: TaskTracker, readiness: Readiness) {
+/// Topics are made and checked before anything is folded: a log that is not whole must not be. Ends only where it is not,
+/// with the faults in words.
+async fn fold_when_topics_are_there(leader: Leader, tasks: TaskTracker, readiness: Readiness) -> String {
     let common = &leader.settings.common;
-    let specs: Vec<_> = TOPICS
-        .iter()
-        .map(|topic| TopicSpec {
-            name: topic.name(&common.topic_prefix),
-            partitions: topic.partition_count(common.partitions, common.shards),
-            replication_factor: common.replication_factor,
-            config: topic.config(),
-            from_the_beginning: topic.is_event_log(),
-        })
-        .collect();
-    while let Err(error) = ensure_topics(&leader.cluster, &specs).await {
-        tracing::warn!(%error, "waiting for the topics");
-        readiness.set_waiting(error.to_string());
+    let specs = TOPICS.map(|topic| TopicSpec {
+        name: topic.name(&common.topic_prefix),
+        partitions: topic.partition_count(common.partitions, common.shards),
+        replication_factor: common.replication_factor,
+        config: topic.config(),
+        from_the_beginning: topic.is_event_log(),
+    });
+    let waiting = |reason| {
+        readiness.set_waiting(reason);
         for projection in Projection::ALL {
             leader.progress.set_fault(projection, Some("waiting for the topics".into()));
         }
-        tokio::select! {
-            () = tokio::time::sleep(CHECK_EVERY) => (),
-            () = leader.shutdown.cancelled() => return,
-        }
+    };
+    if let Err(faults) = await_topics(&leader.cluster, &specs, waiting).await {
+        return faults;
     }
     for projection in Projection::ALL {
         tasks.spawn(leader.clone().run(projection));
     }
+    std::future::pending().await
 }
 
 struct Health {

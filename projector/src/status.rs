@@ -6,7 +6,7 @@ use chrono::Utc;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Isolation};
+use runtime::kafka::{Cluster, Ends, Isolation};
 use sqlx::PgConnection;
 
 use crate::database::{LEADER_LOCK, connect};
@@ -76,8 +76,7 @@ async fn line(connection: &mut PgConnection, projection: Projection) -> Result<L
 
 fn table(settings: &Settings, lines: &[Line]) -> Result<String, KafkaError> {
     let (cluster, common) = (Cluster::new(&settings.common), &settings.common);
-    let reader = cluster.reader(Isolation::Uncommitted)?;
-    let ends = ends::ends(&reader, &common.topic_prefix, &ends::TOPICS, common.partitions)?;
+    let ends = ends::ends(&Ends::new(&cluster), &common.topic_prefix, &ends::TOPICS, common.partitions)?;
     let mut text = format!(
         "{:<12}{:>8}{:>12}{:>14}{:>12}{:>8}{:>8}  {}\n",
         "projection",

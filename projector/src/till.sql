@@ -10,7 +10,8 @@ CREATE TABLE IF NOT EXISTS till.projections (
     schema_name text NOT NULL
 );
 
--- Events a fold cannot take, and their successors of the same key, in the order of the log. A rebuild tries them again.
+-- Events a fold cannot take, and their successors of the same key, in the order of the log: a rebuild tries them again.
+-- Also the first records that are no events at all, to be looked into: they hold nothing back.
 CREATE TABLE IF NOT EXISTS till.parked (
     projection text NOT NULL,
     generation integer NOT NULL,
@@ -20,8 +21,10 @@ CREATE TABLE IF NOT EXISTS till.parked (
     key bytea NOT NULL,
     error text NOT NULL,
     recorded_at timestamptz NOT NULL,
+    is_event boolean NOT NULL,
     PRIMARY KEY (projection, generation, topic, partition, "offset")
 );
+ALTER TABLE till.parked ADD COLUMN IF NOT EXISTS is_event boolean NOT NULL DEFAULT true;
 
 -- The log the projections were folded from.
 CREATE TABLE IF NOT EXISTS till.log (

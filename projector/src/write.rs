@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use schemas::Topic;
+use schemas::record::{Foreign, Reading};
 use sqlx::{Connection, PgConnection};
 
 use crate::generation::{Generation, move_positions};
@@ -11,6 +12,8 @@ use crate::record::{Batch, Folded, Record};
 
 /// So many parked keys are no bad event but a bad binary: going on would only hide it, and memory is bounded.
 const MOST_PARKED_KEYS: usize = 10_000;
+/// Records that are no events are noted up to here; those after it are in the log lines only.
+const MOST_NOTED_FOREIGN: usize = 10_000;
 
 /// Why a batch was not written. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
@@ -46,29 +49,41 @@ impl From<FoldError> for WriteError {
     }
 }
 
-/// Keys of a generation whose events are parked.
+/// What of a generation is parked.
 #[derive(Clone, Debug, Default)]
-pub struct ParkedKeys(HashSet<(Topic, Vec<u8>)>);
+pub struct Parked {
+    /// The keys whose events are held back.
+    keys: HashSet<(Topic, Vec<u8>)>,
+    /// How many records that are no events are noted. They hold nothing back.
+    foreign: usize,
+}
 
-impl ParkedKeys {
-    /// Those of a generation.
+impl Parked {
+    /// What is noted of a generation.
     ///
     /// # Errors
     /// When Postgres fails.
     pub async fn load(connection: &mut PgConnection, generation: &Generation) -> sqlx::Result<Self> {
         let rows = sqlx::query!(
-            "SELECT DISTINCT topic, key FROM till.parked WHERE projection = $1 AND generation = $2",
+            r#"SELECT topic, key, is_event, count(*) AS "count!" FROM till.parked
+               WHERE projection = $1 AND generation = $2 GROUP BY topic, key, is_event"#,
             generation.projection.name(),
             generation.number
         )
         .fetch_all(connection)
         .await?;
-        let keys = rows.into_iter().filter_map(|row| Some((Topic::from_noun(&row.topic)?, row.key)));
-        Ok(Self(keys.collect()))
+        let mut parked = Self::default();
+        for row in rows {
+            match Topic::from_noun(&row.topic) {
+                Some(topic) if row.is_event => drop(parked.keys.insert((topic, row.key))),
+                _ => parked.foreign += usize::try_from(row.count).unwrap_or_default(),
+            }
+        }
+        Ok(parked)
     }
 
     fn holds(&self, record: &Record) -> bool {
-        !self.0.is_empty() && self.0.contains(&(record.topic, record.key.clone()))
+        !self.keys.is_empty() && self.keys.contains(&(record.topic, record.key.clone()))
     }
 }
 
@@ -90,7 +105,7 @@ pub async fn write(
     generation: &Generation,
     standing: Standing,
     batch: &Batch,
-    parked: &mut ParkedKeys,
+    parked: &mut Parked,
 ) -> Result<(), WriteError> {
     let attempt = Attempt { generation, standing, batch };
     *parked = match attempt.whole(connection, Sieve::new(generation, parked)).await {
@@ -111,11 +126,7 @@ struct Attempt<'b> {
 
 impl<'b> Attempt<'b> {
     /// The way of nearly all batches: one fold over everything.
-    async fn whole(
-        &self,
-        connection: &mut PgConnection,
-        mut sieve: Sieve<'b>,
-    ) -> Result<ParkedKeys, WriteError> {
+    async fn whole(&self, connection: &mut PgConnection, mut sieve: Sieve<'b>) -> Result<Parked, WriteError> {
         let mut transaction = connection.begin().await?;
         self.guard(&mut transaction).await?;
         let events = sieve.sound(&self.batch.records)?;
@@ -132,7 +143,7 @@ impl<'b> Attempt<'b> {
         &self,
         connection: &mut PgConnection,
         mut sieve: Sieve<'b>,
-    ) -> Result<ParkedKeys, WriteError> {
+    ) -> Result<Parked, WriteError> {
         let mut transaction = connection.begin().await?;
         self.guard(&mut transaction).await?;
         let mut parts: Vec<Vec<&'b Record>> = vec![self.batch.records.iter().collect()];
@@ -175,23 +186,24 @@ impl<'b> Attempt<'b> {
     }
 }
 
-/// Holds back the events a fold must not see: unreadable ones, refused ones, and successors of their keys.
+/// Holds back what a fold must not see: events it refused with their successors of the same key, and what is no event.
 pub struct Sieve<'b> {
     generation: &'b Generation,
-    keys: ParkedKeys,
+    parked: Parked,
     held_back: Vec<HeldBack<'b>>,
 }
 
 struct HeldBack<'b> {
     record: &'b Record,
+    is_event: bool,
     error: String,
 }
 
 impl<'b> Sieve<'b> {
     /// For one batch; `parked` are the keys held back before it.
     #[must_use]
-    pub fn new(generation: &'b Generation, parked: &ParkedKeys) -> Self {
-        Self { generation, keys: parked.clone(), held_back: Vec::new() }
+    pub fn new(generation: &'b Generation, parked: &Parked) -> Self {
+        Self { generation, parked: parked.clone(), held_back: Vec::new() }
     }
 
     /// The events a fold may take.
@@ -204,14 +216,13 @@ impl<'b> Sieve<'b> {
     ) -> Result<Vec<Folded<'b>>, WriteError> {
         let mut events = Vec::new();
         for record in records {
-            if self.keys.holds(record) {
-                let error = "an earlier event of its key is parked".to_owned();
-                self.held_back.push(HeldBack { record, error });
-                continue;
-            }
-            match &record.event {
-                Ok(event) => events.push(Folded { record, event }),
-                Err(error) => self.park(record, error.clone())?,
+            match &record.reading {
+                Reading::Foreign(reason) => self.skip(record, reason),
+                Reading::Event(_) if self.parked.holds(record) => {
+                    let error = "an earlier event of its key is parked".to_owned();
+                    self.held_back.push(HeldBack { record, is_event: true, error });
+                }
+                Reading::Event(event) => events.push(Folded { record, event }),
             }
         }
         Ok(events)
@@ -226,20 +237,36 @@ impl<'b> Sieve<'b> {
             %error,
             "an event is parked"
         );
-        self.keys.0.insert((record.topic, record.key.clone()));
-        self.held_back.push(HeldBack { record, error });
-        if self.keys.0.len() > MOST_PARKED_KEYS { Err(WriteError::TooManyParked) } else { Ok(()) }
+        self.parked.keys.insert((record.topic, record.key.clone()));
+        self.held_back.push(HeldBack { record, is_event: true, error });
+        if self.parked.keys.len() > MOST_PARKED_KEYS { Err(WriteError::TooManyParked) } else { Ok(()) }
+    }
+
+    /// It is no event to any reader, so its key goes on; noted only to be looked into.
+    fn skip(&mut self, record: &'b Record, reason: &Foreign) {
+        tracing::error!(
+            projection = self.generation.projection.name(),
+            kafka.topic = record.topic.noun(),
+            kafka.partition = record.partition,
+            kafka.offset = record.offset,
+            %reason,
+            "a record is skipped"
+        );
+        if self.parked.foreign < MOST_NOTED_FOREIGN {
+            self.parked.foreign += 1;
+            self.held_back.push(HeldBack { record, is_event: false, error: reason.to_string() });
+        }
     }
 
     /// Writes down what was held back; the keys parked from here on.
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn note(self, transaction: &mut PgConnection) -> sqlx::Result<ParkedKeys> {
-        for HeldBack { record, error } in &self.held_back {
+    pub async fn note(self, transaction: &mut PgConnection) -> sqlx::Result<Parked> {
+        for HeldBack { record, is_event, error } in &self.held_back {
             sqlx::query!(
-                r#"INSERT INTO till.parked (projection, generation, topic, partition, "offset", key, error, recorded_at)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"#,
+                r#"INSERT INTO till.parked (projection, generation, topic, partition, "offset", key, error, recorded_at, is_event)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
                 self.generation.projection.name(),
                 self.generation.number,
                 record.topic.noun(),
@@ -248,12 +275,13 @@ impl<'b> Sieve<'b> {
                 record.key,
                 // Messages quote what is at fault, and text columns hold no U+0000.
                 error.replace('\0', "\u{FFFD}"),
-                record.recorded_at
+                record.recorded_at,
+                is_event
             )
             .execute(&mut *transaction)
             .await?;
         }
-        Ok(self.keys)
+        Ok(self.parked)
     }
 }
 
@@ -263,7 +291,7 @@ mod tests {
     use crate::projection::Projection;
     use schemas::{Event, RolesAssigned};
 
-    fn record(offset: i64, key: &str, is_readable: bool) -> Record {
+    fn record(offset: i64, key: &str, is_event: bool) -> Record {
         let event = RolesAssigned {
             realm: key.into(),
             username: "u".into(),
@@ -277,22 +305,42 @@ mod tests {
             offset,
             recorded_at: chrono::DateTime::UNIX_EPOCH,
             key: key.into(),
-            event: if is_readable { Ok(Event::from(event)) } else { Err("garbage".into()) },
+            reading: if is_event {
+                Reading::Event(Event::from(event))
+            } else {
+                Reading::Foreign(Foreign::Value("garbage".into()))
+            },
             bytes: 1,
         }
     }
 
+    fn offsets(events: &[Folded<'_>]) -> Vec<i64> {
+        events.iter().map(|event| event.record.offset).collect()
+    }
+
     #[test]
-    fn an_unreadable_event_holds_back_its_key_and_no_other() {
+    fn a_refused_event_holds_back_its_key_and_no_other() {
         let generation = Generation::new(Projection::Accounts, 1);
         let records =
-            [record(0, "a", true), record(1, "a", false), record(2, "b", true), record(3, "a", true)];
-        let mut sieve = Sieve::new(&generation, &ParkedKeys::default());
-        let sound = sieve.sound(&records).unwrap();
-        assert_eq!(sound.iter().map(|event| event.record.offset).collect::<Vec<_>>(), [0, 2]);
-        assert_eq!(sieve.held_back.iter().map(|held| held.record.offset).collect::<Vec<_>>(), [1, 3]);
-        let later = [record(4, "a", true)];
-        let mut next = Sieve::new(&generation, &sieve.keys);
-        assert!(next.sound(&later).unwrap().is_empty());
+            [record(0, "a", true), record(1, "b", true), record(2, "a", true), record(3, "b", false)];
+        let mut sieve = Sieve::new(&generation, &Parked::default());
+        sieve.park(&records[0], "refused".into()).unwrap();
+        assert_eq!(offsets(&sieve.sound(&records[1..]).unwrap()), [1]);
+        let held: Vec<_> = sieve.held_back.iter().map(|held| (held.record.offset, held.is_event)).collect();
+        assert_eq!(held, [(0, true), (2, true), (3, false)]);
+        let later = [record(4, "a", true), record(5, "b", true)];
+        let mut next = Sieve::new(&generation, &sieve.parked);
+        assert_eq!(offsets(&next.sound(&later).unwrap()), [5]);
+    }
+
+    #[test]
+    fn what_is_no_event_is_noted_up_to_a_limit_and_holds_nothing_back() {
+        let generation = Generation::new(Projection::Accounts, 1);
+        let foreign: Vec<_> = (0..10_100).map(|offset| record(offset, "a", false)).collect();
+        let event = [record(20_000, "a", true)];
+        let mut sieve = Sieve::new(&generation, &Parked::default());
+        assert!(sieve.sound(&foreign).unwrap().is_empty());
+        assert_eq!(sieve.held_back.len(), MOST_NOTED_FOREIGN);
+        assert_eq!(offsets(&sieve.sound(&event).unwrap()), [20_000]);
     }
 }

@@ -39,8 +39,8 @@ pub enum DecodeError {
     /// Confluent wire format without a `schema` header.
     #[error("the value is in Confluent wire format, but the record has no `schema` header")]
     NoFingerprint,
-    /// A schema that is not in the repository: perhaps this binary is older than the writer.
-    #[error("schema {} is not in this binary's history: is the writer newer?", hex(.0))]
+    /// A schema that is not in the repository; [`crate::record`] tells whether a newer Till wrote it.
+    #[error("schema {} is not in this binary's history", hex(.0))]
     UnknownSchema(Fingerprint),
     /// The datum does not fit its schema.
     #[error("the value does not fit schema {event_type} v{version}: {source}")]
@@ -150,6 +150,11 @@ fn read_older(older: &Codec, datum: &mut &[u8]) -> Result<Event, apache_avro::Er
     Event::read(event_type, &latest.reader, &mut rewritten.as_slice())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Whether the `schema` header must be known to [`decode`] a value.
+pub(crate) fn needs_header(value: &[u8]) -> bool {
+    value.first() == Some(&CONFLUENT)
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,7 +1,7 @@
 //! The contract all services meet in: topics and their partitioner, events, every Avro schema version ever
 //! released, money, positions, and the codec between events and records.
 //!
-//! Nothing here does I/O. A reader follows [`Topic`] -> [`Event`] -> [`codec`] -> [`Position`].
+//! Nothing here does I/O. A reader follows [`Topic`] -> [`record`] -> [`codec`] -> [`Event`] -> [`Position`].
 
 pub mod codec;
 mod event;
@@ -9,6 +9,7 @@ pub mod headers;
 pub mod history;
 mod money;
 mod position;
+pub mod record;
 mod time;
 mod topic;
 

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
-use domain::account::{self, AccountState, AssignRoles, LockLogin, REALM, RegisterAccount};
+use domain::account::{self, AccountState, AssignRoles, LockLogin, REALM, RefuseLogin, RegisterAccount};
 use domain::{Command, Rejection};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
@@ -72,6 +72,10 @@ pub async fn register(State(app): State<App>, headers: HeaderMap, body: Bytes) -
 }
 
 /// A token for username and password: 200, or 401 without a word on which of them was wrong.
+///
+/// A yes is read from this replica's state alone, without asking whether it still owns the realm's shard: a former owner
+/// could only be as old as its session allows, and the token it gives lives much longer than that. A no is decided, so that
+/// a former owner cannot refuse an account its successor has opened.
 pub async fn login(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
     let body: Credentials<'_> = object(&body)?;
     let mut form = Form::default();
@@ -91,7 +95,7 @@ pub async fn login(State(app): State<App>, headers: HeaderMap, body: Bytes) -> R
         if app.login_guard.failed(&username) && account.is_some() {
             lock(&app, &username, Origin::of(&headers)).await?;
         }
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "username or password is wrong").into());
+        return Err(refused(&app, Origin::of(&headers)).await);
     }
     app.login_guard.succeeded(&username);
     Ok(Json(token(&app, username, account)).into_response())
@@ -194,6 +198,13 @@ async fn lock(app: &App, username: &str, origin: Origin) -> Result<(), ApiError>
     let command = LockLogin { realm: REALM.to_owned(), username: username.to_owned(), until };
     app.shards.submit(Command::LockLogin(command), origin).await?;
     Ok(())
+}
+
+/// The no to a login, once it is decided.
+async fn refused(app: &App, origin: Origin) -> ApiError {
+    let command = Command::RefuseLogin(RefuseLogin { realm: REALM.to_owned() });
+    let decided = app.shards.submit(command, origin).await;
+    decided.err().unwrap_or(Refusal::Rejected(Rejection::LoginRefused)).into()
 }
 
 fn find(app: &App, username: &str) -> Option<AccountState> {

@@ -60,6 +60,7 @@ fn rejected(rejection: Rejection) -> Problem {
             (StatusCode::UNPROCESSABLE_ENTITY, "urn:till:idempotency-key-reused", "Idempotency-Key reused")
         }
         Rejection::ReceiptUnknown => (StatusCode::NOT_FOUND, "urn:till:receipt-unknown", "No such receipt"),
+        Rejection::LoginRefused => (StatusCode::UNAUTHORIZED, "about:blank", "Unauthorized"),
         Rejection::AccountUnknown => (StatusCode::NOT_FOUND, "urn:till:account-unknown", "No such account"),
     };
     Problem::new(status, rejection.to_string()).kind(kind, title)

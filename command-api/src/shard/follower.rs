@@ -12,7 +12,7 @@ use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Isolation, end_offsets};
+use runtime::kafka::{Cluster, Ends, Isolation};
 use schemas::Topic;
 
 use super::record::{self, Unreadable};
@@ -71,13 +71,14 @@ impl Follower {
         prefix: &str,
         partitions: i32,
         store: Arc<Store>,
+        ends: Arc<Ends>,
         failed: impl FnOnce(Broken) + Send + 'static,
     ) -> KafkaResult<Self> {
         let (requests, inbox) = mpsc::channel();
         let near_the_end = Arc::new(AtomicBool::new(false));
         let mut following = Following {
             reader: cluster.reader(Isolation::Committed)?,
-            ends: cluster.reader(Isolation::Uncommitted)?,
+            ends,
             names: Topic::COMMANDED.map(|topic| (topic, topic.name(prefix))),
             partitions,
             store,
@@ -126,7 +127,7 @@ struct Release {
 
 struct Following {
     reader: BaseConsumer,
-    ends: BaseConsumer,
+    ends: Arc<Ends>,
     names: [(Topic, String); 2],
     partitions: i32,
     store: Arc<Store>,
@@ -194,10 +195,10 @@ impl Following {
             if !self.assigned.contains(&(topic, message.partition())) {
                 continue;
             }
-            let (event, recorded) = record::read(topic, &message)?;
+            events += 1;
+            let Some((event, recorded)) = record::read(topic, &message)? else { continue };
             evolve(&mut overlay, &event, &recorded);
             last.insert((topic, message.partition()), recorded);
-            events += 1;
         }
         let writes = overlay.writes;
         let advances = self.advances(&last)?;
@@ -254,7 +255,7 @@ impl Following {
             return;
         }
         let asked: Vec<_> = self.names.iter().map(|(_, name)| (name.as_str(), self.partitions)).collect();
-        let Ok(ends) = end_offsets(&self.ends, &asked) else { return };
+        let Ok(ends) = self.ends.ask(&asked) else { return };
         let behind: i64 = ends
             .iter()
             .map(|((name, partition), end)| end - self.store.folded(self.topic(name), *partition).next)

@@ -17,6 +17,7 @@ pub mod topology;
 mod transaction;
 pub mod verify;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -99,6 +100,8 @@ struct Slot {
     /// Held by the thread that serves the shard.
     inbox: Arc<Mutex<Receiver<Job>>>,
     serving: watch::Sender<bool>,
+    /// The group gave it to this replica, which may still be taking it over.
+    assigned: AtomicBool,
 }
 
 /// Where a shard is served.
@@ -157,10 +160,10 @@ impl Shards {
         }
     }
 
-    /// Whether every shard has an owner, here or elsewhere.
-    pub fn all_served(&self) -> bool {
-        (0..self.count())
-            .all(|shard| *self.slots[index(shard)].serving.borrow() || self.elsewhere(shard).is_some())
+    /// The shards that have no owner, neither here nor elsewhere.
+    pub fn unserved(&self) -> Vec<i32> {
+        let is_served = |shard| self.is_serving(shard) || self.elsewhere(shard).is_some();
+        (0..self.count()).filter(|shard| !is_served(*shard)).collect()
     }
 
     /// K.
@@ -185,8 +188,11 @@ impl Shards {
         Ok(Place::Here)
     }
 
-    /// The URL of the shard's owner, if another replica announced it last.
+    /// The URL of the shard's owner, if another replica announced it last and has not lost it to this one since.
     fn elsewhere(&self, shard: i32) -> Option<String> {
+        if self.slots[index(shard)].assigned.load(Ordering::Relaxed) {
+            return None;
+        }
         self.directory.owner(shard).map(|owner| owner.url).filter(|url| *url != self.url)
     }
 
@@ -196,6 +202,12 @@ impl Shards {
 
     fn set_serving(&self, shard: i32, serving: bool) {
         self.slots[index(shard)].serving.send_replace(serving);
+    }
+
+    fn set_assigned(&self, is_assigned: impl Fn(i32) -> bool) {
+        for shard in 0..self.count() {
+            self.slots[index(shard)].assigned.store(is_assigned(shard), Ordering::Relaxed);
+        }
     }
 
     fn is_serving(&self, shard: i32) -> bool {
@@ -210,7 +222,12 @@ impl Shards {
 impl Slot {
     fn new(queue: usize) -> Self {
         let (queue, inbox) = sync_channel(queue);
-        Self { queue, inbox: Arc::new(Mutex::new(inbox)), serving: watch::channel(false).0 }
+        Self {
+            queue,
+            inbox: Arc::new(Mutex::new(inbox)),
+            serving: watch::channel(false).0,
+            assigned: AtomicBool::new(false),
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use domain::{Command, Decision, Recorded, decide, evolve};
-use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use schemas::codec::{self, Encoded};
 use schemas::{Event, EventHeaders, Position, Topic};
@@ -186,8 +185,8 @@ impl<'e> Serving<'e> {
     fn commit(&mut self, pending: &[Pending]) -> KafkaResult<Vec<i64>> {
         let begun = Instant::now();
         let offsets = if pending.is_empty() {
-            let group = self.engine.refusals.group_metadata().ok_or(KafkaError::Canceled)?;
-            self.producers[self.turn].begin_with_offsets(&self.engine.shard_offset(self.shard)?, &group)?;
+            let offset = self.engine.shard_offset(self.shard)?;
+            self.producers[self.turn].begin_with_offsets(&offset, &self.engine.refusals)?;
             Vec::new()
         } else {
             self.producers[self.turn].append(pending.iter().map(|pending| self.record(pending)).collect())?

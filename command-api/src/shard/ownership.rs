@@ -137,6 +137,7 @@ fn start_and_reap(
     shards: &Arc<Shards>,
     held: &mut HashMap<i32, Held>,
 ) -> Result<(), String> {
+    shards.set_assigned(|shard| held.contains_key(&shard));
     for (shard, held) in held {
         let ended = held.thread.as_ref().map(|thread| thread.ended.try_recv());
         if matches!(ended, Some(Err(TryRecvError::Disconnected))) {

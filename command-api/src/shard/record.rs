@@ -2,52 +2,45 @@
 
 use domain::Recorded;
 use rdkafka::Message;
-use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
-use schemas::codec::{self, DecodeError};
+use rdkafka::message::{BorrowedMessage, Header, OwnedHeaders};
+use runtime::kafka::header;
+use schemas::record::{Claim, Newer, Reading};
 use schemas::{Event, EventHeaders, Position, Topic, headers};
 use uuid::Uuid;
 
-/// A record no command-api can fold: nothing may be skipped, so it stops the follower.
+/// A record this binary is too old for: nothing may be skipped, so it stops the reader.
 #[derive(Debug, thiserror::Error)]
-#[error("{topic}/{partition} at {offset}: {reason}")]
+#[error("{topic}/{partition} at {offset}: {newer}")]
 pub struct Unreadable {
     topic: String,
     partition: i32,
     offset: i64,
-    reason: UnreadableReason,
+    newer: Newer,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum UnreadableReason {
-    #[error(transparent)]
-    Value(#[from] DecodeError),
-    #[error("the record has no `event-id` header of 16 bytes")]
-    NoEventId,
+/// The event in a record; `None` where it is none, to no Till.
+pub fn read(topic: Topic, message: &BorrowedMessage<'_>) -> Result<Option<(Event, Recorded)>, Unreadable> {
+    let (partition, offset) = (message.partition(), message.offset());
+    let claim = || Claim::of(|name| header(message, name));
+    let key = message.key().unwrap_or_default();
+    match schemas::record::read(topic, key, message.payload().unwrap_or_default(), claim) {
+        Ok(Reading::Event(event)) => {
+            let position = Position { topic, partition, offset };
+            Ok(Some((event, Recorded { position, event_id: event_id(topic, message) })))
+        }
+        Ok(Reading::Foreign(reason)) => {
+            tracing::error!(kafka.topic = message.topic(), kafka.partition = partition, kafka.offset = offset, %reason, "a record is skipped");
+            Ok(None)
+        }
+        Err(newer) => Err(Unreadable { topic: message.topic().to_owned(), partition, offset, newer }),
+    }
 }
 
-/// The event in a record.
-pub fn read(topic: Topic, message: &BorrowedMessage<'_>) -> Result<(Event, Recorded), Unreadable> {
-    let position = Position { topic, partition: message.partition(), offset: message.offset() };
-    let unreadable = |reason| Unreadable {
-        topic: message.topic().to_owned(),
-        partition: message.partition(),
-        offset: message.offset(),
-        reason,
-    };
-    let event_id = event_id(message).ok_or_else(|| unreadable(UnreadableReason::NoEventId))?;
-    let schema = header(message, headers::SCHEMA);
-    let event = codec::decode(message.payload().unwrap_or_default(), schema)
-        .map_err(|error| unreadable(error.into()))?;
-    Ok((event, Recorded { position, event_id }))
-}
-
-/// The id in a record's headers.
-pub fn event_id(message: &BorrowedMessage<'_>) -> Option<Uuid> {
-    Uuid::from_slice(header(message, headers::EVENT_ID)?).ok()
-}
-
-fn header<'m>(message: &'m BorrowedMessage<'_>, key: &str) -> Option<&'m [u8]> {
-    message.headers()?.iter().find(|header| header.key == key)?.value
+/// The id of the event in a record.
+pub fn event_id(topic: Topic, message: &BorrowedMessage<'_>) -> Uuid {
+    let value = message.payload().unwrap_or_default();
+    let id = header(message, headers::EVENT_ID);
+    schemas::record::event_id(id, topic, message.partition(), message.offset(), value)
 }
 
 /// The headers of a record to be written.

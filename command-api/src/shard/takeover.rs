@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, end_offsets};
+use runtime::kafka::{Cluster, Ends};
 use schemas::{Event, EventHeaders, ShardAnnounced, Topic, codec};
 use uuid::Uuid;
 
@@ -37,9 +37,9 @@ pub struct Engine {
     /// Member of the group whose assignment is ownership.
     pub membership: Arc<BaseConsumer<Rebalances>>,
     /// Asks for high watermarks.
-    pub ends: BaseConsumer,
-    /// In a group of its own, without members: its offsets prove that a producer is not fenced.
-    pub refusals: BaseConsumer,
+    pub ends: Arc<Ends>,
+    /// Of a group of its own, without members: its offsets prove that a producer is not fenced.
+    pub refusals: ConsumerGroupMetadata,
     pub batch: usize,
     pub pause: Duration,
     pub fault_before_commit: Option<Duration>,
@@ -124,7 +124,7 @@ impl Engine {
     fn ends_of(&self, shard: i32) -> KafkaResult<HashMap<(Topic, i32), i64>> {
         let names = Topic::COMMANDED.map(|topic| topic.name(&self.prefix));
         let asked: Vec<_> = names.iter().map(|name| (name.as_str(), self.partitions)).collect();
-        let ends = end_offsets(&self.ends, &asked)?;
+        let ends = self.ends.ask(&asked)?;
         let mine = partitions_of(shard, self.shards, self.partitions);
         let end_of = |(topic, partition): (Topic, i32)| {
             let end = ends.get(&(topic.name(&self.prefix), partition)).copied();

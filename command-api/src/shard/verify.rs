@@ -17,6 +17,9 @@ use super::store::Store;
 
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The last event folded of a partition, by the topic's name: topic, offset and id.
+type Expected = HashMap<(String, i32), (Topic, i64, Uuid)>;
+
 /// The first difference between store and log, if there is one.
 pub fn difference(
     store: &Store,
@@ -28,7 +31,7 @@ pub fn difference(
     let reader = cluster.reader(Isolation::Uncommitted)?;
     let asked: Vec<_> = names.iter().map(|(_, name)| (name.as_str(), partitions)).collect();
     let ends = end_offsets(&reader, &asked)?;
-    let mut expected = HashMap::new();
+    let mut expected = Expected::new();
     for (topic, name) in &names {
         for partition in 0..partitions {
             let folded = store.folded(*topic, partition);
@@ -40,19 +43,16 @@ pub fn difference(
                 )));
             }
             if let Some((offset, event_id)) = folded.last {
-                expected.insert((name.clone(), partition), (offset, event_id));
+                expected.insert((name.clone(), partition), (*topic, offset, event_id));
             }
         }
     }
     read_again(&reader, expected)
 }
 
-fn read_again(
-    reader: &BaseConsumer,
-    mut expected: HashMap<(String, i32), (i64, Uuid)>,
-) -> KafkaResult<Option<String>> {
+fn read_again(reader: &BaseConsumer, mut expected: Expected) -> KafkaResult<Option<String>> {
     let mut assignment = TopicPartitionList::new();
-    for ((name, partition), (offset, _)) in &expected {
+    for ((name, partition), (_, offset, _)) in &expected {
         assignment.add_partition_offset(name, *partition, Offset::Offset(*offset))?;
     }
     reader.assign(&assignment)?;
@@ -71,8 +71,8 @@ fn read_again(
             None => continue,
         };
         let place = (message.topic().to_owned(), message.partition());
-        let Some((offset, event_id)) = expected.remove(&place) else { continue };
-        if message.offset() != offset || record::event_id(&message) != Some(event_id) {
+        let Some((topic, offset, event_id)) = expected.remove(&place) else { continue };
+        if message.offset() != offset || record::event_id(topic, &message) != event_id {
             return Ok(Some(format!("{}/{} has another record at {offset}", place.0, place.1)));
         }
     }

@@ -6,6 +6,7 @@ mod access;
 mod chaos;
 mod common;
 mod figures;
+mod foreign;
 mod forged;
 mod garbage;
 mod harness;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use till_tests::client::eventually;
 use till_tests::receipts::simple;
 use till_tests::{Client, Isolation, Till};
@@ -119,4 +120,54 @@ async fn a_service_that_is_asked_to_end_answers_what_it_took_and_ends_well() {
     }
     assert!(accepted > 0);
     assert_eq!(log.records(Isolation::Committed).await.len(), accepted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_former_owner_denies_nothing_that_its_successor_has_accepted() {
+    let mut till = Till::prepare("denials").await;
+    till.command_api.start_ready().await;
+    let admin = till.admin().await;
+    till.command_api.pause();
+    let mut second = till.another_command_api("command-api-b");
+    second.start_ready().await;
+    let to_second = Client::new(&second.url(), &till.projector.url()).with_token(admin.token());
+    let _ = accepted_by(&to_second, &simple("late", "place-late", "7.00")).await.expect(201);
+    let account = json!({"username": "late", "password": "correct horse"});
+    let _ = to_second.post("/v1/auth/register", &account).await.expect(201);
+
+    // They wait in the former owner's socket: it takes them before it has noticed anything.
+    let sent: Vec<_> = (0..10)
+        .flat_map(|number| {
+            let (voiding, logging_in, account) = (admin.clone(), admin.clone(), account.clone());
+            let void = tokio::spawn(async move { voiding.void("late", "test").await });
+            let login = tokio::spawn(async move { logging_in.post("/v1/auth/login", &account).await });
+            [(number, 404, void), (number, 401, login)]
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    till.command_api.resume();
+    for (number, denied, answer) in sent {
+        let answer = answer.await.unwrap();
+        assert_ne!(answer.status, denied, "{number}: {}", answer.text);
+        assert!([200, 201, 503].contains(&answer.status), "{number}: {}", answer.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_goes_while_shards_have_no_owner_and_comes_back_with_the_broker() {
+    let mut till = Till::prepare_alone("unserved").await;
+    till.start_all().await;
+    let admin = till.admin().await;
+    till.servers.kafka.kill();
+    let command_api = Client::new(&till.command_api.url(), &till.command_api.url());
+    eventually("readiness is withdrawn", SURELY, async || {
+        let answer = command_api.get("/readyz").await;
+        answer.status == 503 && answer.problem(503).text.contains("without an owner")
+    })
+    .await;
+    till.servers.kafka.restart();
+    till.servers.kafka.ready().await;
+    till.all_ready().await;
+    let _ = accepted_by(&admin, &simple("after-all", "place-after", "1.00")).await.expect(201);
+    let _ = admin.get_strong("/v1/receipts/after-all").await.expect(200);
 }

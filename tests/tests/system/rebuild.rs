@@ -124,3 +124,21 @@ async fn a_rebuild_equals_living_through_in_every_column_while_receipts_arrive()
         assert!(differences.is_empty(), "{name}: {differences:#?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_process_at_a_time_rebuilds_or_rolls_back() {
+    let till = Till::prepare("one-at-a-time").await;
+    let _ = till.command_api.run("create-topics", &[]).success("create-topics");
+    let _ = till.projector.run("migrate", &[]).success("projector migrate");
+    let _ = till.projector.run("rebuild", &["places"]).success("projector rebuild");
+    let mut other = till.servers.postgres.connect(&till.prefix).await;
+    // The lock a rebuild of places holds.
+    sqlx::query("SELECT pg_advisory_lock(28946, 2)").execute(&mut other).await.unwrap();
+    for command in ["rebuild", "rollback"] {
+        let refused = till.projector.run(command, &["places"]);
+        assert!(!refused.status.success(), "{command}: {}", refused.output);
+        assert!(refused.output.contains("is under way"), "{command}: {}", refused.output);
+    }
+    sqlx::query("SELECT pg_advisory_unlock(28946, 2)").execute(&mut other).await.unwrap();
+    let _ = till.projector.run("rollback", &["places"]).success("projector rollback");
+}

@@ -97,7 +97,6 @@ async fn services_that_write_refuse_to_start_on_topics_that_are_not_as_they_must
     till.all_ready().await;
 }
 
-#[ignore = "the projector names the fault and waits, at /readyz 503, instead of ending"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_projector_refuses_to_start_on_topics_that_are_not_as_they_must_be() {
     let mut till = Till::start("wrong-topics-read").await;

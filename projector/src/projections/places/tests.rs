@@ -1,6 +1,7 @@
 //! Laws of the fold.
 
 use proptest::prelude::*;
+use schemas::record::{Foreign, Reading};
 use schemas::{ReceiptRecorded, ReceiptVoided, Topic};
 
 use super::*;
@@ -42,7 +43,7 @@ fn changes(events: &[Event]) -> Changes {
         offset: 0,
         recorded_at: DateTime::UNIX_EPOCH,
         key: Vec::new(),
-        event: Err(String::new()),
+        reading: Reading::Foreign(Foreign::Value(String::new())),
         bytes: 0,
     };
     let folded: Vec<_> = events.iter().map(|event| Folded { record: &record, event }).collect();

@@ -1,0 +1,51 @@
+//! `/readyz`: whether commands can be taken, watched for as long as the process runs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use runtime::server::Readiness;
+use tokio_util::sync::CancellationToken;
+
+use crate::http::App;
+use crate::http::accounts::ensure_first_accounts;
+use crate::shard::Engine;
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Ready once every shard has an owner and the first accounts exist, and as long as every shard has an owner.
+pub async fn watch(app: App, engine: Arc<Engine>, readiness: Readiness, stopping: CancellationToken) {
+    tokio::select! {
+        () = look(&app, &engine, &readiness) => {}
+        () = stopping.cancelled() => readiness.set_waiting("shutting down"),
+    }
+}
+
+async fn look(app: &App, engine: &Engine, readiness: &Readiness) {
+    while !engine.follower.is_near_the_end() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    readiness.set_waiting("waiting for an owner of every shard");
+    while !app.shards.unserved().is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ensure_first_accounts(app).await;
+    // A request waits so long for a shard that moves: only where one is gone for longer are requests refused.
+    let a_move = Duration::from_millis(app.own.move_timeout_ms);
+    let mut unserved_since = None;
+    loop {
+        let unserved = app.shards.unserved();
+        if unserved.is_empty() {
+            unserved_since = None;
+            if readiness.reason().is_some() {
+                readiness.set_ready();
+                tracing::info!("ready");
+            }
+        } else if unserved_since.get_or_insert_with(Instant::now).elapsed() > a_move {
+            if readiness.reason().is_none() {
+                tracing::warn!(shards = ?unserved, "not ready: shards have no owner");
+            }
+            readiness.set_waiting(format!("shards without an owner: {unserved:?}"));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,75 @@
+//! Where topics end.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::{Cluster, Isolation, REQUEST_TIMEOUT, Renewed};
+
+/// The next offset of a partition, by topic and partition.
+type Offsets = HashMap<(String, i32), i64>;
+
+/// Asks for high watermarks for as long as the process runs.
+pub struct Ends(Renewed<BaseConsumer>);
+
+impl Ends {
+    /// Nothing is asked, and no client made, yet.
+    #[must_use]
+    pub fn new(cluster: &Cluster) -> Self {
+        Self(cluster.renewed_reader(Isolation::Uncommitted))
+    }
+
+    /// The high watermark of each partition of topics, given with their partition counts: past every record
+    /// acknowledged before the question. Blocks; one question at a time.
+    ///
+    /// # Errors
+    /// When a broker does not answer in [`REQUEST_TIMEOUT`].
+    pub fn ask(&self, topics: &[(&str, i32)]) -> KafkaResult<Offsets> {
+        self.0.with(|reader, timeout| {
+            // It reads nothing, but what it has to say about its connections would pile up.
+            while reader.poll(Duration::ZERO).is_some() {}
+            offsets(reader, topics, Offset::End, timeout)
+        })
+    }
+}
+
+/// The next offset of each partition, in one request a broker. With an [`Isolation::Uncommitted`] reader that is
+/// the high watermark: past every record acknowledged so far.
+///
+/// Blocks.
+///
+/// # Errors
+/// When a broker does not answer in [`REQUEST_TIMEOUT`].
+pub fn end_offsets<C: ConsumerContext>(
+    reader: &BaseConsumer<C>,
+    topics: &[(&str, i32)],
+) -> KafkaResult<Offsets> {
+    offsets(reader, topics, Offset::End, REQUEST_TIMEOUT)
+}
+
+/// ListOffsets takes -1 and -2 for the end and the beginning where a timestamp would stand.
+pub(super) fn offsets<C: ConsumerContext>(
+    reader: &BaseConsumer<C>,
+    topics: &[(&str, i32)],
+    which: Offset,
+    timeout: Duration,
+) -> KafkaResult<Offsets> {
+    let mut wanted = TopicPartitionList::new();
+    for (topic, partitions) in topics {
+        for partition in 0..*partitions {
+            wanted.add_partition_offset(topic, partition, which)?;
+        }
+    }
+    let mut found = HashMap::new();
+    for element in reader.offsets_for_times(wanted, timeout)?.elements() {
+        element.error()?;
+        match element.offset() {
+            Offset::Offset(offset) => found.insert((element.topic().to_owned(), element.partition()), offset),
+            _ => return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition)),
+        };
+    }
+    Ok(found)
+}

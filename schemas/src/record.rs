@@ -1,0 +1,114 @@
+//! What a record is to its readers: an event, nothing, or something only a newer Till can read.
+//!
+//! One rule for all readers, because states and figures that are folded from one log must agree: see ADR 17.
+
+use uuid::Uuid;
+
+use crate::codec::{self, DecodeError};
+use crate::history::Fingerprint;
+use crate::{Event, Topic, headers};
+
+/// A record of the log as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every record is an event: a box would be an allocation for each"
+)]
+pub enum Reading {
+    /// It is this event.
+    Event(Event),
+    /// It is no event, to no Till: every reader skips it, and says so.
+    Foreign(Foreign),
+}
+
+/// Why a record is no event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Foreign {
+    /// No schema of the history reads it.
+    #[error("it is no event of Till: {0}")]
+    Value(String),
+    /// An event that stands under another key than its own, or in another topic.
+    #[error("it is no event of Till: a {0} does not belong in this topic under this key")]
+    Place(&'static str),
+}
+
+/// Till wrote it with a schema this binary does not know. A fold that went on would lack an event: it must stop.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this binary is older than the writer: no schema of its history has the fingerprint {fingerprint} of this {event_type}; upgrade it (readers before writers)"
+)]
+pub struct Newer {
+    /// As the writer calls the event.
+    pub event_type: String,
+    /// Hexadecimal.
+    pub fingerprint: String,
+}
+
+/// What a record's headers say of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// The `schema` header, where it has 8 bytes.
+    pub schema: Option<Fingerprint>,
+    /// The `event-type` header, where all of Till's headers are there and well-formed.
+    pub event_type: Option<String>,
+}
+
+/// The longest name an event type may have.
+const MAX_TYPE_BYTES: usize = 100;
+
+impl Claim {
+    /// Takes it from a record's headers, each found by its name.
+    pub fn of<'r>(header: impl Fn(&str) -> Option<&'r [u8]>) -> Self {
+        let schema = header(headers::SCHEMA).and_then(|bytes| bytes.try_into().ok());
+        let event_id = header(headers::EVENT_ID).and_then(|bytes| Uuid::from_slice(bytes).ok());
+        let name = header(headers::EVENT_TYPE).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let name = name.filter(|name| (1..=MAX_TYPE_BYTES).contains(&name.len()));
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let event_type = name.filter(|name| is_name(name) && event_id.is_some() && schema.is_some());
+        Self { schema, event_type: event_type.map(str::to_owned) }
+    }
+}
+
+/// Reads a record of a topic. `claim` is asked only where the value alone does not tell: headers cost more to find than
+/// most values to read.
+///
+/// # Errors
+/// [`Newer`]: the reader must stop before this record.
+pub fn read(topic: Topic, key: &[u8], value: &[u8], claim: impl FnOnce() -> Claim) -> Result<Reading, Newer> {
+    let (claim, decoded) = if codec::needs_header(value) {
+        let claim = claim();
+        let decoded = codec::decode(value, claim.schema.as_ref().map(<[u8; 8]>::as_slice));
+        (Some(claim), decoded)
+    } else {
+        match codec::decode(value, None) {
+            Ok(event) => (None, Ok(event)),
+            Err(error) => (Some(claim()), Err(error)),
+        }
+    };
+    match decoded {
+        Ok(event) if event.topic() == topic && event.key().as_bytes() == key => Ok(Reading::Event(event)),
+        Ok(event) => Ok(Reading::Foreign(Foreign::Place(event.type_name()))),
+        Err(error) => match newer(&error, claim.unwrap_or_default()) {
+            Some(newer) => Err(newer),
+            None => Ok(Reading::Foreign(Foreign::Value(error.to_string()))),
+        },
+    }
+}
+
+/// Well-formed framing, Till's headers, and both name the same schema: whoever writes that is a Till.
+fn newer(error: &DecodeError, claim: Claim) -> Option<Newer> {
+    let DecodeError::UnknownSchema(fingerprint) = error else { return None };
+    let event_type = claim.event_type.filter(|_| claim.schema == Some(*fingerprint))?;
+    Some(Newer { event_type, fingerprint: codec::hex(fingerprint) })
+}
+
+/// The id of the event in a record: of its header, else one made of its place and value, so that an event that was
+/// copied without its headers is an event to every reader, always with the same id.
+#[must_use]
+pub fn event_id(header: Option<&[u8]>, topic: Topic, partition: i32, offset: i64, value: &[u8]) -> Uuid {
+    header.and_then(|bytes| Uuid::from_slice(bytes).ok()).unwrap_or_else(|| {
+        let mut name = format!("{}/{partition}/{offset}/", topic.noun()).into_bytes();
+        name.extend_from_slice(value);
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, &name)
+    })
+}
