@@ -54,11 +54,17 @@ impl Folding {
     pub fn start(
         settings: &Settings,
         cluster: &Cluster,
+        standing: Standing,
         positions: Positions,
         parked: Parked,
     ) -> Result<Self, ReadError> {
         let (common, own) = (&settings.common, &settings.own);
-        let limits = Limits { events: own.batch_events, bytes: own.batch_bytes };
+        let events = match standing {
+            Standing::Live => own.batch_events,
+            // A rebuild is alone in its process, and nobody waits for a batch of its.
+            Standing::Rebuilding => 2 * own.batch_events,
+        };
+        let limits = Limits { events, bytes: own.batch_bytes };
         let reader = Reader::start(cluster, &common.topic_prefix, &positions, limits)?;
         Ok(Self { reader, positions, parked })
     }

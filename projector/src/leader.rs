@@ -106,7 +106,7 @@ impl Leader {
         let ends = self.ends.ask().await.map_err(ReadError::NoEnds)?;
         check_within(&positions, &ends)?;
         let parked = Parked::load(connection, generation).await?;
-        let mut folding = Folding::start(&self.settings, &self.cluster, positions, parked)?;
+        let mut folding = Folding::start(&self.settings, &self.cluster, Standing::Live, positions, parked)?;
         tracing::info!(projection = projection.name(), generation = generation.number, "leading");
         self.progress.set(projection, folding.positions.clone());
         self.progress.set_leading(projection, true);

@@ -111,7 +111,7 @@ impl Rebuild<'_> {
 
     fn start_from_the_beginning(&self) -> Result<Folding, ReadError> {
         let positions = beginning(self.generation.projection, self.settings.common.partitions);
-        Folding::start(self.settings, &self.cluster, positions, Parked::default())
+        Folding::start(self.settings, &self.cluster, Standing::Rebuilding, positions, Parked::default())
     }
 
     /// Fills the generation up to `ends`: in bulk, or batch by batch where rows refuse that.
