@@ -5,7 +5,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{post, put};
 use runtime::server::{Readiness, health_routes, with_fallbacks};
 
-use crate::http::{App, accounts, forward, receipts};
+use crate::http::{App, accounts, batch, forward, receipts};
 
 pub fn router(app: App, readiness: Readiness) -> Router {
     let commands = Router::new()
@@ -16,5 +16,7 @@ pub fn router(app: App, readiness: Readiness) -> Router {
         .route("/v1/auth/login", post(accounts::login))
         .route("/v1/accounts/{username}/roles", put(accounts::assign_roles))
         .route_layer(from_fn_with_state(app.clone(), forward::to_owner));
-    with_fallbacks(commands).with_state(app).merge(health_routes(readiness))
+    // Its receipts have shards of their own: it forwards parts of itself.
+    let bulk = Router::new().route("/v1/receipts/batch", post(batch::record));
+    with_fallbacks(commands.merge(bulk)).with_state(app).merge(health_routes(readiness))
 }

@@ -19,6 +19,7 @@ main() {
 
     timed "first start" ./till up --no-traffic
     "${CARGO_TARGET_DIR:-target}/release/load" traffic --front-door "$front_door" --minutes 0.1
+    takes_the_largest_batch
     local before after
     before=$(purchases)
     [[ $before =~ ^[1-9][0-9]*$ ]] || fail "no receipt was counted after the sample traffic: '$before'"
@@ -34,13 +35,38 @@ main() {
     echo "$before receipts outlived kill -9 of everything; down left nothing."
 }
 
+# takes_the_largest_batch: 10,000 receipts and 30 MB, which nginx neither buffers nor stops sending once answers are there.
+takes_the_largest_batch() {
+    local accepted
+    accepted=$(receipts 10000 | curl -sf "$front_door/v1/receipts/batch" -H "Authorization: Bearer $(token terminal)" \
+        -H 'Content-Type: application/x-ndjson' --data-binary @- | grep -c '"result":"accepted"' || true)
+    [[ $accepted == 10000 ]] || fail "a batch of 10,000 receipts had $accepted accepted"
+}
+
+# receipts COUNT: so many, a line each.
+receipts() {
+    python3 - "$1" <<'EOF_PYTHON'
+import datetime, json, sys
+
+now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+item = {"product_id": "bread", "quantity": 1, "price": "1.00", "category": "bakery"}
+for number in range(int(sys.argv[1])):
+    print(json.dumps({"transaction_id": f"batch-{number}", "timestamp": now, "items": [item], "total_amount": "1.00",
+                      "tax_amount": "0.10", "payment_method": "card", "place_id": "batch", "place_name": "Batch",
+                      "note": "x" * 2700}))
+EOF_PYTHON
+}
+
 # purchases: the sum over all places, as an analyst reads it after everything accepted so far.
 purchases() {
-    local token
-    token=$(curl -sf "$front_door/v1/auth/login" -H 'Content-Type: application/json' -d '{"username":"analyst","password":"analyst"}' |
-        python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
-    curl -sf "$front_door/v1/analytics/places?limit=100" -H "Authorization: Bearer $token" -H 'Till-Consistency: strong' |
+    curl -sf "$front_door/v1/analytics/places?limit=100" -H "Authorization: Bearer $(token analyst)" -H 'Till-Consistency: strong' |
         python3 -c 'import json, sys; print(sum(row["purchases"] for row in json.load(sys.stdin)["places"]))'
+}
+
+# token ACCOUNT: of one of the demo's.
+token() {
+    curl -sf "$front_door/v1/auth/login" -d "{\"username\":\"$1\",\"password\":\"$1\"}" |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'
 }
 
 # kill_everything: the leaders only; what they leave behind is for the next start to deal with.

@@ -79,6 +79,25 @@ impl Problem {
         self
     }
 
+    /// The same in bounded size: the first errors only, which the detail then says, and no text longer than so many
+    /// characters.
+    #[must_use]
+    pub fn brief(mut self, max_errors: usize, max_chars: usize) -> Self {
+        if self.errors.len() > max_errors {
+            let errors = self.errors.len();
+            self.errors.truncate(max_errors);
+            self.detail =
+                format!("{errors} fields are missing or wrong; `errors` names the first {max_errors}").into();
+        }
+        let details = self.errors.iter_mut().map(|error| &mut error.detail);
+        for detail in details.chain([&mut self.detail]) {
+            if let Some((end, _)) = detail.char_indices().nth(max_chars) {
+                *detail = format!("{}...", &detail[..end]).into();
+            }
+        }
+        self
+    }
+
     /// The status it is answered with.
     #[must_use]
     pub const fn status(&self) -> StatusCode {

@@ -186,6 +186,15 @@ impl Client {
         self.try_post(path, body).await.unwrap_or_else(|e| panic!("no answer to POST {path}: {e:?}"))
     }
 
+    /// A write of these bytes as another media type.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn post_as(&self, path: &str, media_type: &str, body: impl Into<reqwest::Body>) -> Answer {
+        let request = self.request(Method::POST, &self.writes, path).header("content-type", media_type);
+        self.send(request.body(body)).await.unwrap_or_else(|e| panic!("no answer to POST {path}: {e:?}"))
+    }
+
     /// A write of these bytes, or why there was no answer.
     ///
     /// # Errors

@@ -31,16 +31,28 @@ impl From<Refusal> for ApiError {
             Refusal::Elsewhere(url) => Self::Elsewhere(url),
             Refusal::Rejected(rejection) => Self::Problem(rejected(rejection)),
             Refusal::Overloaded => Self::Problem(overloaded()),
-            Refusal::Moving => Self::Problem(
-                Problem::unavailable("the shard of this request is moving between replicas: nothing happened, try again", 1)
-                    .kind("urn:till:moving", "Shard is moving"),
-            ),
+            Refusal::Moving => Self::Problem(moving()),
             Refusal::Unknown => Self::Problem(
                 Problem::unavailable("the outcome is unknown: send the same request again, with the same id or Idempotency-Key; it counts once", 1)
                     .kind("urn:till:unknown", "Outcome unknown"),
             ),
         }
     }
+}
+
+impl ApiError {
+    /// The problem alone, where nobody can be asked instead.
+    pub fn into_problem(self) -> Problem {
+        match self {
+            Self::Problem(problem) => problem,
+            Self::Elsewhere(_) => moving(),
+        }
+    }
+}
+
+fn moving() -> Problem {
+    let detail = "the shard of this request is moving between replicas: nothing happened, try again";
+    Problem::unavailable(detail, 1).kind("urn:till:moving", "Shard is moving")
 }
 
 /// 503: more waits than this replica takes.
@@ -71,7 +83,7 @@ impl IntoResponse for ApiError {
         match self {
             Self::Problem(problem) => problem.into_response(),
             Self::Elsewhere(url) => {
-                let mut response = ApiError::from(Refusal::Moving).into_response();
+                let mut response = moving().into_response();
                 response.extensions_mut().insert(Elsewhere(url));
                 response
             }

@@ -22,7 +22,8 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 const DISCARDED_BYTES: usize = 16 * MAX_BODY_BYTES;
 /// A request's body must be there by then: while it comes it takes room that others need.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-const FORWARDED: HeaderName = HeaderName::from_static("till-forwarded");
+/// Marks a request that another replica sends on: it makes no second hop.
+pub const FORWARDED: HeaderName = HeaderName::from_static("till-forwarded");
 /// They belong to one connection (RFC 9110, 7.6.1), or are set anew.
 const HOP_BY_HOP: [HeaderName; 5] =
     [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::HOST, header::EXPECT];
@@ -100,7 +101,8 @@ async fn forward(
     Ok(response)
 }
 
-fn declared_length(headers: &HeaderMap) -> Option<usize> {
+/// `Content-Length`.
+pub fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

@@ -1,6 +1,7 @@
 //! HTTP: what handlers share. A handler parses, sends one command to its shard, and answers.
 
 pub mod accounts;
+pub mod batch;
 mod error;
 mod form;
 pub mod forward;
@@ -27,6 +28,9 @@ use login_guard::LoginGuard;
 /// Bytes of request bodies in memory at once; past it requests are refused with 503.
 const BODIES_IN_FLIGHT_KIB: usize = 32 * 1024;
 
+/// Batches under way at once: they leave room for requests of one receipt.
+const BATCHES: usize = 4;
+
 /// What handlers work with.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -41,7 +45,10 @@ pub struct Parts {
     pub zone: Tz,
     pub demo: bool,
     pub own: Own,
-    pub bodies_in_flight: Semaphore,
+    pub bodies_in_flight: Arc<Semaphore>,
+    pub batches: Arc<Semaphore>,
+    /// Commands of batches that wait for shards of this replica: they leave room in the queues for others.
+    pub batch_commands: Semaphore,
     pub replicas: reqwest::Client,
 }
 
@@ -83,8 +90,10 @@ impl App {
             login_guard: LoginGuard::new(own.login_attempts, own.login_lock_s),
             zone,
             demo: settings.common.demo,
+            batch_commands: Semaphore::new((own.shard_queue / 4 * 3).max(1)),
             own,
-            bodies_in_flight: Semaphore::new(BODIES_IN_FLIGHT_KIB),
+            bodies_in_flight: Arc::new(Semaphore::new(BODIES_IN_FLIGHT_KIB)),
+            batches: Arc::new(Semaphore::new(BATCHES)),
             replicas,
         })))
     }

@@ -24,7 +24,8 @@ use crate::shard::{Answer, Origin};
 const MAX_REASON_CHARS: usize = 500;
 /// All but the unreserved characters of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const WRITERS: [Role; 2] = [Role::Terminal, Role::Admin];
+/// Who may send receipts.
+pub const WRITERS: [Role; 2] = [Role::Terminal, Role::Admin];
 
 #[derive(Deserialize)]
 struct ReceiptBody<'b> {
@@ -129,7 +130,8 @@ async fn recorded(app: &App, transaction_id: &str) -> Result<Option<Receipt>, Ap
     }
 }
 
-fn parse(app: &App, caller: &Caller, body: &[u8]) -> Result<Receipt, Problem> {
+/// The receipt of a body that keeps all rules, from a caller who may send it.
+pub fn parse(app: &App, caller: &Caller, body: &[u8]) -> Result<Receipt, Problem> {
     caller.require(&WRITERS)?;
     let body: ReceiptBody<'_> = object(body)?;
     let mut form = Form::default();

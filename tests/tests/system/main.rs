@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets an error fails")]
 
 mod access;
+mod batch;
 mod chaos;
 mod common;
 mod figures;

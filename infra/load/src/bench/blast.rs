@@ -30,13 +30,21 @@ impl Requests {
     /// Requests to `POST path` under `token`. Ids begin at `first_id`: two sets with ids in common would meet as
     /// repetitions.
     pub fn new(path: &str, token: &str, first_id: u64) -> Self {
-        let (shop, mut rng, now) = (Shop::new(), Rng::new(11), Utc::now());
         let authorization = format!("Bearer {token}");
+        Self::prepared(first_id, |body| request("POST", path, &[("authorization", &authorization)], body))
+    }
+
+    /// Receipts alone, with nothing of HTTP around them.
+    pub fn of_bodies(first_id: u64) -> Self {
+        Self::prepared(first_id, |body| body.as_bytes().to_vec())
+    }
+
+    fn prepared(first_id: u64, around: impl Fn(&str) -> Vec<u8>) -> Self {
+        let (shop, mut rng, now) = (Shop::new(), Rng::new(11), Utc::now());
         let placeholder = "#".repeat(ID_DIGITS);
         let templates = (0..TEMPLATES)
             .map(|_| {
-                let body = shop.receipt(placeholder.clone(), now, &mut rng).to_json();
-                let bytes = request("POST", path, &[("authorization", &authorization)], &body);
+                let bytes = around(&shop.receipt(placeholder.clone(), now, &mut rng).to_json());
                 let id_at = bytes
                     .windows(ID_DIGITS)
                     .position(|window| window == placeholder.as_bytes())

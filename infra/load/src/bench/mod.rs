@@ -1,5 +1,6 @@
 //! The figures of docs/benchmarks.md, taken on a broker, a database and services of this run's own.
 
+mod batch;
 mod blast;
 mod control;
 mod fill;
@@ -37,7 +38,7 @@ Examples:
 It starts its own Kafka, Postgres and services (from the folder of this binary) on free ports of the loopback, with
 data under --data, and ends them. Nothing else should run on the machine meanwhile.";
 
-const SECTIONS: [&str; 6] = ["http", "raw", "rebuild", "readable", "memory", "replay"];
+const SECTIONS: [&str; 7] = ["http", "raw", "batch", "rebuild", "readable", "memory", "replay"];
 
 /// Arguments of `load bench`.
 #[derive(clap::Args)]
@@ -159,6 +160,9 @@ fn measure(
         all_done(http::measure(stack, plan, wanted("raw"))?)?;
     } else if wanted("raw") {
         all_done(http::measure_raw(stack, plan)?)?;
+    }
+    if wanted("batch") {
+        all_done(batch::measure(stack, plan)?)?;
     }
     if wanted("readable") {
         all_done(readable::measure(stack, plan)?)?;

@@ -26,6 +26,14 @@ pub struct Producer {
     partitions: i32,
 }
 
+/// A record as it is sent.
+pub struct Record {
+    partition: i32,
+    key: String,
+    value: Vec<u8>,
+    headers: OwnedHeaders,
+}
+
 impl Producer {
     /// A producer for the receipts topic under `prefix`, which exists.
     ///
@@ -60,17 +68,30 @@ impl Producer {
     /// # Errors
     /// When librdkafka refuses the record.
     pub fn send(&self, event: &Event) -> Result<()> {
-        let (key, encoded, id) = (event.key(), codec::encode(event), Uuid::now_v7());
+        self.append(&self.record(event))
+    }
+
+    /// The event as a record of the topic.
+    pub fn record(&self, event: &Event) -> Record {
+        let (key, encoded, id) = (event.key().into_owned(), codec::encode(event), Uuid::now_v7());
+        let headers = OwnedHeaders::new_with_capacity(3)
+            .insert(Header { key: headers::EVENT_ID, value: Some(id.as_bytes()) })
+            .insert(Header { key: headers::EVENT_TYPE, value: Some(event.type_name()) })
+            .insert(Header { key: headers::SCHEMA, value: Some(&encoded.fingerprint) });
+        let partition = partition_of(key.as_bytes(), self.partitions);
+        Record { partition, key, value: encoded.value, headers }
+    }
+
+    /// Puts a record into the open transaction; waits while the producer's queue is full.
+    ///
+    /// # Errors
+    /// When librdkafka refuses it.
+    pub fn append(&self, record: &Record) -> Result<()> {
         let mut record = BaseRecord::to(&self.topic)
-            .partition(partition_of(key.as_bytes(), self.partitions))
-            .key(key.as_bytes())
-            .payload(&encoded.value)
-            .headers(
-                OwnedHeaders::new_with_capacity(3)
-                    .insert(Header { key: headers::EVENT_ID, value: Some(id.as_bytes()) })
-                    .insert(Header { key: headers::EVENT_TYPE, value: Some(event.type_name()) })
-                    .insert(Header { key: headers::SCHEMA, value: Some(&encoded.fingerprint) }),
-            );
+            .partition(record.partition)
+            .key(record.key.as_bytes())
+            .payload(&record.value)
+            .headers(record.headers.clone());
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
@@ -94,10 +115,17 @@ impl Producer {
     /// # Errors
     /// When the transaction did not commit.
     pub fn commit(&self) -> Result<()> {
-        while self.producer.in_flight_count() > 0 {
+        loop {
+            let before = self.producer.in_flight_count();
+            if before == 0 {
+                break;
+            }
+            // One report a call.
             self.producer.poll(Duration::ZERO);
-            // Spinning would take a core from the broker that is waited for.
-            std::thread::sleep(Duration::from_micros(50));
+            if self.producer.in_flight_count() == before {
+                // Spinning would take a core from the broker that is waited for.
+                std::thread::sleep(Duration::from_micros(50));
+            }
         }
         self.producer.commit_transaction(Timeout::Never).explain("committing a transaction")
     }

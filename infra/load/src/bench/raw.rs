@@ -12,7 +12,7 @@ use crate::failure::Result;
 const PREFIX: &str = "bench-raw";
 /// Left between a commit and the next begin: at once, librdkafka would meet the broker still writing the markers and
 /// back off for 20 ms.
-const PAUSE: Duration = Duration::from_millis(1);
+pub const PAUSE: Duration = Duration::from_millis(1);
 
 /// Transactions on a topic of their own.
 pub struct Raw {

@@ -1,0 +1,144 @@
+//! The body of a batch, read as far as there is room for it.
+
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use axum::http::StatusCode;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use runtime::Problem;
+use tokio::time::{Instant, timeout_at};
+
+use super::batch_too_large;
+use super::framer::{Framed, Framer};
+
+/// A batch's body, at most.
+pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
+/// The next part of the body must be there by then.
+const IDLE: Duration = Duration::from_secs(10);
+/// The whole body must be there by then.
+const MAX_LENGTH: Duration = Duration::from_secs(300);
+/// What comes after an early end is read and dropped for so long: most clients send everything before they read why.
+const DISCARD_FOR: Duration = Duration::from_secs(10);
+
+/// Why no more receipts are taken.
+pub enum End {
+    /// The body had no more.
+    Whole,
+    /// This came before its end.
+    Early(Problem),
+}
+
+/// What comes next.
+pub enum Next {
+    Receipt(Framed),
+    /// More must be read first.
+    Unread,
+    End(End),
+}
+
+pub struct Incoming {
+    body: BodyDataStream,
+    framer: Framer,
+    bytes: usize,
+    until: Instant,
+    /// What the end of what has been read means; `None`: that more must be read.
+    after: Option<End>,
+    /// Nothing is taken any more, only read.
+    discards: bool,
+    /// Nothing is read any more.
+    over: bool,
+}
+
+impl Incoming {
+    pub fn new(body: Body, framer: Framer) -> Self {
+        let (body, until) = (body.into_data_stream(), Instant::now() + MAX_LENGTH);
+        Self { body, framer, bytes: 0, until, after: None, discards: false, over: false }
+    }
+
+    /// The next receipt of what has been read.
+    pub fn next(&mut self) -> Next {
+        match self.framer.next() {
+            Ok(Some(framed)) => return Next::Receipt(framed),
+            Ok(None) => {}
+            Err(error) => return Next::End(End::Early(malformed(error.0))),
+        }
+        match self.after.take() {
+            None => Next::Unread,
+            Some(End::Whole) => match self.framer.finish() {
+                Ok(Some(framed)) => {
+                    self.after = Some(End::Whole);
+                    Next::Receipt(framed)
+                }
+                Ok(None) => Next::End(End::Whole),
+                Err(error) => Next::End(End::Early(malformed(error.0))),
+            },
+            Some(early) => Next::End(early),
+        }
+    }
+
+    /// Reads a part of the body. Nothing is lost where it is dropped while it waits.
+    pub async fn read(&mut self) {
+        let by = if self.discards { self.until } else { self.until.min(Instant::now() + IDLE) };
+        let read = timeout_at(by, self.body.next()).await;
+        match read {
+            Ok(Some(Ok(chunk))) => self.take(chunk),
+            Ok(Some(Err(_))) => self.end(End::Early(malformed("the body broke off".to_owned()))),
+            Ok(None) => self.end(End::Whole),
+            Err(_) => self.end(End::Early(late())),
+        }
+    }
+
+    /// Reads and drops what is left: a connection that is closed over it would take the answer with it.
+    pub async fn drop_all(mut self) {
+        self.discard();
+        while !self.is_over() {
+            self.read().await;
+        }
+    }
+
+    /// From here on what is read is dropped.
+    pub fn discard(&mut self) {
+        self.discards = true;
+        self.until = Instant::now() + DISCARD_FOR;
+    }
+
+    /// Whether all of the body has been read that ever will be.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn take(&mut self, mut chunk: Bytes) {
+        self.bytes += chunk.len();
+        let surplus = self.bytes.saturating_sub(MAX_BODY_BYTES);
+        if self.discards {
+            self.over |= surplus > MAX_BODY_BYTES;
+            return;
+        }
+        if surplus > 0 {
+            chunk.truncate(chunk.len() - surplus);
+            self.after = Some(End::Early(too_large()));
+        }
+        self.framer.push(chunk);
+    }
+
+    fn end(&mut self, end: End) {
+        self.after = Some(end);
+        self.over = true;
+    }
+}
+
+fn malformed(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, detail).kind("urn:till:malformed", "Malformed batch")
+}
+
+fn late() -> Problem {
+    let detail =
+        "the next part of the batch did not come within 10 s, or the whole within 300 s: send the rest again";
+    Problem::new(StatusCode::REQUEST_TIMEOUT, detail)
+}
+
+/// 413: more than [`MAX_BODY_BYTES`].
+pub fn too_large() -> Problem {
+    batch_too_large("a batch may have at most 32 MiB: send this receipt and those after it as another")
+}

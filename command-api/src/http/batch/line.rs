@@ -1,0 +1,127 @@
+//! A line of the answer. Its index comes first and depends on the batch it stands in, so that the rest, the tail, can go
+//! as it is from a batch that was forwarded into the client's own.
+
+use std::io::Write;
+
+use axum::http::StatusCode;
+use bytes::{BufMut, Bytes, BytesMut};
+use runtime::Problem;
+use serde::Serialize;
+
+use crate::shard::Answer;
+
+/// What one line tells of what is wrong, at most: it is kept until the lines before it are answered.
+const MAX_ERRORS: usize = 10;
+const MAX_DETAIL_CHARS: usize = 300;
+const BEGIN: &[u8] = b"{\"index\":";
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Accepted,
+    Duplicate,
+    Conflict,
+    Invalid,
+    Unavailable,
+}
+
+#[derive(Serialize)]
+struct Recorded<'r> {
+    result: Outcome,
+    transaction_id: &'r str,
+    position: String,
+}
+
+#[derive(Serialize)]
+struct Refused<'p> {
+    result: Outcome,
+    #[serde(flatten)]
+    problem: &'p Problem,
+}
+
+/// The receipt is recorded, now or before.
+pub fn recorded(transaction_id: &str, answer: Answer) -> Bytes {
+    let result = if answer.is_new { Outcome::Accepted } else { Outcome::Duplicate };
+    tail(&Recorded { result, transaction_id, position: answer.position.to_string() })
+}
+
+/// The receipt is not recorded, or nobody knows.
+pub fn refused(problem: Problem) -> Bytes {
+    let result = match problem.status() {
+        StatusCode::CONFLICT => Outcome::Conflict,
+        StatusCode::SERVICE_UNAVAILABLE => Outcome::Unavailable,
+        _ => Outcome::Invalid,
+    };
+    tail(&Refused { result, problem: &problem.brief(MAX_ERRORS, MAX_DETAIL_CHARS) })
+}
+
+fn tail(line: &impl Serialize) -> Bytes {
+    let text = serde_json::to_vec(line).expect("a line has text keys only");
+    Bytes::from(text).slice(1..)
+}
+
+/// Writes the whole line.
+pub fn write(into: &mut BytesMut, index: usize, tail: &[u8]) {
+    into.reserve(BEGIN.len() + tail.len() + 8);
+    into.put_slice(BEGIN);
+    write!(into.writer(), "{index},").expect("memory takes what is written");
+    into.put_slice(tail);
+    into.put_u8(b'\n');
+}
+
+/// Index and tail of a line that another replica wrote; `None` where it is none.
+pub fn read(line: &[u8]) -> Option<(usize, Bytes)> {
+    let rest = line.strip_prefix(BEGIN)?;
+    let comma = rest.iter().position(|&byte| byte == b',')?;
+    let index = std::str::from_utf8(&rest[..comma]).ok()?.parse().ok()?;
+    let tail = &rest[comma + 1..];
+    (tail.starts_with(b"\"result\":") && tail.ends_with(b"}")).then(|| (index, Bytes::copy_from_slice(tail)))
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::problem::FieldError;
+    use schemas::{Position, Topic};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn line(index: usize, tail: &[u8]) -> (Value, BytesMut) {
+        let mut text = BytesMut::new();
+        write(&mut text, index, tail);
+        (serde_json::from_slice(&text).unwrap(), text)
+    }
+
+    #[test]
+    fn lines_keep_their_tails_under_another_index() {
+        let position = Position { topic: Topic::Receipts, partition: 3, offset: 41 };
+        let accepted = recorded("a \"b\"", Answer { position, is_new: true });
+        let (json, text) = line(7, &accepted);
+        let expected =
+            json!({"index": 7, "result": "accepted", "transaction_id": "a \"b\"", "position": "r3-41"});
+        assert_eq!(json, expected);
+        let (index, tail) = read(text.trim_ascii_end()).unwrap();
+        assert_eq!((index, &tail), (7, &accepted));
+        assert_eq!(line(12_345, &tail).0["index"], 12_345);
+        for broken in
+            ["", "{}", "{\"index\":1}", "{\"index\":x,\"result\":1}", "{\"index\":1,\"result\":\"acc"]
+        {
+            assert_eq!(read(broken.as_bytes()), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_a_problem_of_bounded_size() {
+        let error = |number| FieldError {
+            pointer: format!("/items/{number}/price"),
+            detail: "must be a decimal number".into(),
+        };
+        let (json, _) = line(0, &refused(Problem::invalid((0..4000).map(error).collect())));
+        assert_eq!((&json["result"], &json["status"]), (&json!("invalid"), &json!(422)));
+        assert_eq!(json["errors"].as_array().unwrap().len(), MAX_ERRORS);
+        assert!(json["detail"].as_str().unwrap().contains("4000"), "{json}");
+        let long = Problem::new(StatusCode::CONFLICT, "é".repeat(1_000_000));
+        let tail = refused(long);
+        assert!(tail.len() < 1_000 && line(0, &tail).0["result"] == "conflict");
+    }
+}

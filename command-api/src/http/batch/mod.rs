@@ -1,0 +1,149 @@
+//! `POST /v1/receipts/batch`: receipts by the thousand, a line of the answer for each, in the batch's order.
+//!
+//! Read in this order: [`record`] -> [`progress`], which takes receipts from [`incoming`] (cut by [`framer`] and
+//! [`array`]) into the [`window`], submits each to its shard or hands it to the [`relay`], and writes [`line`]s to
+//! [`outgoing`] in order. Each waits for the next to have room, so that memory is the window's, whatever the batch has.
+
+mod array;
+mod framer;
+mod incoming;
+mod line;
+mod outgoing;
+mod progress;
+mod relay;
+mod window;
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use runtime::Problem;
+use runtime::auth::Caller;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use super::error::overloaded;
+use super::forward::{FORWARDED, declared_length};
+use super::receipts::WRITERS;
+use super::{ApiError, App};
+use crate::shard::{Origin, Refusal};
+use array::Array;
+use framer::{Framer, Lines};
+use incoming::Incoming;
+use outgoing::{Answers, Piece};
+use progress::Progress;
+use relay::Relay;
+
+const NDJSON: &str = "application/x-ndjson";
+/// Memory of a batch: a receipt that is not there as a whole, the window, and the lines held for the client.
+const ROOM_BYTES: usize = framer::MAX_RECEIPT_BYTES + window::MAX_BYTES + outgoing::HELD_BYTES;
+/// How long a batch waits for others to end before 503.
+const TURN_WITHIN: Duration = Duration::from_secs(3);
+
+/// Records each receipt of a batch as `POST /v1/receipts` would: 200, and a line for each.
+pub async fn record(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let (framer, room) = match admit(&app, &caller, &headers).await {
+        Ok(admitted) => admitted,
+        Err(error) => {
+            if !headers.contains_key(header::EXPECT) {
+                tokio::spawn(Incoming::new(body, Framer::Lines(Lines::default())).drop_all());
+            }
+            return Err(error);
+        }
+    };
+    let (answers, pieces) = Answers::channel();
+    let incoming = Incoming::new(body, framer);
+    let progress = Progress::new(app, caller, Origin::of(&headers), Relay::new(&headers), incoming, answers);
+    tokio::spawn(async move {
+        if progress.run().await.is_err() {
+            tracing::debug!("the client of a batch has gone");
+        }
+        drop(room);
+    });
+    Ok(answer(pieces).await)
+}
+
+async fn admit(app: &App, caller: &Caller, headers: &HeaderMap) -> Result<(Framer, Room), ApiError> {
+    caller.require(&WRITERS)?;
+    let framer = framer(headers)?;
+    if declared_length(headers).is_some_and(|bytes| bytes > incoming::MAX_BODY_BYTES) {
+        return Err(batch_too_large("a batch may have at most 32 MiB: send it as several").into());
+    }
+    Ok((framer, Room::take(app, headers).await?))
+}
+
+fn framer(headers: &HeaderMap) -> Result<Framer, Problem> {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    match media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
+        NDJSON => Ok(Framer::Lines(Lines::default())),
+        "application/json" => Ok(Framer::Array(Array::default())),
+        _ => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "send `Content-Type: application/x-ndjson` with a receipt a line, or `application/json` with an array of receipts",
+        )),
+    }
+}
+
+/// 413, of the whole or what is left of it.
+fn batch_too_large(detail: &'static str) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).kind("urn:till:batch-too-large", "Batch too large")
+}
+
+/// What a batch holds while it is under way.
+struct Room {
+    _turn: Option<OwnedSemaphorePermit>,
+    _memory: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// One that was forwarded waits for no turn: its own has one at the replica that it came to, and turns that wait for
+    /// each other would never come.
+    async fn take(app: &App, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let full = || ApiError::Problem(overloaded());
+        let is_forwarded = headers.contains_key(FORWARDED);
+        let turn = if is_forwarded {
+            None
+        } else {
+            let turn = tokio::time::timeout(TURN_WITHIN, app.batches.clone().acquire_owned()).await;
+            Some(turn.map_err(|_| full())?.map_err(|_| full())?)
+        };
+        let bytes = declared_length(headers).filter(|_| is_forwarded).unwrap_or(ROOM_BYTES).min(ROOM_BYTES);
+        let kib = u32::try_from(bytes / 1024 + 1).expect("a few MiB");
+        let memory = app.bodies_in_flight.clone().try_acquire_many_owned(kib).map_err(|_| full())?;
+        Ok(Self { _turn: turn, _memory: memory })
+    }
+}
+
+/// The answer begins with its first piece.
+async fn answer(mut pieces: mpsc::Receiver<Piece>) -> Response {
+    let body = match pieces.recv().await {
+        Some(Piece::Lines(first)) => lines(first, pieces),
+        Some(Piece::End) => Body::empty(),
+        Some(Piece::Refused(problem)) => return problem.into_response(),
+        None => return ApiError::from(Refusal::Unknown).into_response(),
+    };
+    ([(header::CONTENT_TYPE, NDJSON)], body).into_response()
+}
+
+fn lines(first: Bytes, pieces: mpsc::Receiver<Piece>) -> Body {
+    let rest = stream::unfold(pieces, |mut pieces| async move {
+        match pieces.recv().await {
+            Some(Piece::Lines(lines)) => Some((Ok(lines), pieces)),
+            Some(Piece::End) => None,
+            // The client sees a transfer that breaks off, not one with fewer lines.
+            Some(Piece::Refused(_)) | None => {
+                Some((Err(io::Error::other("the batch was not answered to its end")), pieces))
+            }
+        }
+    });
+    Body::from_stream(stream::once(async { Ok(first) }).chain(rest))
+}

@@ -1,0 +1,89 @@
+//! The answer on its way to the client.
+//!
+//! It is held back while the body comes without a pause. Few clients read before they have sent everything, and a proxy
+//! may stop sending once it sees an answer (nginx does). Past [`HELD_BYTES`] it begins all the same.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use runtime::Problem;
+use tokio::sync::mpsc;
+
+use super::line;
+
+/// Lines held for the client, at most; past it no line is taken from the body.
+pub const HELD_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes handed to the connection at once, and how often before it has taken them.
+const PIECE_BYTES: usize = 64 * 1024;
+const PIECES: usize = 2;
+/// A client that takes nothing for so long has gone.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// A part of the answer.
+pub enum Piece {
+    Lines(Bytes),
+    /// Instead of any line.
+    Refused(Problem),
+    /// Without it the answer is cut off.
+    End,
+}
+
+/// Nobody reads the answer any more.
+#[derive(Debug)]
+pub struct Gone;
+
+/// The side that writes.
+pub struct Answers {
+    pieces: mpsc::Sender<Piece>,
+    held: BytesMut,
+    begun: bool,
+}
+
+impl Answers {
+    pub fn channel() -> (Self, mpsc::Receiver<Piece>) {
+        let (pieces, answer) = mpsc::channel(PIECES);
+        (Self { pieces, held: BytesMut::new(), begun: false }, answer)
+    }
+
+    pub fn write(&mut self, index: usize, tail: &[u8]) {
+        line::write(&mut self.held, index, tail);
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.held.len() >= HELD_BYTES
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// From here on lines go out as they are written.
+    pub fn begin(&mut self) {
+        self.begun = true;
+    }
+
+    /// Whether lines wait for [`Self::begin`].
+    pub fn are_held_back(&self) -> bool {
+        !self.begun && !self.held.is_empty()
+    }
+
+    /// Hands a piece on as soon as the client has room for it; without any, waits until the client is gone. Nothing is
+    /// lost where it is dropped while it waits.
+    pub async fn progress(&mut self) -> Result<(), Gone> {
+        if !self.begun || self.held.is_empty() {
+            self.pieces.closed().await;
+            return Err(Gone);
+        }
+        let Ok(Ok(room)) = tokio::time::timeout(STALLED, self.pieces.reserve()).await else {
+            return Err(Gone);
+        };
+        let piece = self.held.split_to(self.held.len().min(PIECE_BYTES));
+        room.send(Piece::Lines(piece.freeze()));
+        Ok(())
+    }
+
+    /// Says that this was all, or why there is no answer.
+    pub async fn end(self, with: Piece) -> Result<(), Gone> {
+        tokio::time::timeout(STALLED, self.pieces.send(with)).await.map_err(|_| Gone)?.map_err(|_| Gone)
+    }
+}

@@ -1,0 +1,152 @@
+//! Receipts whose shards other replicas serve: sent to them together, as batches of their own, one hop.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use bytes::Bytes;
+
+use super::framer::{Framed, Lines};
+use super::{NDJSON, line};
+use crate::http::forward::FORWARDED;
+use crate::http::{ApiError, App};
+use crate::shard::Refusal;
+
+/// Receipts sent together, at most.
+pub const CHUNK_RECEIPTS: usize = 500;
+/// A single one may have as many.
+const CHUNK_BYTES: usize = 1024 * 1024;
+/// Chunks of one batch that one replica has at once: the next gather meanwhile.
+const CHUNKS_AT_ONCE: usize = 4;
+/// What the owner is told of the request besides.
+const PASSED_ON: [HeaderName; 3] =
+    [AUTHORIZATION, HeaderName::from_static("x-request-id"), HeaderName::from_static("traceparent")];
+
+pub struct Relay {
+    headers: HeaderMap,
+    owners: HashMap<String, Owner>,
+}
+
+#[derive(Default)]
+struct Owner {
+    waiting: VecDeque<(usize, Bytes)>,
+    chunks: usize,
+}
+
+/// Receipts for one replica, a line each, and their indexes in the batch.
+pub struct Chunk {
+    pub url: String,
+    indexes: Vec<usize>,
+    body: Vec<u8>,
+}
+
+impl Relay {
+    /// `None` for a request that was forwarded itself.
+    pub fn new(request: &HeaderMap) -> Option<Self> {
+        if request.contains_key(FORWARDED) {
+            return None;
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(FORWARDED, HeaderValue::from_static("1"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+        for name in PASSED_ON {
+            if let Some(value) = request.get(&name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        Some(Self { headers, owners: HashMap::new() })
+    }
+
+    /// A receipt for the replica at `url`.
+    pub fn add(&mut self, url: String, index: usize, receipt: Bytes) {
+        self.owners.entry(url).or_default().waiting.push_back((index, receipt));
+    }
+
+    /// Takes a chunk that may go now, of at least so many receipts.
+    pub fn next(&mut self, at_least: usize) -> Option<Chunk> {
+        let (url, owner) = self
+            .owners
+            .iter_mut()
+            .find(|(_, owner)| owner.chunks < CHUNKS_AT_ONCE && owner.waiting.len() >= at_least)?;
+        owner.chunks += 1;
+        let mut chunk = Chunk { url: url.clone(), indexes: Vec::new(), body: Vec::new() };
+        while let Some((index, receipt)) = owner.waiting.pop_front() {
+            if !chunk.has_room(receipt.len()) {
+                owner.waiting.push_front((index, receipt));
+                break;
+            }
+            chunk.add(index, &receipt);
+        }
+        Some(chunk)
+    }
+
+    /// A chunk of the replica at `url` is answered.
+    pub fn answered(&mut self, url: &str) {
+        if let Some(owner) = self.owners.get_mut(url) {
+            owner.chunks -= 1;
+        }
+    }
+
+    /// What [`Chunk::forward`] sends with.
+    pub fn headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+}
+
+impl Chunk {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.indexes.is_empty()
+            || (self.indexes.len() < CHUNK_RECEIPTS && self.body.len() + bytes < CHUNK_BYTES)
+    }
+
+    fn add(&mut self, index: usize, receipt: &[u8]) {
+        self.indexes.push(index);
+        // Within JSON a line feed can only be white space.
+        self.body.extend(receipt.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
+        self.body.push(b'\n');
+    }
+
+    /// Sends it and gives each receipt's index and the tail of its line.
+    pub async fn forward(self, app: App, headers: HeaderMap) -> Vec<(usize, Bytes)> {
+        let Self { url, indexes, body } = self;
+        let sent = app
+            .replicas
+            .post(format!("{url}/v1/receipts/batch"))
+            .headers(headers)
+            .body(body)
+            .timeout(Duration::from_millis(app.own.answer_timeout_ms))
+            .send()
+            .await;
+        let mut tails = vec![None; indexes.len()];
+        let missing = match sent {
+            Ok(response) if response.status() == StatusCode::OK => {
+                read(response, &mut tails).await;
+                Refusal::Unknown
+            }
+            Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => Refusal::Overloaded,
+            // Nobody took it: it is as if the shard were moving.
+            Err(error) if error.is_connect() => Refusal::Moving,
+            Ok(_) | Err(_) => Refusal::Unknown,
+        };
+        let missing = line::refused(ApiError::from(missing).into_problem());
+        indexes.into_iter().zip(tails).map(|(index, tail)| (index, tail.unwrap_or(missing.clone()))).collect()
+    }
+}
+
+/// The lines that come, until the answer ends or breaks off.
+async fn read(mut response: reqwest::Response, tails: &mut [Option<Bytes>]) {
+    let mut lines = Lines::default();
+    while let Ok(Some(part)) = response.chunk().await {
+        lines.push(part);
+        while let Some(framed) = lines.next() {
+            let Framed::Receipt(text) = framed else { continue };
+            // A line past the last is the owner's word on the whole.
+            if let Some((index, tail)) = line::read(&text)
+                && let Some(place) = tails.get_mut(index)
+            {
+                *place = Some(tail);
+            }
+        }
+    }
+}
