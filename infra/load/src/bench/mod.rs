@@ -10,6 +10,7 @@ mod raw;
 mod readable;
 mod rebuild;
 mod replay;
+mod replicas;
 mod report;
 mod services;
 mod stack;
@@ -37,7 +38,8 @@ Examples:
 It starts its own Kafka, Postgres and services (from the folder of this binary) on free ports of the loopback, with
 data under --data, and ends them. Nothing else should run on the machine meanwhile.";
 
-const SECTIONS: [&str; 6] = ["http", "raw", "rebuild", "readable", "memory", "replay"];
+const SECTIONS: [&str; 8] =
+    ["http", "raw", "replicas", "takeover", "rebuild", "readable", "memory", "replay"];
 
 /// Arguments of `load bench`.
 #[derive(clap::Args)]
@@ -159,6 +161,12 @@ fn measure(
         all_done(http::measure(stack, plan, wanted("raw"))?)?;
     } else if wanted("raw") {
         all_done(http::measure_raw(stack, plan)?)?;
+    }
+    if wanted("replicas") {
+        all_done(replicas::measure_throughput(stack, plan)?)?;
+    }
+    if wanted("takeover") {
+        all_done(replicas::measure_takeover(stack, plan)?)?;
     }
     if wanted("readable") {
         all_done(readable::measure(stack, plan)?)?;
