@@ -4,6 +4,7 @@
 mod http;
 mod passwords;
 mod readiness;
+mod reshard;
 mod routes;
 mod serve;
 mod settings;
@@ -37,12 +38,32 @@ enum Task {
     CheckConfig,
     /// Create the topics that are missing, check all, and end.
     CreateTopics,
+    /// Change the number of shards, K. Every command-api must be stopped.
+    ///
+    /// Fences the owners of the former topology epoch and declares the next one in the log. Shard k owns the
+    /// partitions p with p mod K = k of every event topic; no record moves. Refused while a replica is in the
+    /// group of shards. Without --yes it only says what it would do. Afterwards start command-api with
+    /// TILL_SHARDS set to the new number: another one is refused.
+    #[command(after_help = RESHARD_EXAMPLE)]
+    Reshard {
+        /// The new number of shards, at most the partitions of an event topic
+        #[arg(long, value_name = "K")]
+        shards: i32,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
 }
+
+const RESHARD_EXAMPLE: &str = "Example:
+  command-api reshard --shards 4          what would be done
+  command-api reshard --shards 4 --yes    do it, then: TILL_SHARDS=4 command-api serve";
 
 const EXAMPLES: &str = "Examples:
   command-api serve
   TILL_KAFKA_BROKERS=kafka-1:9092,kafka-2:9092 command-api --config /etc/till.toml check-config
   command-api create-topics
+  command-api reshard --shards 4 --yes
 
 ";
 
@@ -73,5 +94,6 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             let (cluster, specs) = (Cluster::new(&settings.common), topics::specs(&settings.common));
             runtime.block_on(ensure_topics(&cluster, &specs)).map_err(|error| error.to_string())
         }
+        Task::Reshard { shards, yes } => reshard::reshard(&settings.common, shards, yes, runtime.handle()),
     }
 }

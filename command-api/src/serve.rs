@@ -14,8 +14,10 @@ use crate::http::App;
 use crate::settings::{Settings, fault_before_commit};
 use crate::shard::directory::{Directory, DirectoryError};
 use crate::shard::follower::Follower;
+use crate::shard::ownership::Patience;
 use crate::shard::source::Source;
 use crate::shard::store::Store;
+use crate::shard::topology::TopologyError;
 use crate::shard::{Engine, Limits, Shards, ownership, topology, verify};
 use crate::topics;
 use crate::{readiness, routes};
@@ -36,17 +38,12 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let Parts { engine, shards, app } = prepared;
     starting.end().await;
 
-    let failed = CancellationToken::new();
-    let leaving = CancellationToken::new();
-    let owning = own_shards(&settings, &engine, &shards, &readiness, &leaving, &failed);
-    tokio::spawn(readiness::watch(app.clone(), engine.clone(), readiness.clone(), stopping.clone()));
+    // Shards first, then requests: until others serve them, what comes here is forwarded.
+    let left = CancellationToken::new();
+    let owning = own_shards(&settings, &engine, &shards, &readiness, &stopping, &left);
+    tokio::spawn(readiness::watch(app.clone(), engine.clone(), readiness.clone(), stopping));
     let grace = Duration::from_millis(settings.common.shutdown_grace_ms);
-    let ended = tokio::select! {
-        ended = server::serve(listener, routes::router(app, readiness), stopping, grace) => ended,
-        () = failed.cancelled() => Ok(()),
-    };
-    // Requests first, then their shards.
-    leaving.cancel();
+    let ended = server::serve(listener, routes::router(app, readiness), left, grace).await;
     let owned = tokio::task::spawn_blocking(move || owning.join()).await;
     engine.follower.stop();
     ended.map_err(|error| format!("the HTTP server failed: {error}"))?;
@@ -101,15 +98,23 @@ impl From<KafkaError> for Unbuilt {
     }
 }
 
+impl From<TopologyError> for Unbuilt {
+    fn from(error: TopologyError) -> Self {
+        match error {
+            TopologyError::Kafka(error) => Self::Kafka(error),
+            TopologyError::Refused(refusal) => Self::Refused(refusal),
+        }
+    }
+}
+
 fn build(settings: &Settings) -> Result<Parts, Unbuilt> {
     let (common, own) = (&settings.common, &settings.own);
     let cluster = Cluster::new(common);
     let prefix = &common.topic_prefix;
     let store = Arc::new(open_store(settings, &cluster)?);
-    let directory =
-        Directory::start(&cluster, prefix, common.shards, CancellationToken::new(), |error| end(&error))?;
-    let topology_epoch = topology::declared(&cluster, common, &directory)?;
     let ends = Arc::new(Ends::new(&cluster));
+    let directory = Directory::start(&cluster, prefix, |error| end(&error))?;
+    let topology_epoch = topology::agreed(&cluster, common, &directory, &ends)?;
     let follower = Follower::start(
         &cluster,
         prefix,
@@ -137,7 +142,7 @@ fn build(settings: &Settings) -> Result<Parts, Unbuilt> {
         store,
         follower,
         directory,
-        membership: ownership::member(&cluster, prefix)?,
+        membership: ownership::member(&cluster, prefix, common.shards)?,
         ends,
         refusals: refusals(&cluster, prefix)?,
         batch: own.shard_batch,
@@ -184,27 +189,33 @@ fn open_store(settings: &Settings, cluster: &Cluster) -> Result<Store, Unbuilt> 
 }
 
 /// Joins the group once the store is near the end of the log, so that a new replica makes nobody slower.
+/// `left` is cancelled when the shards are given back, or when the process must end.
 fn own_shards(
     settings: &Settings,
     engine: &Arc<Engine>,
     shards: &Arc<Shards>,
     readiness: &Readiness,
-    leaving: &CancellationToken,
-    failed: &CancellationToken,
+    stopping: &CancellationToken,
+    left: &CancellationToken,
 ) -> std::thread::JoinHandle<Result<(), String>> {
     let (engine, shards) = (Arc::clone(engine), Arc::clone(shards));
-    let (leaving, failed) = (leaving.clone(), failed.clone().drop_guard());
-    let serving_timeout = Duration::from_millis(settings.own.serving_timeout_ms);
+    let (stopping, left) = (stopping.clone(), left.clone().drop_guard());
+    let patience = Patience {
+        serving: Duration::from_millis(settings.own.serving_timeout_ms),
+        successors: Duration::from_millis(settings.own.move_timeout_ms),
+    };
     readiness.set_waiting("folding the log into the local store");
     let own = move || {
-        let _failed = failed;
+        let _left = left;
         while !engine.follower.is_near_the_end() {
-            if leaving.is_cancelled() {
+            if stopping.is_cancelled() {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        ownership::own(&engine, &shards, serving_timeout, &leaving)
+        let ended = ownership::own(&engine, &shards, &patience, &stopping);
+        shards.stop_waiting();
+        ended
     };
     std::thread::Builder::new().name("ownership".into()).spawn(own).expect("a thread can be started")
 }

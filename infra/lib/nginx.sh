@@ -6,19 +6,35 @@ find_nginx() {
     PATH=$PATH:/usr/sbin command -v nginx
 }
 
+# start_nginx: starts it, or tells the running one of other replicas.
 start_nginx() {
-    process_alive nginx && return
     local prefix=$TILL_HOME/data/nginx user=''
     ((EUID != 0)) || user="user nobody $(id -gn nobody);"
     mkdir -p "$prefix"
     render "$ROOT/infra/nginx/nginx.conf.template" "$prefix/nginx.conf" NGINX_USER="$user"
-    render "$ROOT/infra/nginx/till.conf.template" "$prefix/till.conf" \
-        TILL_COMMAND_API_UPSTREAM="127.0.0.1:$TILL_COMMAND_API_PORT" \
-        TILL_PROJECTOR_UPSTREAM="127.0.0.1:$TILL_PROJECTOR_PORT" \
+    render "$ROOT/infra/nginx/till.conf.template" "$prefix/till.conf.new" \
+        TILL_COMMAND_API_SERVERS="$(servers_of command-api)" \
+        TILL_PROJECTOR_SERVERS="$(servers_of projector)" \
         TILL_FRONT_DOOR_LISTEN="127.0.0.1:$TILL_PORT" \
         TILL_ACCESS_LOG=/dev/stdout
+    if process_alive nginx; then
+        cmp --quiet "$prefix/till.conf.new" "$prefix/till.conf" && return
+        say "Telling nginx of the replicas"
+        mv "$prefix/till.conf.new" "$prefix/till.conf"
+        kill -s HUP "$(pid_of nginx)"
+        return
+    fi
+    mv "$prefix/till.conf.new" "$prefix/till.conf"
     say "Starting nginx on $FRONT_DOOR"
     start_process nginx "$(find_nginx)" -p "$prefix" -c nginx.conf -e stderr
+}
+
+# servers_of SERVICE: nginx's lines for its replicas.
+servers_of() {
+    local number
+    for ((number = 1; number <= REPLICAS; number++)); do
+        printf 'server 127.0.0.1:%s max_fails=1 fail_timeout=1s; ' "$(port_of "$(replica "$1" "$number")")"
+    done
 }
 
 nginx_is_ready() {

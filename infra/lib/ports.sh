@@ -34,11 +34,21 @@ require_port() {
 }
 
 require_ports() {
+    local name
     require_port kafka "$TILL_KAFKA_PORT" TILL_KAFKA_PORT
     require_port kafka "$TILL_KAFKA_CONTROLLER_PORT" TILL_KAFKA_CONTROLLER_PORT
     require_port postgres "$TILL_POSTGRES_PORT" TILL_POSTGRES_PORT
-    require_port command-api "$TILL_COMMAND_API_PORT" TILL_COMMAND_API_PORT
-    require_port projector "$TILL_PROJECTOR_PORT" TILL_PROJECTOR_PORT
-    require_port analytics-worker "$TILL_ANALYTICS_PORT" TILL_ANALYTICS_PORT
+    for name in $(wanted_replicas); do
+        require_port "$name" "$(port_of "$name")" "$(port_variable_of "$name")"
+    done
     require_port nginx "$TILL_PORT" TILL_PORT
+}
+
+# port_variable_of NAME: the setting of a service's first port; its further replicas take those after it.
+port_variable_of() {
+    case $(service_of "$1") in
+        command-api) echo TILL_COMMAND_API_PORT ;;
+        projector) echo TILL_PROJECTOR_PORT ;;
+        analytics-worker) echo TILL_ANALYTICS_PORT ;;
+    esac
 }

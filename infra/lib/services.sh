@@ -1,8 +1,6 @@
 # shellcheck shell=bash
 # The three services: built, their topics and tables made, started, waited for.
 
-SERVICES=(command-api projector analytics-worker)
-
 build_services() {
     say "Building (the first time takes minutes)"
     (cd "$ROOT" && cargo build --release -p command-api -p projector -p analytics-worker -p load) ||
@@ -14,11 +12,6 @@ export_service_settings() {
     export TILL_DEMO=true
     export TILL_KAFKA_BROKERS=127.0.0.1:$TILL_KAFKA_PORT
     export TILL_DATABASE_URL=postgres://till@127.0.0.1:$TILL_POSTGRES_PORT/till
-    export TILL_STORE_DIR=$TILL_HOME/data/command-api
-    export TILL_COMMAND_API_LISTEN=127.0.0.1:$TILL_COMMAND_API_PORT
-    export TILL_COMMAND_API_ADVERTISE=http://127.0.0.1:$TILL_COMMAND_API_PORT
-    export TILL_PROJECTOR_LISTEN=127.0.0.1:$TILL_PROJECTOR_PORT
-    export TILL_ANALYTICS_LISTEN=127.0.0.1:$TILL_ANALYTICS_PORT
     # A broker of one node works a transaction's partitions off one after the other: few make it short.
     export TILL_PARTITIONS=${TILL_PARTITIONS:-4}
     # Figures every minute, so that a newcomer sees them change.
@@ -55,11 +48,45 @@ run_once() {
 
 start_services() {
     local name
-    for name in "${SERVICES[@]}"; do
-        ! is_outdated "$name" || stop_process "$name" TERM 15
-        process_alive "$name" && continue
-        say "Starting $name on 127.0.0.1:$(port_of "$name")"
-        start_process "$name" "$TARGET_DIR/release/$name" serve
+    for name in $(wanted_replicas); do
+        ! is_outdated "$name" || stop_process "$name" TERM 20
+        process_alive "$name" || start_replica "$name"
+    done
+}
+
+# wanted_replicas: of every service, as many as are wanted.
+wanted_replicas() {
+    local service number
+    for service in "${SERVICES[@]}"; do
+        for ((number = 1; number <= REPLICAS; number++)); do
+            replica "$service" "$number"
+        done
+    done
+}
+
+# start_replica NAME: under an address, and where it has one a store, of its own.
+start_replica() {
+    local name=$1 service address own=()
+    service=$(service_of "$name")
+    address=127.0.0.1:$(port_of "$name")
+    case $service in
+        command-api)
+            own=("TILL_COMMAND_API_LISTEN=$address" "TILL_COMMAND_API_ADVERTISE=http://$address" "TILL_STORE_DIR=$TILL_HOME/data/$name")
+            ;;
+        projector) own=("TILL_PROJECTOR_LISTEN=$address") ;;
+        analytics-worker) own=("TILL_ANALYTICS_LISTEN=$address") ;;
+    esac
+    say "Starting $name on $address"
+    start_process "$name" env "${own[@]}" "$TARGET_DIR/release/$service" serve
+}
+
+# stop_surplus_replicas: those of an earlier `up` with more. Each gives back what it owns.
+stop_surplus_replicas() {
+    local service name
+    for service in "${SERVICES[@]}"; do
+        for name in $(replicas_of "$service"); do
+            (($(number_of "$name") <= REPLICAS)) || stop_process "$name" TERM 20
+        done
     done
 }
 
@@ -77,7 +104,7 @@ is_serving() {
 # why_unready NAME: what a service says it waits for, as ": …"; nothing where it does not answer.
 why_unready() {
     local detail=''
-    [[ " ${SERVICES[*]} " != *" $1 "* ]] ||
+    [[ " ${SERVICES[*]} " != *" $(service_of "$1") "* ]] ||
         detail=$(curl --silent --max-time 2 "http://127.0.0.1:$(port_of "$1")/readyz" | sed -nE 's/.*"detail": *"([^"]*)".*/\1/p') || true
     echo "${detail:+: $detail}"
 }

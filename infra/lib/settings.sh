@@ -17,7 +17,10 @@ FRONT_DOOR=http://127.0.0.1:$TILL_PORT
 DISK_NEEDED_GIB=5
 
 # In the order they start; they stop in the opposite one.
-PROCESSES=(kafka postgres command-api projector analytics-worker nginx traffic)
+SERVICES=(command-api projector analytics-worker)
+# Of each service; `up --replicas` chooses. The ports of the further ones follow the first one's.
+REPLICAS=1
+MAX_REPLICAS=9
 
 # The queries are checked against the committed cache, so a build needs no database, whatever the caller's shell holds.
 export SQLX_OFFLINE=true
@@ -35,14 +38,50 @@ lock_home() {
     flock --timeout 120 9 || die "another ./till works on $TILL_HOME for two minutes already. Wait for it, or end it."
 }
 
+# processes: the names of all there are, in the order they start; `command-api-2` is the second replica of command-api.
+processes() {
+    local service
+    printf '%s\n' kafka postgres
+    for service in "${SERVICES[@]}"; do
+        replicas_of "$service"
+    done
+    printf '%s\n' nginx traffic
+}
+
+# replicas_of SERVICE: those that are wanted, and others that an earlier `up` started.
+replicas_of() {
+    local number name
+    for ((number = 1; number <= MAX_REPLICAS; number++)); do
+        name=$(replica "$1" "$number")
+        if ((number <= REPLICAS)) || [[ -e $(pid_file_of "$name") ]]; then
+            echo "$name"
+        fi
+    done
+}
+
+# replica SERVICE NUMBER: its name. service_of and number_of take it apart again.
+replica() {
+    (($2 == 1)) && echo "$1" || echo "$1-$2"
+}
+
+service_of() {
+    echo "${1%-[2-9]}"
+}
+
+number_of() {
+    [[ $1 == *-[2-9] ]] && echo "${1##*-}" || echo 1
+}
+
 # port_of NAME: the port a process serves, nothing for one that serves none.
 port_of() {
-    case $1 in
+    local further
+    further=$(($(number_of "$1") - 1))
+    case $(service_of "$1") in
         kafka) echo "$TILL_KAFKA_PORT" ;;
         postgres) echo "$TILL_POSTGRES_PORT" ;;
-        command-api) echo "$TILL_COMMAND_API_PORT" ;;
-        projector) echo "$TILL_PROJECTOR_PORT" ;;
-        analytics-worker) echo "$TILL_ANALYTICS_PORT" ;;
+        command-api) echo "$((TILL_COMMAND_API_PORT + further))" ;;
+        projector) echo "$((TILL_PROJECTOR_PORT + further))" ;;
+        analytics-worker) echo "$((TILL_ANALYTICS_PORT + further))" ;;
         nginx) echo "$TILL_PORT" ;;
     esac
 }

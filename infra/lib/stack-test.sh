@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The local stack as a user meets it, on ports and data of its own: up, receipts, kill -9 of everything, up with all data,
-# a port in use, down without a trace. Needs what `./till test` has built and fetched.
+# two replicas of each service and the loss of one, a port in use, down without a trace. Needs what `./till test` has built and fetched.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -26,9 +26,10 @@ main() {
 
     [[ $(./till up --no-traffic) == *"already running"* ]] || fail "a second up does not say that Till is already running"
     kill_everything
-    timed "start after kill -9 of everything" ./till up --no-traffic
+    timed "start of two replicas after kill -9 of everything" ./till up --no-traffic --replicas 2
     after=$(purchases)
     [[ $after == "$before" ]] || fail "$before receipts were counted before kill -9 of everything, $after after it"
+    one_of_two_is_enough "$before"
 
     refuses_a_port_in_use
     leaves_nothing
@@ -67,6 +68,25 @@ purchases() {
 token() {
     curl -sf "$front_door/v1/auth/login" -d "{\"username\":\"$1\",\"password\":\"$1\"}" |
         python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'
+}
+
+# one_of_two_is_enough PURCHASES: with the first replica of each service killed the front door gives the same answer;
+# `up` for one replica starts it again and ends the second.
+one_of_two_is_enough() {
+    local service after deadline=$((SECONDS + 60))
+    [[ $(./till status | grep -cE '^(command-api|projector|analytics-worker)(-2)? .* running +yes ') == 6 ]] || fail "six services should run: $(./till status)"
+    for service in command-api projector analytics-worker; do
+        kill -9 "$(cut -d ' ' -f 1 "$TILL_HOME/run/$service.pid")"
+    done
+    until after=$(purchases 2>/dev/null) && [[ -n $after ]]; do
+        ((SECONDS < deadline)) || fail "the second replicas do not answer for the first ones"
+        sleep 0.5
+    done
+    [[ $after == "$1" ]] || fail "$1 receipts were counted by two replicas, $after by the second alone"
+    ./till up --no-traffic
+    [[ $(./till status) != *command-api-2* ]] || fail "the second replica outlived up for one: $(./till status)"
+    after=$(purchases)
+    [[ $after == "$1" ]] || fail "$1 receipts were counted before the second replica left, $after after"
 }
 
 # kill_everything: the leaders only; what they leave behind is for the next start to deal with.

@@ -15,6 +15,7 @@ up() {
     wait_for_services
     start_nginx
     wait_until nginx nginx_is_ready
+    stop_surplus_replicas
     if [[ $(running_pids) == "$before" ]]; then
         say "Till is already running."
     elif [[ $traffic == yes ]]; then
@@ -23,17 +24,17 @@ up() {
     welcome
 }
 
-# read_up_arguments ARGUMENT...: sets the caller's `traffic`.
+# read_up_arguments ARGUMENT...: sets the caller's `traffic`, and REPLICAS.
 read_up_arguments() {
     while (($# > 0)); do
         case $1 in
             --no-traffic) traffic=no ;;
             --replicas | --replicas=*)
-                local count=${1#--replicas=}
-                [[ $1 == *=* ]] || { shift && count=${1:-}; }
-                [[ $count == 1 ]] || die "--replicas $count: this stack runs one replica of each service; leave the option out, or say --replicas 1."
+                REPLICAS=${1#--replicas=}
+                [[ $1 == *=* ]] || { shift && REPLICAS=${1:-}; }
+                [[ $REPLICAS == [1-9] ]] || die "--replicas '$REPLICAS': choose a number of replicas of each service from 1 to $MAX_REPLICAS."
                 ;;
-            *) die "up does not know '$1'. It takes --no-traffic and --replicas 1." ;;
+            *) die "up does not know '$1'. It takes --no-traffic and --replicas N." ;;
         esac
         shift
     done
@@ -50,7 +51,7 @@ prepare_machine() {
 # running_pids: the processes of the stack, without the traffic, which ends by itself.
 running_pids() {
     local name
-    for name in "${PROCESSES[@]}"; do
+    for name in $(processes); do
         [[ $name == traffic ]] || pid_of "$name" || true
     done
 }
@@ -66,21 +67,22 @@ start_storage() {
 
 wait_for_services() {
     local name
-    for name in "${SERVICES[@]}"; do
+    for name in $(wanted_replicas); do
         wait_until "$name" is_serving "$name"
     done
 }
 
 # down: the other way round, so that each can finish what it has with those it needs.
 down() {
+    local name
     [[ -d $TILL_HOME/run ]] || { say "Nothing was started from $TILL_HOME." && return; }
     lock_home
     say "Stopping Till"
     stop_process traffic TERM 5
     stop_process nginx TERM 10
-    stop_process analytics-worker TERM 15
-    stop_process projector TERM 15
-    stop_process command-api TERM 15
+    for name in $(replicas_of analytics-worker) $(replicas_of projector) $(replicas_of command-api); do
+        stop_process "$name" TERM 20
+    done
     # SIGINT is Postgres' fast shutdown: it ends the sessions instead of waiting for them.
     stop_process postgres INT 30
     stop_process kafka TERM 30

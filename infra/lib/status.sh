@@ -4,8 +4,8 @@
 status() {
     local name
     [[ -d $TILL_HOME/run ]] || { say "Nothing was started from $TILL_HOME. Start it: ./till up" && return 1; }
-    printf '%-17s %-8s %-6s %-9s %-7s %s\n' PROCESS PID PORT STATE READY LOG
-    for name in "${PROCESSES[@]}"; do
+    printf '%-19s %-8s %-6s %-9s %-7s %s\n' PROCESS PID PORT STATE READY LOG
+    for name in $(processes); do
         status_line "$name"
     done
     printf '\nFront door %s, data in %s\n' "$FRONT_DOOR" "$TILL_HOME/data"
@@ -22,7 +22,7 @@ status_line() {
         state=ended
     fi
     [[ $name != traffic ]] || ready=-
-    printf '%-17s %-8s %-6s %-9s %-7s %s\n' "$name" "${pid:--}" "${port:--}" "$state" "$ready" "$(log_of "$name")"
+    printf '%-19s %-8s %-6s %-9s %-7s %s\n' "$name" "${pid:--}" "${port:--}" "$state" "$ready" "$(log_of "$name")"
 }
 
 # probe NAME: whether the process does its work now.
@@ -42,7 +42,7 @@ logs() {
     if (($# > 0)); then
         files=("$(log_of "$1")")
     fi
-    [[ -e ${files[0]} ]] || die "there is no log ${files[0]}. Logs are there for: ${PROCESSES[*]}; ./till up starts them."
+    [[ -e ${files[0]} ]] || die "there is no log ${files[0]}. Logs are there for: $(processes | tr '\n' ' '); ./till up starts them."
     exec tail -n 100 -F "${files[@]}"
 }
 

@@ -139,6 +139,18 @@ impl Client {
         self.post("/v1/auth/login", &json!({"username": username, "password": password})).await
     }
 
+    /// The same caller, at another command-api.
+    #[must_use]
+    pub fn at(&self, writes: &str) -> Self {
+        Self { writes: writes.to_owned(), ..self.clone() }
+    }
+
+    /// The same caller, at another command-api and projector.
+    #[must_use]
+    pub fn of(&self, writes: &str, reads: &str) -> Self {
+        Self { writes: writes.to_owned(), reads: reads.to_owned(), ..self.clone() }
+    }
+
     /// The same deployment, with another token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
@@ -213,11 +225,17 @@ impl Client {
     /// # Panics
     /// If there is no answer.
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.try_put(path, body).await.unwrap_or_else(|e| panic!("no answer to PUT {path}: {e:?}"))
+    }
+
+    /// A write with PUT, or why there was no answer.
+    ///
+    /// # Errors
+    /// What the HTTP client says.
+    pub async fn try_put(&self, path: &str, body: &Value) -> reqwest::Result<Answer> {
         let request =
             self.request(Method::PUT, &self.writes, path).header("content-type", "application/json");
-        self.send(request.body(body.to_string()))
-            .await
-            .unwrap_or_else(|e| panic!("no answer to PUT {path}: {e:?}"))
+        self.send(request.body(body.to_string())).await
     }
 
     /// A read.

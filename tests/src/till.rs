@@ -97,13 +97,30 @@ impl Till {
     /// One more command-api of this deployment, with a store of its own, not started.
     #[must_use]
     pub fn another_command_api(&self, name: &str) -> Service {
-        let mut service = Service::new(name, "command-api", "TILL_COMMAND_API_LISTEN", self.scratch.path());
-        let mut env = self.command_api.process_env();
-        env.remove("TILL_COMMAND_API_LISTEN");
+        let mut service = self.another(name, &self.command_api, "command-api", "TILL_COMMAND_API_LISTEN");
+        set_up_command_api(&mut service, self.scratch.path());
+        service
+    }
+
+    /// One more projector of this deployment, not started.
+    #[must_use]
+    pub fn another_projector(&self, name: &str) -> Service {
+        self.another(name, &self.projector, "projector", "TILL_PROJECTOR_LISTEN")
+    }
+
+    /// One more worker of this deployment, not started.
+    #[must_use]
+    pub fn another_analytics(&self, name: &str) -> Service {
+        self.another(name, &self.analytics, "analytics-worker", "TILL_ANALYTICS_LISTEN")
+    }
+
+    fn another(&self, name: &str, of: &Service, binary: &str, listen: &str) -> Service {
+        let mut service = Service::new(name, binary, listen, self.scratch.path());
+        let mut env = of.process_env();
+        env.remove(listen);
         for (key, value) in env {
             service.set(&key, &value);
         }
-        set_up_command_api(&mut service, self.scratch.path());
         service
     }
 

@@ -73,9 +73,8 @@ pub async fn register(State(app): State<App>, headers: HeaderMap, body: Bytes) -
 
 /// A token for username and password: 200, or 401 without a word on which of them was wrong.
 ///
-/// A yes is read from this replica's state alone, without asking whether it still owns the realm's shard: a former owner
-/// could only be as old as its session allows, and the token it gives lives much longer than that. A no is decided, so that
-/// a former owner cannot refuse an account its successor has opened.
+/// The account is read after a commit has proven that the realm's shard is served here: no former owner gives a token for
+/// roles of before. A no is decided too, so that one which was stopped in between cannot refuse what its successor accepted.
 pub async fn login(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
     let body: Credentials<'_> = object(&body)?;
     let mut form = Form::default();

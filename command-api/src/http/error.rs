@@ -5,19 +5,20 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::Rejection;
 use runtime::Problem;
+use schemas::ShardAnnounced;
 
 use crate::shard::Refusal;
 
 #[derive(Debug)]
 pub enum ApiError {
     Problem(Problem),
-    /// Another replica, under this URL, can answer: [`super::forward`] asks it.
-    Elsewhere(String),
+    /// Another replica can answer: [`super::forward`] asks it.
+    Elsewhere(ShardAnnounced),
 }
 
-/// Marks a response that the owner of the shard, under this URL, must give.
+/// Marks a response that the owner of the shard must give.
 #[derive(Clone)]
-pub struct Elsewhere(pub String);
+pub struct Elsewhere(pub ShardAnnounced);
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
@@ -28,7 +29,7 @@ impl From<Problem> for ApiError {
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Elsewhere(url) => Self::Elsewhere(url),
+            Refusal::Elsewhere(owner) => Self::Elsewhere(owner),
             Refusal::Rejected(rejection) => Self::Problem(rejected(rejection)),
             Refusal::Overloaded => Self::Problem(overloaded()),
             Refusal::Moving => Self::Problem(moving()),
@@ -82,9 +83,9 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match self {
             Self::Problem(problem) => problem.into_response(),
-            Self::Elsewhere(url) => {
+            Self::Elsewhere(owner) => {
                 let mut response = moving().into_response();
-                response.extensions_mut().insert(Elsewhere(url));
+                response.extensions_mut().insert(Elsewhere(owner));
                 response
             }
         }

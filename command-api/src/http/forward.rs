@@ -1,15 +1,23 @@
 //! Reads bodies, within limits, and forwards a request whose shard is served elsewhere: one hop.
+//!
+//! A request is sent again only where nobody took it: the owner's address refuses connections, or the replica
+//! there says that it is not the owner. Where the owner may have taken it, its record may be committed or
+//! be fenced off; the client is told that the outcome is unknown, and the same request, sent again to whoever
+//! owns the shard by then, tells.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use runtime::Problem;
+use schemas::ShardAnnounced;
+use tokio::time::Instant;
 
 use super::error::{Elsewhere, overloaded};
 use super::{ApiError, App};
@@ -24,6 +32,12 @@ const DISCARDED_BYTES: usize = 16 * MAX_BODY_BYTES;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Marks a request that another replica sends on: it makes no second hop.
 pub const FORWARDED: HeaderName = HeaderName::from_static("till-forwarded");
+/// Set on the answer to one that must be sent elsewhere: nothing happened.
+const NOT_TAKEN: HeaderName = HeaderName::from_static("till-not-taken");
+/// Between two tries while nobody takes a request and nobody else is announced.
+const RETRY: Duration = Duration::from_millis(250);
+/// What a former owner has answered may be on its way when its successor is announced.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// They belong to one connection (RFC 9110, 7.6.1), or are set anew.
 const HOP_BY_HOP: [HeaderName; 5] =
     [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::HOST, header::EXPECT];
@@ -42,14 +56,23 @@ async fn answer(app: &App, request: Request, next: Next) -> Result<Response, Api
     let _room = app.bodies_in_flight.try_acquire_many(kib).map_err(|_| ApiError::Problem(overloaded()))?;
     let (parts, body) = request.into_parts();
     let body = tokio::time::timeout(BODY_TIMEOUT, read(body)).await.map_err(|_| too_slow())??;
-    let (method, uri, headers) = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
-    let response = next.run(Request::from_parts(parts, Body::from(body.clone()))).await;
-    match response.extensions().get::<Elsewhere>() {
-        // A second hop would chase a shard that is moving: its problem is the answer.
-        Some(Elsewhere(url)) if !headers.contains_key(FORWARDED) => {
-            forward(app, url, method, &uri, headers, body).await
+    let deadline = Instant::now() + app.shards.move_timeout();
+    loop {
+        let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
+        let mut response = next.clone().run(request).await;
+        let Some(Elsewhere(owner)) = response.extensions_mut().remove() else { return Ok(response) };
+        if parts.headers.contains_key(FORWARDED) {
+            // A second hop would chase a shard that is moving: whoever forwarded it looks again.
+            response.headers_mut().insert(NOT_TAKEN, HeaderValue::from_static("1"));
+            return Ok(response);
         }
-        _ => Ok(response),
+        if let Some(response) = forward(app, &owner, &parts, body.clone()).await? {
+            return Ok(response);
+        }
+        if Instant::now() >= deadline || app.shards.is_ending() {
+            return Err(Refusal::Moving.into());
+        }
+        let _ = tokio::time::timeout(RETRY, app.shards.succeeded(&owner)).await;
     }
 }
 
@@ -68,37 +91,49 @@ async fn read(mut body: Body) -> Result<Bytes, ApiError> {
     if bytes <= MAX_BODY_BYTES { Ok(kept.freeze()) } else { Err(too_large()) }
 }
 
+/// The owner's answer; `None` where nobody took the request.
 async fn forward(
     app: &App,
-    url: &str,
-    method: Method,
-    uri: &Uri,
-    mut headers: HeaderMap,
+    owner: &ShardAnnounced,
+    parts: &Parts,
     body: Bytes,
-) -> Result<Response, ApiError> {
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+) -> Result<Option<Response>, ApiError> {
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut headers = parts.headers.clone();
     HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
-    headers.insert(FORWARDED, header::HeaderValue::from_static("1"));
-    let timeout = Duration::from_millis(app.own.answer_timeout_ms);
-    let sent = app
+    headers.insert(FORWARDED, HeaderValue::from_static("1"));
+    let request = app
         .replicas
-        .request(method, format!("{url}{path}"))
+        .request(parts.method.clone(), format!("{}{path}", owner.url))
         .headers(headers)
         .body(body)
-        .timeout(timeout)
-        .send()
-        .await;
-    let answered = sent.map_err(|error| {
-        // Nobody took it: it is as if the shard were moving. Otherwise it may have happened.
-        ApiError::from(if error.is_connect() { Refusal::Moving } else { Refusal::Unknown })
-    })?;
-    let status = answered.status();
-    let mut answer_headers = answered.headers().clone();
-    let body = answered.bytes().await.map_err(|_| ApiError::from(Refusal::Unknown))?;
-    HOP_BY_HOP.iter().for_each(|name| drop(answer_headers.remove(name)));
-    let mut response = (status, body).into_response();
-    *response.headers_mut() = answer_headers;
-    Ok(response)
+        .timeout(Duration::from_millis(app.own.answer_timeout_ms));
+    let exchange = async {
+        let answered = request.send().await?;
+        let (status, headers) = (answered.status(), answered.headers().clone());
+        Ok::<_, reqwest::Error>((status, headers, answered.bytes().await?))
+    };
+    let replaced = async {
+        app.shards.succeeded(owner).await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    let answered = tokio::select! {
+        answered = exchange => answered,
+        // A stopped process keeps its connections open. Its successor has fenced it: what it had begun
+        // is in the log by now, or never will be.
+        () = replaced => return Err(Refusal::Unknown.into()),
+    };
+    match answered {
+        Ok((_, headers, _)) if headers.contains_key(NOT_TAKEN) => Ok(None),
+        Ok((status, mut headers, body)) => {
+            HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
+            let mut response = (status, body).into_response();
+            *response.headers_mut() = headers;
+            Ok(Some(response))
+        }
+        Err(error) if error.is_connect() => Ok(None),
+        Err(_) => Err(Refusal::Unknown.into()),
+    }
 }
 
 /// `Content-Length`.

@@ -1,23 +1,33 @@
 //! Who serves which shard, and the topology: a reader of `till.shards`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Isolation, end_offsets};
+use runtime::kafka::{Cluster, Ends, Isolation, end_offsets, partition_count};
 use schemas::{Event, ShardAnnounced, Topic, TopologyDeclared};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
 
 use super::record::{self, Unreadable};
 
+/// The partition of `till.shards` that the topology's records are in.
+pub const TOPOLOGY_PARTITION: i32 = 0;
+/// Longer than a dead owner's open transaction can hold back committed readers.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+const FIRST_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bounds how long a position that only control records moved goes unnoticed.
+const POLL: Duration = Duration::from_millis(10);
+
 /// What the topic says, newest record of each key.
 #[derive(Default)]
-struct Known {
+pub struct Known {
     owners: HashMap<i32, ShardAnnounced>,
     topology: Option<TopologyDeclared>,
+    /// The topology's partition is read up to here.
+    read_to: i64,
 }
 
 /// Why the topic could not be read.
@@ -29,33 +39,37 @@ pub enum DirectoryError {
     Unreadable(#[from] Unreadable),
 }
 
-#[derive(Clone, Default)]
-pub struct Directory(Arc<RwLock<Known>>);
+#[derive(Clone)]
+pub struct Directory {
+    topic: String,
+    known: Arc<watch::Sender<Known>>,
+}
 
 impl Directory {
-    /// Reads the topic to its end, then goes on reading until `stopping`. A record this binary is too old for is
-    /// given to `failed`, and ends the reading.
+    /// Reads the topic to its end, then goes on reading for the life of the process. A record this binary is too
+    /// old for is given to `failed`, and ends the reading.
     pub fn start(
         cluster: &Cluster,
         prefix: &str,
-        shards: i32,
-        stopping: CancellationToken,
         failed: impl FnOnce(Unreadable) + Send + 'static,
     ) -> Result<Self, DirectoryError> {
-        let name = Topic::Shards.name(prefix);
-        let ends = end_offsets(&cluster.reader(Isolation::Uncommitted)?, &[(&name, shards)])?;
+        let topic = Topic::Shards.name(prefix);
+        let asking = cluster.reader(Isolation::Uncommitted)?;
+        // More than K, where the log was resharded to fewer.
+        let partitions = partition_count(&asking, &topic)?;
+        let ends = end_offsets(&asking, &[(&topic, partitions)])?;
         let reader = cluster.reader(Isolation::Committed)?;
         let mut assignment = TopicPartitionList::new();
-        for partition in 0..shards {
-            assignment.add_partition_offset(&name, partition, Offset::Beginning)?;
+        for partition in 0..partitions {
+            assignment.add_partition_offset(&topic, partition, Offset::Beginning)?;
         }
         reader.assign(&assignment)?;
-        let directory = Self::default();
+        let directory = Self { topic, known: Arc::new(watch::channel(Known::default()).0) };
         directory.read_up_to(&reader, &ends)?;
         let reading = directory.clone();
         let read = move || {
-            while !stopping.is_cancelled() {
-                if let Err(error) = reading.read_one(&reader, Duration::from_millis(100)) {
+            loop {
+                if let Err(error) = reading.read_one(&reader, POLL) {
                     return failed(error);
                 }
             }
@@ -64,14 +78,41 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Who announced a shard last.
+    /// Who announced a shard last, in the log's topology.
     pub fn owner(&self, shard: i32) -> Option<ShardAnnounced> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).owners.get(&shard).cloned()
+        let known = self.known.borrow();
+        let epoch = known.topology?.epoch;
+        known.owners.get(&shard).filter(|owner| owner.topology_epoch == epoch).cloned()
     }
 
-    /// How partitions map to shards.
+    /// How partitions map to shards, as far as the topic has been read.
     pub fn topology(&self) -> Option<TopologyDeclared> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).topology
+        self.known.borrow().topology
+    }
+
+    /// How partitions map to shards, with all that was declared before this call. Blocks.
+    pub fn topology_now(&self, ends: &Ends) -> KafkaResult<Option<TopologyDeclared>> {
+        let only_its = TOPOLOGY_PARTITION + 1;
+        let ends = ends.ask(&[(&self.topic, only_its)])?;
+        let end = ends.get(&(self.topic.clone(), TOPOLOGY_PARTITION)).copied().unwrap_or_default();
+        let deadline = Instant::now() + READ_TIMEOUT;
+        loop {
+            {
+                let known = self.known.borrow();
+                if known.read_to >= end {
+                    return Ok(known.topology);
+                }
+            }
+            if Instant::now() > deadline {
+                return Err(KafkaError::Canceled);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Tells of each change of what [`Self::owner`] and [`Self::topology`] say.
+    pub fn changes(&self) -> watch::Receiver<Known> {
+        self.known.subscribe()
     }
 
     fn read_up_to(
@@ -79,9 +120,9 @@ impl Directory {
         reader: &BaseConsumer,
         ends: &HashMap<(String, i32), i64>,
     ) -> Result<(), DirectoryError> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + FIRST_READ_TIMEOUT;
         loop {
-            self.read_one(reader, Duration::from_millis(20))?;
+            self.read_one(reader, POLL)?;
             let positions = reader.position()?.to_topic_map();
             let reached = ends.iter().all(|(place, end)| {
                 *end == 0 || matches!(positions.get(place), Some(Offset::Offset(next)) if next >= end)
@@ -97,19 +138,34 @@ impl Directory {
 
     fn read_one(&self, reader: &BaseConsumer, wait: Duration) -> Result<(), Unreadable> {
         // Errors are the broker's absence, which the client's own lines tell; reading goes on after it.
-        let Some(Ok(message)) = reader.poll(wait) else { return Ok(()) };
-        let event = record::read(Topic::Shards, &message)?;
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        match event.map(|(event, _)| event) {
-            Some(Event::ShardAnnounced(announced)) => {
-                known.owners.insert(announced.shard, announced);
+        if let Some(Ok(message)) = reader.poll(wait) {
+            match record::read(Topic::Shards, &message)?.map(|(event, _)| event) {
+                Some(Event::ShardAnnounced(announced)) => self.note_owner(announced),
+                Some(Event::TopologyDeclared(declared)) => self.note_topology(declared),
+                _ => {}
             }
-            Some(Event::TopologyDeclared(declared)) => {
-                let newest = known.topology.is_none_or(|topology| topology.epoch <= declared.epoch);
-                known.topology = if newest { Some(declared) } else { known.topology };
-            }
-            _ => {}
+        }
+        let Ok(positions) = reader.position() else { return Ok(()) };
+        let found = positions.find_partition(&self.topic, TOPOLOGY_PARTITION).map(|found| found.offset());
+        if let Some(Offset::Offset(next)) = found {
+            // Nobody waits for it by notification.
+            self.known.send_if_modified(|known| {
+                known.read_to = next;
+                false
+            });
         }
         Ok(())
+    }
+
+    fn note_owner(&self, announced: ShardAnnounced) {
+        self.known.send_modify(|known| drop(known.owners.insert(announced.shard, announced)));
+    }
+
+    fn note_topology(&self, declared: TopologyDeclared) {
+        self.known.send_modify(|known| {
+            if known.topology.is_none_or(|topology| topology.epoch <= declared.epoch) {
+                known.topology = Some(declared);
+            }
+        });
     }
 }

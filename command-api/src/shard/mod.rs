@@ -23,9 +23,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::{Command, Rejection};
-use schemas::{Position, partition_of};
+use schemas::{Position, ShardAnnounced, partition_of};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use directory::Directory;
@@ -42,23 +43,31 @@ pub struct Origin {
     pub causation_id: Option<Uuid>,
 }
 
-/// A command that waits for its shard.
+/// Work that waits for its shard.
 pub struct Job {
-    command: Command,
+    work: Work,
     partition: i32,
     origin: Origin,
     reply: Reply,
 }
 
-/// Dropped without a word where the outcome is unknown.
-type Reply = oneshot::Sender<Result<Answer, Returned>>;
+/// What a shard is asked for.
+enum Work {
+    /// To decide a command.
+    Decide(Box<Command>),
+    /// To commit, which only its present owner can.
+    Prove,
+}
+
+/// `None` of a proof. Dropped without a word where the outcome is unknown.
+type Reply = oneshot::Sender<Result<Option<Answer>, Returned>>;
 
 /// What a shard gives back instead of an answer.
 enum Returned {
     /// A rule says no; committed as such.
     Rejected(Rejection),
-    /// The shard left before the command was begun.
-    Moved(Box<Command>),
+    /// The shard left before the work was begun.
+    Moved(Work),
 }
 
 /// The command's event is committed.
@@ -75,8 +84,8 @@ pub struct Answer {
 pub enum Refusal {
     /// A rule says no.
     Rejected(Rejection),
-    /// Another replica serves the shard, under this URL.
-    Elsewhere(String),
+    /// Another replica serves the shard.
+    Elsewhere(ShardAnnounced),
     /// Too many commands wait.
     Overloaded,
     /// Nobody serves the shard yet.
@@ -93,6 +102,8 @@ pub struct Shards {
     url: String,
     answer_timeout: Duration,
     move_timeout: Duration,
+    /// Nobody waits for a shard any more.
+    ending: CancellationToken,
 }
 
 struct Slot {
@@ -107,7 +118,7 @@ struct Slot {
 /// Where a shard is served.
 enum Place {
     Here,
-    At(String),
+    At(ShardAnnounced),
 }
 
 /// Limits of [`Shards`].
@@ -124,21 +135,33 @@ impl Shards {
     pub fn new(shards: i32, partitions: i32, url: String, directory: Directory, limits: &Limits) -> Self {
         let slots = (0..shards).map(|_| Slot::new(limits.queue)).collect();
         let Limits { answer_timeout, move_timeout, .. } = *limits;
-        Self { slots, partitions, directory, url, answer_timeout, move_timeout }
+        let ending = CancellationToken::new();
+        Self { slots, partitions, directory, url, answer_timeout, move_timeout, ending }
     }
 
     /// Sends the command to its shard and waits until its outcome is committed.
     pub async fn submit(&self, command: Command, origin: Origin) -> Result<Answer, Refusal> {
         let partition = partition_of(command.home().as_bytes(), self.partitions);
+        let answer = self.ask(Work::Decide(Box::new(command)), partition, origin).await?;
+        Ok(answer.expect("a decision has an answer"))
+    }
+
+    /// Waits until the shard of `home` is served here, proven by a commit begun after this call: what the
+    /// store says of the home from then on is no memory of a former owner. Fails where it is served elsewhere.
+    pub async fn served_here(&self, home: &str) -> Result<(), Refusal> {
+        let partition = partition_of(home.as_bytes(), self.partitions);
+        self.ask(Work::Prove, partition, Origin::default()).await.map(drop)
+    }
+
+    async fn ask(&self, mut work: Work, partition: i32, origin: Origin) -> Result<Option<Answer>, Refusal> {
         let deadline = Instant::now() + self.answer_timeout;
-        let mut command = command;
         loop {
             match self.locate(partition).await? {
-                Place::At(url) => return Err(Refusal::Elsewhere(url)),
+                Place::At(owner) => return Err(Refusal::Elsewhere(owner)),
                 Place::Here => {}
             }
             let (reply, answer) = oneshot::channel();
-            let job = Job { command, partition, origin: origin.clone(), reply };
+            let job = Job { work, partition, origin: origin.clone(), reply };
             self.slot(partition).queue.try_send(job).map_err(|error| match error {
                 TrySendError::Full(_) => Refusal::Overloaded,
                 TrySendError::Disconnected(_) => Refusal::Moving,
@@ -146,18 +169,39 @@ impl Shards {
             match tokio::time::timeout_at(deadline, answer).await {
                 Ok(Ok(Ok(answer))) => return Ok(answer),
                 Ok(Ok(Err(Returned::Rejected(rejection)))) => return Err(Refusal::Rejected(rejection)),
-                Ok(Ok(Err(Returned::Moved(back)))) => command = *back,
+                Ok(Ok(Err(Returned::Moved(back)))) => work = back,
                 Ok(Err(_)) | Err(_) => return Err(Refusal::Unknown),
             }
         }
     }
 
-    /// Waits until the shard of `home` is served here; fails where it is served elsewhere.
-    pub async fn served_here(&self, home: &str) -> Result<(), Refusal> {
-        match self.locate(partition_of(home.as_bytes(), self.partitions)).await? {
-            Place::Here => Ok(()),
-            Place::At(url) => Err(Refusal::Elsewhere(url)),
+    /// Waits until another than `former` is announced for its shard.
+    pub async fn succeeded(&self, former: &ShardAnnounced) {
+        let mut known = self.directory.changes();
+        loop {
+            known.mark_unchanged();
+            let owner = self.directory.owner(former.shard);
+            if owner.is_some_and(|owner| owner.instance != former.instance) {
+                return;
+            }
+            // The directory lives as long as the process.
+            let _ = known.changed().await;
         }
+    }
+
+    /// Those who wait for a shard are refused from here on: nobody follows.
+    pub fn stop_waiting(&self) {
+        self.ending.cancel();
+    }
+
+    /// Whether [`Self::stop_waiting`] was called.
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_cancelled()
+    }
+
+    /// How long a request waits while its shard moves.
+    pub fn move_timeout(&self) -> Duration {
+        self.move_timeout
     }
 
     /// The shards that have no owner, neither here nor elsewhere.
@@ -173,27 +217,36 @@ impl Shards {
 
     async fn locate(&self, partition: i32) -> Result<Place, Refusal> {
         let shard = partition % self.count();
-        let mut serving = self.slots[index(shard)].serving.subscribe();
-        let deadline = Instant::now() + self.move_timeout;
-        while !*serving.borrow_and_update() {
-            if let Some(url) = self.elsewhere(shard) {
-                return Ok(Place::At(url));
-            }
-            if Instant::now() >= deadline {
-                return Err(Refusal::Moving);
-            }
-            // The directory has no notification: an announcement elsewhere is looked for again.
-            let _ = tokio::time::timeout(Duration::from_millis(20), serving.changed()).await;
+        if self.is_serving(shard) {
+            return Ok(Place::Here);
         }
-        Ok(Place::Here)
+        let mut serving = self.slots[index(shard)].serving.subscribe();
+        let mut known = self.directory.changes();
+        let deadline = tokio::time::sleep(self.move_timeout);
+        tokio::pin!(deadline);
+        loop {
+            if *serving.borrow_and_update() {
+                return Ok(Place::Here);
+            }
+            known.mark_unchanged();
+            if let Some(owner) = self.elsewhere(shard) {
+                return Ok(Place::At(owner));
+            }
+            tokio::select! {
+                _ = serving.changed() => {}
+                _ = known.changed() => {}
+                () = &mut deadline => return Err(Refusal::Moving),
+                () = self.ending.cancelled() => return Err(Refusal::Moving),
+            }
+        }
     }
 
-    /// The URL of the shard's owner, if another replica announced it last and has not lost it to this one since.
-    fn elsewhere(&self, shard: i32) -> Option<String> {
+    /// The shard's owner, if another replica announced it last and has not lost it to this one since.
+    fn elsewhere(&self, shard: i32) -> Option<ShardAnnounced> {
         if self.slots[index(shard)].assigned.load(Ordering::Relaxed) {
             return None;
         }
-        self.directory.owner(shard).map(|owner| owner.url).filter(|url| *url != self.url)
+        self.directory.owner(shard).filter(|owner| owner.url != self.url)
     }
 
     fn slot(&self, partition: i32) -> &Slot {
@@ -206,7 +259,12 @@ impl Shards {
 
     fn set_assigned(&self, is_assigned: impl Fn(i32) -> bool) {
         for shard in 0..self.count() {
-            self.slots[index(shard)].assigned.store(is_assigned(shard), Ordering::Relaxed);
+            let slot = &self.slots[index(shard)];
+            let is_assigned = is_assigned(shard);
+            if slot.assigned.swap(is_assigned, Ordering::Relaxed) != is_assigned {
+                // Whoever waits in `locate` looks again.
+                slot.serving.send_modify(|_| {});
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use super::store::{Advance, Folded, Overlay, Writes};
 use super::takeover::{Engine, Producers, TakeoverError, take_over};
 use super::todos::Todos;
 use super::transaction::{Append, Transactions};
-use super::{Answer, Job, Origin, Reply, Returned, Shards, record};
+use super::{Answer, Job, Origin, Reply, Returned, Shards, Work, record};
 
 /// How long the thread sleeps at most before it looks for a stop or a due to-do.
 const IDLE: Duration = Duration::from_millis(50);
@@ -50,9 +50,10 @@ pub fn serve(engine: &Engine, shards: &Shards, shard: i32, stop: &AtomicBool) ->
     let inbox = shards.inbox(shard);
     // A former thread of this shard may still be on its way out.
     let inbox = inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let begun = Instant::now();
     let ended = match take_over(engine, shard) {
         Ok(producers) => {
-            tracing::info!(shard.id = shard, "serving");
+            tracing::info!(shard.id = shard, takeover.ms = begun.elapsed().as_millis(), "serving");
             shards.set_serving(shard, true);
             let ended = Serving::new(engine, shard, producers).run(stop, &inbox);
             shards.set_serving(shard, false);
@@ -64,7 +65,7 @@ pub fn serve(engine: &Engine, shards: &Shards, shard: i32, stop: &AtomicBool) ->
     engine.follower.resume(mine.collect());
     if matches!(ended, Ended::GivenBack) {
         for job in inbox.try_iter() {
-            let _ = job.reply.send(Err(Returned::Moved(Box::new(job.command))));
+            let _ = job.reply.send(Err(Returned::Moved(job.work)));
         }
     }
     ended
@@ -93,7 +94,7 @@ struct Pending {
 /// What a command comes to, once the batch is committed. A position in the batch itself is provisional.
 struct Outcome {
     reply: Reply,
-    result: Result<Answer, Returned>,
+    result: Result<Option<Answer>, Returned>,
 }
 
 impl<'e> Serving<'e> {
@@ -105,26 +106,29 @@ impl<'e> Serving<'e> {
     }
 
     fn run(mut self, stop: &AtomicBool, inbox: &Receiver<Job>) -> Ended {
-        while !stop.load(Ordering::Acquire) {
-            let batch = self.gather(inbox);
-            if batch.is_empty() {
-                continue;
+        loop {
+            // What waits when the stop comes is still answered here.
+            let stopping = stop.load(Ordering::Acquire);
+            let batch = self.gather(inbox, if stopping { Duration::ZERO } else { IDLE });
+            if !batch.is_empty() {
+                if let Err(ended) = self.work(batch) {
+                    return ended;
+                }
+                if self.producers.iter().any(Transactions::is_doubtful) {
+                    return Ended::Doubtful;
+                }
             }
-            if let Err(ended) = self.work(batch) {
-                return ended;
-            }
-            if self.producers.iter().any(Transactions::is_doubtful) {
-                return Ended::Doubtful;
+            if stopping {
+                return Ended::GivenBack;
             }
         }
-        Ended::GivenBack
     }
 
     /// All that wait, and the to-dos that are due.
-    fn gather(&self, inbox: &Receiver<Job>) -> Vec<Job> {
+    fn gather(&self, inbox: &Receiver<Job>, wait: Duration) -> Vec<Job> {
         let mut batch = self.due_todos();
         if batch.is_empty() {
-            batch.extend(inbox.recv_timeout(IDLE).ok());
+            batch.extend(inbox.recv_timeout(wait).ok());
         }
         // A transaction costs much the same with one record or hundreds: the answers just given bring the next commands.
         std::thread::sleep(self.engine.pause.saturating_sub(self.committed.elapsed()));
@@ -138,7 +142,8 @@ impl<'e> Serving<'e> {
         let job = |(command, cause): (Command, Uuid)| {
             let partition = schemas::partition_of(command.home().as_bytes(), self.engine.partitions);
             let origin = Origin { causation_id: Some(cause), ..Origin::default() };
-            Job { command, partition, origin, reply: oneshot::channel().0 }
+            let work = Work::Decide(Box::new(command));
+            Job { work, partition, origin, reply: oneshot::channel().0 }
         };
         self.todos.due(Utc::now()).into_iter().map(job).collect()
     }
@@ -149,7 +154,7 @@ impl<'e> Serving<'e> {
         let offsets = self.commit(&pending).map_err(Ended::Unknown)?;
         let applied = self.apply(&pending, &offsets);
         for outcome in outcomes {
-            let result = outcome.result.map(|answer| settled(answer, &offsets));
+            let result = outcome.result.map(|answer| answer.map(|answer| settled(answer, &offsets)));
             let _ = outcome.reply.send(result);
         }
         applied
@@ -160,9 +165,13 @@ impl<'e> Serving<'e> {
         let mut states = Overlay::new(&self.engine.store);
         let mut pending = Vec::with_capacity(batch.len());
         let mut outcomes = Vec::with_capacity(batch.len());
-        for Job { command, partition, origin, reply } in batch {
+        for Job { work, partition, origin, reply } in batch {
+            let Work::Decide(command) = work else {
+                outcomes.push(Outcome { reply, result: Ok(None) });
+                continue;
+            };
             let topic = command.topic();
-            let result = match decide(&states, command) {
+            let result = match decide(&states, *command) {
                 Ok(Decision::Append(event)) => {
                     let position = Position { topic, partition, offset: provisional(pending.len()) };
                     let headers = headers(origin);
@@ -170,9 +179,9 @@ impl<'e> Serving<'e> {
                     let encoded = codec::encode(&event);
                     let key = event.key().into_owned();
                     pending.push(Pending { event: *event, key, partition, headers, encoded });
-                    Ok(Answer { position, is_new: true })
+                    Ok(Some(Answer { position, is_new: true }))
                 }
-                Ok(Decision::Already(position)) => Ok(Answer { position, is_new: false }),
+                Ok(Decision::Already(position)) => Ok(Some(Answer { position, is_new: false })),
                 Err(rejection) => Err(Returned::Rejected(rejection)),
             };
             outcomes.push(Outcome { reply, result });

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shards;
 use super::owner::{self, Ended};
 use super::takeover::{Engine, TakeoverError};
+use super::topology::{group, members};
 
 /// How long a shard that is taken away may still work on its batch.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -28,9 +29,18 @@ const POLL: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_millis(200);
 
 /// The shards assigned to this replica.
-#[derive(Default)]
 pub struct Rebalances {
     held: Mutex<HashMap<i32, Held>>,
+    /// K: further partitions are left over from a topology of more shards.
+    shards: i32,
+}
+
+/// How long [`own`] waits for what.
+pub struct Patience {
+    /// A shard that is assigned here and not served for so long ends the process.
+    pub serving: Duration,
+    /// Others have so long to take over what is given back.
+    pub successors: Duration,
 }
 
 /// A shard that is assigned here.
@@ -65,12 +75,11 @@ impl ConsumerContext for Rebalances {
             }
             let now = Instant::now();
             let mut held = self.lock();
-            for element in assigned.elements() {
-                tracing::info!(shard.id = element.partition(), "a shard is assigned");
-                held.insert(
-                    element.partition(),
-                    Held { not_serving_since: now, start_at: now, thread: None },
-                );
+            let elements = assigned.elements();
+            let shards = elements.iter().map(TopicPartitionListElem::partition);
+            for shard in shards.filter(|shard| *shard < self.shards) {
+                tracing::info!(shard.id = shard, "a shard is assigned");
+                held.insert(shard, Held { not_serving_since: now, start_at: now, thread: None });
             }
         }
     }
@@ -97,13 +106,27 @@ impl Rebalances {
 }
 
 /// Creates the group's member; it joins in [`own`].
-pub fn member(cluster: &Cluster, prefix: &str) -> KafkaResult<Arc<BaseConsumer<Rebalances>>> {
-    cluster.member(&format!("{prefix}-shards"), Rebalances::default()).map(Arc::new)
+pub fn member(cluster: &Cluster, prefix: &str, shards: i32) -> KafkaResult<Arc<BaseConsumer<Rebalances>>> {
+    cluster.member(&group(prefix), Rebalances { held: Mutex::default(), shards }).map(Arc::new)
 }
 
-/// Joins the group and serves what it assigns, until `stopping`. Blocks. `Err` ends the process: a restart
-/// is the remedy.
+/// Joins the group, serves what it assigns until `stopping`, and gives it back. Blocks. `Err` ends the
+/// process: a restart is the remedy.
 pub fn own(
+    engine: &Arc<Engine>,
+    shards: &Arc<Shards>,
+    patience: &Patience,
+    stopping: &CancellationToken,
+) -> Result<(), String> {
+    let member = &engine.membership;
+    let topic = Topic::Shards.name(&engine.prefix);
+    member.subscribe(&[&topic]).map_err(|error| format!("cannot join the group of shards: {error}"))?;
+    let ended = serve_assigned(engine, shards, patience.serving, stopping);
+    leave(engine, shards, if ended.is_ok() { patience.successors } else { DRAIN });
+    ended
+}
+
+fn serve_assigned(
     engine: &Arc<Engine>,
     shards: &Arc<Shards>,
     serving_timeout: Duration,
@@ -111,10 +134,10 @@ pub fn own(
 ) -> Result<(), String> {
     let member = &engine.membership;
     let topic = Topic::Shards.name(&engine.prefix);
-    member.subscribe(&[&topic]).map_err(|error| format!("cannot join the group of shards: {error}"))?;
     while !stopping.is_cancelled() {
         // Errors are the broker's absence, which the client's own lines tell.
         let _ = member.poll(POLL);
+        engine.notice_topology().map_err(|error| error.to_string())?;
         let reachable = || member.fetch_metadata(Some(&topic), REQUEST_TIMEOUT).is_ok();
         let context = member.context();
         start_and_reap(engine, shards, &mut context.lock())?;
@@ -128,7 +151,6 @@ pub fn own(
             return Err(format!("shard {shard} is assigned here but was not served for {serving_timeout:?}"));
         }
     }
-    leave(member);
     Ok(())
 }
 
@@ -175,14 +197,22 @@ fn start(engine: &Arc<Engine>, shards: &Arc<Shards>, shard: i32) -> Running {
 }
 
 /// Drains every shard, then leaves the group, so that the next owner need not wait for the session to end.
-fn leave(member: &BaseConsumer<Rebalances>) {
-    let shards: Vec<_> = member.context().lock().keys().copied().collect();
-    member.context().give_back(&shards, DRAIN);
+/// Until others serve what was given back, this replica goes on to take requests and forwards them: a planned
+/// stop refuses none. Alone in the group it waits for nobody.
+fn leave(engine: &Engine, shards: &Shards, at_most: Duration) {
+    let member = engine.membership.as_ref();
+    let given_back: Vec<_> = member.context().lock().keys().copied().collect();
+    member.context().give_back(&given_back, DRAIN);
+    shards.set_assigned(|_| false);
     member.unsubscribe();
-    let deadline = Instant::now() + DRAIN;
-    while member.assignment().is_ok_and(|assignment: TopicPartitionList| assignment.count() > 0)
-        && Instant::now() < deadline
-    {
+    tracing::info!(shards = ?given_back, "leaving the group of shards");
+    // A group that waits for a member that is gone lets nobody leave before it has noticed.
+    let has_left = || member.assignment().is_ok_and(|assigned: TopicPartitionList| assigned.count() == 0);
+    let is_taken =
+        |shard: &i32| engine.directory.owner(*shard).is_some_and(|owner| owner.instance != engine.instance);
+    let anybody_there = || members(member, &engine.prefix).is_ok_and(|members| members > 0);
+    let deadline = Instant::now() + at_most;
+    while Instant::now() < deadline && (!has_left() || !given_back.iter().all(is_taken) && anybody_there()) {
         let _ = member.poll(POLL);
     }
 }

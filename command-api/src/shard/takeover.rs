@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadat
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use runtime::kafka::{Cluster, Ends};
-use schemas::{Event, EventHeaders, ShardAnnounced, Topic, codec};
+use schemas::{Event, EventHeaders, ShardAnnounced, Topic, TopologyDeclared, codec};
 use uuid::Uuid;
 
 use super::directory::Directory;
@@ -16,6 +16,7 @@ use super::follower::{Follower, partitions_of};
 use super::ownership::Rebalances;
 use super::record;
 use super::store::Store;
+use super::topology::{TURNS, transactional_id};
 use super::transaction::{Append, Transactions};
 
 /// How long the fold up to the end of the log may take; ownership tries again after it.
@@ -52,20 +53,22 @@ pub enum TakeoverError {
     Kafka(#[from] KafkaError),
     #[error("the local store did not reach the end of the log within {FOLD_TIMEOUT:?}")]
     Behind,
-    #[error("the log is at topology epoch {newest}, this process at {own}: it was resharded; restart")]
+    #[error(
+        "the log is at topology epoch {newest}, this process at {own}: it was resharded; start it again with the new TILL_SHARDS"
+    )]
     OldTopology { own: i32, newest: i32 },
 }
 
 /// A shard's producers take turns: the broker still writes one's commit markers while the next one's
 /// transaction begins. With one, librdkafka would back off 20 ms on CONCURRENT_TRANSACTIONS.
-pub type Producers = [Transactions; 2];
+pub type Producers = [Transactions; TURNS];
 
 /// Takes the shard over. When it returns, no former owner can write to it, and the store holds all that any
 /// of them committed.
 pub fn take_over(engine: &Engine, shard: i32) -> Result<Producers, TakeoverError> {
     engine.prove_membership(shard)?;
-    let fence = |turn| Transactions::fence(&engine.cluster, &engine.transactional_id(shard, turn));
-    let mut producers = [fence(0)?, fence(1)?];
+    let mut producers = fence(engine, shard)?;
+    // Whoever takes an old id after a reshard has fenced it finds the next epoch declared.
     engine.check_topology()?;
     // Only after the fence: nothing can be appended to these partitions any more but by us.
     let ends = engine.ends_of(shard)?;
@@ -74,6 +77,19 @@ pub fn take_over(engine: &Engine, shard: i32) -> Result<Producers, TakeoverError
     }
     announce(engine, &mut producers[0], shard)?;
     Ok(producers)
+}
+
+/// Both at once: each connects and waits for brokers.
+fn fence(engine: &Engine, shard: i32) -> KafkaResult<Producers> {
+    let fence = |turn| {
+        let id = transactional_id(&engine.prefix, engine.topology_epoch, shard, turn);
+        Transactions::fence(&engine.cluster, &id)
+    };
+    std::thread::scope(|threads| {
+        let second = threads.spawn(|| fence(1));
+        let first = fence(0)?;
+        Ok([first, second.join().expect("fencing does not panic")?])
+    })
 }
 
 /// The first transaction: whoever lost the assignment meanwhile fails here, before it has served anybody.
@@ -98,11 +114,6 @@ fn announce(engine: &Engine, transactions: &mut Transactions, shard: i32) -> Res
 }
 
 impl Engine {
-    /// `<prefix>-<topology epoch>-shard-<k>-<turn>`.
-    fn transactional_id(&self, shard: i32, turn: usize) -> String {
-        format!("{}-{}-shard-{shard}-{turn}", self.prefix, self.topology_epoch)
-    }
-
     /// The coordinator refuses offsets of anyone who is not a member in the current generation.
     fn prove_membership(&self, shard: i32) -> KafkaResult<()> {
         self.membership.commit(&self.shard_offset(shard)?, CommitMode::Sync)
@@ -115,9 +126,19 @@ impl Engine {
         Ok(offsets)
     }
 
+    /// Reads the log's topology to its end.
     fn check_topology(&self) -> Result<(), TakeoverError> {
-        let newest = self.directory.topology().map_or(self.topology_epoch, |topology| topology.epoch);
+        self.compare_epoch(self.directory.topology_now(&self.ends)?)
+    }
+
+    /// Whether the log was resharded since this process started, as far as the directory has read.
+    pub fn notice_topology(&self) -> Result<(), TakeoverError> {
+        self.compare_epoch(self.directory.topology())
+    }
+
+    fn compare_epoch(&self, topology: Option<TopologyDeclared>) -> Result<(), TakeoverError> {
         let own = self.topology_epoch;
+        let newest = topology.map_or(own, |topology| topology.epoch);
         if newest > own { Err(TakeoverError::OldTopology { own, newest }) } else { Ok(()) }
     }
 

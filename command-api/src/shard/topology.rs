@@ -1,38 +1,176 @@
-//! K and the topology epoch are in the log: the first replica of a new log declares them.
+//! K and the topology epoch are in the log: the first replica of a new log declares them, and only
+//! `command-api reshard` changes them.
 
-use rdkafka::error::KafkaResult;
+use std::ops::RangeInclusive;
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
 use runtime::Common;
-use runtime::kafka::Cluster;
+use runtime::kafka::{Cluster, Ends, Isolation, REQUEST_TIMEOUT, partition_count};
 use schemas::{Event, EventHeaders, Topic, TopologyDeclared, codec};
 use uuid::Uuid;
 
-use super::directory::Directory;
+use super::directory::{Directory, TOPOLOGY_PARTITION};
 use super::record;
 use super::transaction::{Append, Transactions};
 
 const FIRST_EPOCH: i32 = 1;
+/// A shard's producers, which take turns.
+pub const TURNS: usize = 2;
 
-/// The epoch of the log's topology; declares the first one where the log has none. Replicas that start
-/// together declare the same.
-pub fn declared(cluster: &Cluster, common: &Common, directory: &Directory) -> KafkaResult<i32> {
-    if let Some(topology) = directory.topology() {
-        return Ok(topology.epoch);
+/// Why a process cannot work under the log's topology.
+#[derive(Debug, thiserror::Error)]
+pub enum TopologyError {
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// The log's topology, if the settings agree with it. The first one is declared where the log has none.
+pub fn agreed(
+    cluster: &Cluster,
+    common: &Common,
+    directory: &Directory,
+    ends: &Ends,
+) -> Result<i32, TopologyError> {
+    let topology = match directory.topology() {
+        Some(topology) => topology,
+        None => declare_first(cluster, common, directory, ends)?,
+    };
+    let topic = Topic::Shards.name(&common.topic_prefix);
+    let settings = (common.shards, common.partitions);
+    let held = partition_count(&cluster.reader(Isolation::Uncommitted)?, &topic)?;
+    match disagreement(topology, settings, &topic, held) {
+        Some(refusal) => Err(TopologyError::Refused(refusal)),
+        None => Ok(topology.epoch),
+    }
+}
+
+/// Of replicas that start together one declares: the others are fenced, or find it declared.
+fn declare_first(
+    cluster: &Cluster,
+    common: &Common,
+    directory: &Directory,
+    ends: &Ends,
+) -> KafkaResult<TopologyDeclared> {
+    let mut declaration = Declaration::begin(cluster, &common.topic_prefix)?;
+    if let Some(topology) = directory.topology_now(ends)? {
+        return Ok(topology);
     }
     let topology =
         TopologyDeclared { epoch: FIRST_EPOCH, shards: common.shards, partitions: common.partitions };
-    let event = Event::from(topology);
-    let encoded = codec::encode(&event);
-    let headers = record::write_headers(&event, &encoded.fingerprint, &EventHeaders::new(Uuid::now_v7()));
-    let topic = Topic::Shards.name(&common.topic_prefix);
-    let key = event.key();
-    let record = Append { topic: &topic, partition: 0, key: key.as_bytes(), value: &encoded.value, headers };
-    let mut transactions = Transactions::fence(cluster, &format!("{}-topology", common.topic_prefix))?;
-    transactions.append(vec![record])?;
-    transactions.commit()?;
-    tracing::info!(
-        topology.epoch = FIRST_EPOCH,
-        topology.shards = common.shards,
-        "the log's topology is declared"
-    );
-    Ok(FIRST_EPOCH)
+    declaration.declare(topology)?;
+    Ok(topology)
+}
+
+/// What stands against working with these settings, and what to change.
+fn disagreement(
+    topology: TopologyDeclared,
+    (set_shards, set_partitions): (i32, i32),
+    topic: &str,
+    held: i32,
+) -> Option<String> {
+    let TopologyDeclared { epoch, shards, partitions } = topology;
+    if set_shards != shards {
+        return Some(format!(
+            "the log has {shards} shards (topology epoch {epoch}), and TILL_SHARDS is {set_shards}: set TILL_SHARDS={shards}, or stop every command-api and run `command-api reshard --shards {set_shards} --yes`"
+        ));
+    }
+    if set_partitions != partitions {
+        return Some(format!(
+            "the log has {partitions} partitions a topic (topology epoch {epoch}), and TILL_PARTITIONS is {set_partitions}: set TILL_PARTITIONS={partitions}"
+        ));
+    }
+    (held < shards).then(|| {
+        format!(
+            "{topic} has {held} partitions, and {shards} shards need as many: stop every command-api and run `command-api reshard --shards {shards} --yes`, which adds them"
+        )
+    })
+}
+
+/// The right to declare a topology: whoever has it fences all who had it before.
+pub struct Declaration {
+    transactions: Transactions,
+    topic: String,
+}
+
+impl Declaration {
+    pub fn begin(cluster: &Cluster, prefix: &str) -> KafkaResult<Self> {
+        let transactions = Transactions::fence(cluster, &format!("{prefix}-topology"))?;
+        Ok(Self { transactions, topic: Topic::Shards.name(prefix) })
+    }
+
+    pub fn declare(&mut self, topology: TopologyDeclared) -> KafkaResult<()> {
+        let event = Event::from(topology);
+        let encoded = codec::encode(&event);
+        let headers = record::write_headers(&event, &encoded.fingerprint, &EventHeaders::new(Uuid::now_v7()));
+        let key = event.key();
+        let record = Append {
+            topic: &self.topic,
+            partition: TOPOLOGY_PARTITION,
+            key: key.as_bytes(),
+            value: &encoded.value,
+            headers,
+        };
+        self.transactions.append(vec![record])?;
+        self.transactions.commit()?;
+        tracing::info!(
+            topology.epoch = topology.epoch,
+            topology.shards = topology.shards,
+            "the log's topology is declared"
+        );
+        Ok(())
+    }
+}
+
+/// Fences whoever holds a transactional id of these epochs: what they have unfinished never becomes visible.
+pub fn fence_all(
+    cluster: &Cluster,
+    prefix: &str,
+    epochs: RangeInclusive<i32>,
+    shards: i32,
+) -> KafkaResult<()> {
+    for epoch in epochs {
+        for (shard, turn) in (0..shards).flat_map(|shard| (0..TURNS).map(move |turn| (shard, turn))) {
+            Transactions::fence(cluster, &transactional_id(prefix, epoch, shard, turn))?;
+        }
+    }
+    Ok(())
+}
+
+/// `<prefix>-<topology epoch>-shard-<k>-<turn>`.
+pub fn transactional_id(prefix: &str, epoch: i32, shard: i32, turn: usize) -> String {
+    format!("{prefix}-{epoch}-shard-{shard}-{turn}")
+}
+
+/// The group whose assignment is ownership.
+pub fn group(prefix: &str) -> String {
+    format!("{prefix}-shards")
+}
+
+/// How many replicas are in the group.
+pub fn members<C: ConsumerContext>(asking: &BaseConsumer<C>, prefix: &str) -> KafkaResult<usize> {
+    let group = group(prefix);
+    let found = asking.fetch_group_list(Some(&group), REQUEST_TIMEOUT)?;
+    Ok(found.groups().iter().filter(|found| found.name() == group).map(|found| found.members().len()).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(shards: i32, partitions: i32, held: i32) -> Option<String> {
+        let topology = TopologyDeclared { epoch: 2, shards: 3, partitions: 16 };
+        disagreement(topology, (shards, partitions), "till.shards", held)
+    }
+
+    #[test]
+    fn settings_that_differ_from_the_log_are_refused_with_what_to_set() {
+        assert_eq!(refusal(3, 16, 3), None);
+        assert_eq!(refusal(3, 16, 5), None, "partitions are only ever added: some may be left over");
+        assert!(refusal(2, 16, 3).unwrap().contains("TILL_SHARDS=3"));
+        assert!(refusal(3, 8, 3).unwrap().contains("TILL_PARTITIONS=16"));
+        assert!(refusal(3, 16, 2).unwrap().contains("reshard --shards 3 --yes"));
+    }
 }

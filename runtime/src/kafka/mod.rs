@@ -13,7 +13,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 
 pub use ends::{Ends, end_offsets};
 pub use renewed::Renewed;
-pub use topics::{TopicError, TopicSpec, await_topics, ensure_topics};
+pub use topics::{TopicError, TopicSpec, add_partitions, await_topics, ensure_topics, partition_count};
 
 use crate::Common;
 

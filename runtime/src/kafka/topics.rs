@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -22,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct TopicSpec {
     /// Its full name.
     pub name: String,
-    /// Exactly as many.
+    /// Exactly as many where the log is kept from the beginning; else it is created with as many.
     pub partitions: i32,
     /// Only used on creation: operators may raise it later.
     pub replication_factor: i32,
@@ -86,6 +88,21 @@ pub async fn ensure_topics(cluster: &Cluster, topics: &[TopicSpec]) -> Result<()
         faults.extend(checked.expect("checking topics does not panic").map_err(failed)?);
     }
     if faults.is_empty() { Ok(()) } else { Err(TopicError::Unusable(faults)) }
+}
+
+/// Gives a topic more partitions.
+///
+/// # Errors
+/// When Kafka does not answer, or refuses.
+pub async fn add_partitions(cluster: &Cluster, topic: &str, partitions: i32) -> KafkaResult<()> {
+    let admin: AdminClient<DefaultClientContext> = cluster.base().create()?;
+    let new = NewPartitions::new(topic, usize::try_from(partitions).unwrap_or_default());
+    let options = AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT));
+    let results = admin.create_partitions(&[new], &options).await?;
+    results.into_iter().try_for_each(|result| match result {
+        Ok(_) => Ok(()),
+        Err((_, code)) => Err(KafkaError::AdminOp(code)),
+    })
 }
 
 async fn create_topics(
@@ -154,15 +171,15 @@ fn check_logs(cluster: &Cluster, topics: &[TopicSpec]) -> KafkaResult<Vec<String
     let reader = cluster.reader(Isolation::Uncommitted)?;
     let mut faults = Vec::new();
     for topic in topics {
+        if !topic.from_the_beginning {
+            continue;
+        }
         let partitions = partition_count(&reader, &topic.name)?;
         if partitions != topic.partitions {
             faults.push(format!(
                 "{} has {partitions} partitions, must have {}: is another deployment's prefix meant?",
                 topic.name, topic.partitions
             ));
-            continue;
-        }
-        if !topic.from_the_beginning {
             continue;
         }
         for ((_, partition), start) in log_starts(&reader, &topic.name, partitions)? {
@@ -189,8 +206,13 @@ fn log_starts(
     }
 }
 
-/// A topic that has just been created may take a moment to be known everywhere.
-fn partition_count(reader: &BaseConsumer, topic: &str) -> KafkaResult<i32> {
+/// How many partitions a topic has. One that has just been created may take a moment to be known everywhere.
+///
+/// Blocks.
+///
+/// # Errors
+/// When no broker knows the topic, or none answers.
+pub fn partition_count(reader: &BaseConsumer, topic: &str) -> KafkaResult<i32> {
     let mut count = 0;
     for _ in 0..50 {
         let metadata = reader.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;

@@ -151,7 +151,7 @@ async fn torment_postgres(servers: &Servers) {
 }
 
 /// The end of the last window that was closed.
-async fn last_window_end(analytics: &Log) -> Option<DateTime<Utc>> {
+pub async fn last_window_end(analytics: &Log) -> Option<DateTime<Utc>> {
     let records = analytics.records(Isolation::Committed).await;
     let end = |record: &RawRecord| match codec::decode(&record.value, None) {
         Ok(Event::HourClosed(hour)) => Some(hour.window_end),

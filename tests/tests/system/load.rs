@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use till_tests::receipts::{Random, Receipts};
-use till_tests::{Client, Ledger, Till};
+use till_tests::{Answer, Client, Ledger, Till};
 
 /// Clients that send one request after the other.
 const CLIENTS: u64 = 6;
@@ -26,7 +26,8 @@ pub struct Load {
 }
 
 struct Sender {
-    client: Client,
+    /// Any of them takes any request.
+    clients: Arc<[Client]>,
     ledger: Arc<Ledger>,
     random: Random,
     fresh: Receipts,
@@ -37,12 +38,18 @@ struct Sender {
 impl Load {
     /// Begins to send.
     pub fn begin(till: &Till, admin: &Client) -> Self {
+        Self::begin_through(till, std::slice::from_ref(admin))
+    }
+
+    /// Begins to send, each request through one of these at random.
+    pub fn begin_through(till: &Till, through: &[Client]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let ledger = Arc::new(Ledger::new(till.scratch.path()));
         let sent = Arc::new(Mutex::new(Vec::new()));
+        let through: Arc<[Client]> = through.iter().map(|client| client.with_timeout(PATIENCE)).collect();
         let clients = (0..CLIENTS).map(|number| {
             let mut sender = Sender {
-                client: admin.with_timeout(PATIENCE),
+                clients: Arc::clone(&through),
                 ledger: Arc::clone(&ledger),
                 random: Random::new(100 + number),
                 fresh: Receipts::new(&format!("client-{number}"), 200 + number, 12),
@@ -72,22 +79,26 @@ impl Sender {
     async fn turn(&mut self) {
         match self.random.below(100) {
             0..60 => self.new_receipt().await,
-            60..70 => drop(self.ledger.receipt(&self.client, &self.fresh.make_invalid()).await),
+            60..70 => {
+                let invalid = self.fresh.make_invalid();
+                self.send(&invalid).await;
+            }
             70..85 => {
                 if let Some(receipt) = self.earlier() {
-                    self.ledger.receipt(&self.client, &receipt).await;
+                    self.send(&receipt).await;
                 }
             }
             85..92 => {
                 if let Some(mut receipt) = self.earlier() {
                     receipt["place_name"] = format!("Conflict {}", self.random.below(3)).into();
-                    self.ledger.receipt(&self.client, &receipt).await;
+                    self.send(&receipt).await;
                 }
             }
             _ => {
                 if let Some(receipt) = self.earlier() {
                     let reason = *self.random.pick(&["wrong till", "returned"]);
-                    self.ledger.void(&self.client, receipt["transaction_id"].as_str().unwrap(), reason).await;
+                    let client = self.client();
+                    self.ledger.void(&client, receipt["transaction_id"].as_str().unwrap(), reason).await;
                 }
             }
         }
@@ -99,7 +110,7 @@ impl Sender {
         let receipt = self.fresh.make();
         self.sent.lock().unwrap().push(receipt.clone());
         for _ in 0..20 {
-            match self.ledger.receipt(&self.client, &receipt).await {
+            match self.send(&receipt).await {
                 Some(answer) if answer.status != 503 => {
                     return self.read_back(&receipt, answer.position.as_deref()).await;
                 }
@@ -111,17 +122,27 @@ impl Sender {
 
     /// What was answered is found by a read that waits for it, or the read says that it cannot tell.
     async fn read_back(&mut self, receipt: &Value, position: Option<&str>) {
-        let Some(position) = position.filter(|_| self.random.chance(5)) else { return };
+        let Some(position) = position.filter(|_| self.random.chance(10)) else { return };
         let path = format!("/v1/receipts/{}", receipt["transaction_id"].as_str().unwrap());
-        let reader = self.client.with_header("till-position", position).with_header("prefer", "wait=2");
+        let header = *self.random.pick(&[("till-position", position), ("till-consistency", "strong")]);
+        let reader = self.client().with_header(header.0, header.1).with_header("prefer", "wait=2");
         if let Ok(answer) = reader.try_get(&path).await {
             assert!(
                 [200, 503].contains(&answer.status),
-                "{path} at {position}: {} {}",
+                "{path} at {position}, read with {header:?}: {} {}",
                 answer.status,
                 answer.text
             );
         }
+    }
+
+    async fn send(&mut self, receipt: &Value) -> Option<Answer> {
+        let client = self.client();
+        self.ledger.receipt(&client, receipt).await
+    }
+
+    fn client(&mut self) -> Client {
+        self.random.pick(&self.clients).clone()
     }
 
     fn earlier(&mut self) -> Option<Value> {

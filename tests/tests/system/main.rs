@@ -15,6 +15,8 @@ mod load;
 mod ownership;
 mod rebuild;
 mod receipts;
+mod replicas;
+mod reshard;
 mod settings;
 mod store;
 mod strong;

@@ -8,7 +8,7 @@ use till_tests::receipts::simple;
 use till_tests::{Client, Isolation, Till};
 
 /// Longer than any wait of the services; what it bounds must come to an end.
-const SURELY: Duration = Duration::from_secs(60);
+pub const SURELY: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_former_owner_is_fenced_its_client_gets_503_and_its_record_stays_invisible() {
@@ -58,7 +58,7 @@ async fn a_former_owner_is_fenced_its_client_gets_503_and_its_record_stays_invis
 }
 
 /// The answer once there is another than 503.
-async fn accepted_by(client: &Client, receipt: &serde_json::Value) -> till_tests::Answer {
+pub async fn accepted_by(client: &Client, receipt: &serde_json::Value) -> till_tests::Answer {
     let deadline = Instant::now() + SURELY;
     loop {
         let answer = client.receipt(receipt).await;

@@ -245,7 +245,7 @@ async fn submit(app: App, index: usize, command: RecordReceipt, origin: Origin, 
     drop(room);
     let tail = match answer {
         Ok(answer) => line::recorded(&transaction_id, answer),
-        Err(Refusal::Elsewhere(url)) => return Done::Elsewhere { url, index, receipt },
+        Err(Refusal::Elsewhere(owner)) => return Done::Elsewhere { url: owner.url, index, receipt },
         Err(refusal) => refused(refusal),
     };
     Done::Answered { index, tail }

@@ -11,6 +11,7 @@ mod raw;
 mod readable;
 mod rebuild;
 mod replay;
+mod replicas;
 mod report;
 mod services;
 mod stack;
@@ -38,7 +39,8 @@ Examples:
 It starts its own Kafka, Postgres and services (from the folder of this binary) on free ports of the loopback, with
 data under --data, and ends them. Nothing else should run on the machine meanwhile.";
 
-const SECTIONS: [&str; 7] = ["http", "raw", "batch", "rebuild", "readable", "memory", "replay"];
+const SECTIONS: [&str; 9] =
+    ["http", "raw", "batch", "replicas", "takeover", "rebuild", "readable", "memory", "replay"];
 
 /// Arguments of `load bench`.
 #[derive(clap::Args)]
@@ -163,6 +165,12 @@ fn measure(
     }
     if wanted("batch") {
         all_done(batch::measure(stack, plan)?)?;
+    }
+    if wanted("replicas") {
+        all_done(replicas::measure_throughput(stack, plan)?)?;
+    }
+    if wanted("takeover") {
+        all_done(replicas::measure_takeover(stack, plan)?)?;
     }
     if wanted("readable") {
         all_done(readable::measure(stack, plan)?)?;

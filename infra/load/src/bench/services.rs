@@ -137,9 +137,17 @@ impl Deployment {
     /// # Errors
     /// When the binary is not built or an old store cannot be removed.
     pub fn start(&self, binary: &'static str) -> Result<Service> {
+        self.start_as(binary, binary)
+    }
+
+    /// [`Self::start`] for one of several replicas, which have names of their own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_as(&self, binary: &'static str, name: &str) -> Result<Service> {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut spec = self.spec(binary, binary, &["serve"])?;
-        let store = self.folder.join("store");
+        let mut spec = self.spec(binary, name, &["serve"])?;
+        let store = self.folder.join(format!("{name}-store"));
         let listen = match binary {
             "command-api" => "TILL_COMMAND_API_LISTEN",
             "projector" => "TILL_PROJECTOR_LISTEN",
@@ -208,6 +216,11 @@ impl Service {
     pub fn memory(&self) -> Result<Memory> {
         let pid = self.process.id().ok_or_else(|| Failure::new(format!("{} does not run", self.name)))?;
         memory_of(pid)
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.process.kill();
     }
 
     /// Asks it to end and waits until it has.
