@@ -30,6 +30,12 @@ pub enum Command {
     LockLogin(account::LockLogin),
     /// See [`account::UnlockLogin`].
     UnlockLogin(account::UnlockLogin),
+    /// See [`account::ChangePassword`].
+    ChangePassword(account::ChangePassword),
+    /// See [`account::token::IssueLoginToken`].
+    IssueLoginToken(account::token::IssueLoginToken),
+    /// See [`account::token::RevokeLoginToken`].
+    RevokeLoginToken(account::token::RevokeLoginToken),
 }
 
 /// What a command does.
@@ -62,6 +68,9 @@ pub enum Rejection {
     /// No account has the name.
     #[error("there is no account with this username")]
     AccountUnknown,
+    /// The token is of another generation than the account's.
+    #[error("the account's login token was revoked meanwhile")]
+    LoginTokenOutdated,
 }
 
 impl Command {
@@ -70,9 +79,13 @@ impl Command {
     pub const fn topic(&self) -> Topic {
         match self {
             Self::RecordReceipt(_) | Self::VoidReceipt(_) => Topic::Receipts,
-            Self::RegisterAccount(_) | Self::AssignRoles(_) | Self::LockLogin(_) | Self::UnlockLogin(_) => {
-                Topic::Accounts
-            }
+            Self::RegisterAccount(_)
+            | Self::AssignRoles(_)
+            | Self::LockLogin(_)
+            | Self::UnlockLogin(_)
+            | Self::ChangePassword(_)
+            | Self::IssueLoginToken(_)
+            | Self::RevokeLoginToken(_) => Topic::Accounts,
         }
     }
 
@@ -86,6 +99,9 @@ impl Command {
             Self::AssignRoles(command) => &command.realm,
             Self::LockLogin(command) => &command.realm,
             Self::UnlockLogin(command) => &command.realm,
+            Self::ChangePassword(command) => &command.realm,
+            Self::IssueLoginToken(command) => &command.realm,
+            Self::RevokeLoginToken(command) => &command.realm,
         }
     }
 }
@@ -115,6 +131,15 @@ pub fn decide(states: &impl States, command: Command) -> Result<Decision, Reject
         Command::UnlockLogin(command) => {
             account::unlock_login(account::load(states, &command.realm, &command.username), command)
         }
+        Command::ChangePassword(command) => {
+            account::change_password(account::load(states, &command.realm, &command.username), command)
+        }
+        Command::IssueLoginToken(command) => {
+            account::token::issue(account::load(states, &command.realm, &command.username), command)
+        }
+        Command::RevokeLoginToken(command) => {
+            account::token::revoke(account::load(states, &command.realm, &command.username), command)
+        }
     }
 }
 
@@ -127,6 +152,9 @@ pub fn evolve(states: &mut impl States, event: &Event, recorded: &Recorded) {
         Event::RolesAssigned(event) => account::roles_assigned(states, event, recorded),
         Event::LoginLocked(event) => account::login_locked(states, event, recorded),
         Event::LoginUnlocked(event) => account::login_unlocked(states, event, recorded),
+        Event::PasswordChanged(event) => account::password_changed(states, event, recorded),
+        Event::LoginTokenIssued(event) => account::token::issued(states, event, recorded),
+        Event::LoginTokenRevoked(event) => account::token::revoked(states, event, recorded),
         // Figures and shards are no aggregates of the command side.
         Event::PlaceHourComputed(_)
         | Event::HourClosed(_)

@@ -60,6 +60,9 @@ fn rejected(rejection: Rejection) -> Problem {
             (StatusCode::UNPROCESSABLE_ENTITY, "urn:till:idempotency-key-reused", "Idempotency-Key reused")
         }
         Rejection::ReceiptUnknown => (StatusCode::NOT_FOUND, "urn:till:receipt-unknown", "No such receipt"),
+        Rejection::LoginTokenOutdated => {
+            (StatusCode::CONFLICT, "urn:till:login-token-outdated", "Logged out meanwhile")
+        }
         Rejection::AccountUnknown => (StatusCode::NOT_FOUND, "urn:till:account-unknown", "No such account"),
     };
     Problem::new(status, rejection.to_string()).kind(kind, title)
