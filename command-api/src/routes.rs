@@ -5,9 +5,15 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{post, put};
 use runtime::server::{Readiness, health_routes, with_fallbacks};
 
+use crate::contracts;
 use crate::http::{App, accounts, forward, receipts};
 
-pub fn router(app: App, readiness: Readiness) -> Router {
+/// `receipts_contract`: where contract 003 is switched on.
+pub fn router(
+    app: App,
+    receipts_contract: Option<contracts::receipts::Contract>,
+    readiness: Readiness,
+) -> Router {
     let commands = Router::new()
         .route("/v1/receipts", post(receipts::record))
         .route("/v1/receipts/validate", post(receipts::validate))
@@ -16,5 +22,9 @@ pub fn router(app: App, readiness: Readiness) -> Router {
         .route("/v1/auth/login", post(accounts::login))
         .route("/v1/accounts/{username}/roles", put(accounts::assign_roles))
         .route_layer(from_fn_with_state(app.clone(), forward::to_owner));
-    with_fallbacks(commands).with_state(app).merge(health_routes(readiness))
+    let routes = with_fallbacks(commands).with_state(app).merge(health_routes(readiness));
+    match receipts_contract {
+        Some(contract) => routes.merge(contracts::receipts::routes(contract)),
+        None => routes,
+    }
 }

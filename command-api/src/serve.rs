@@ -9,6 +9,7 @@ use runtime::server::{self, Readiness, Starting};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::contracts::receipts::Contract;
 use crate::http::App;
 use crate::routes;
 use crate::settings::{Settings, fault_before_commit};
@@ -40,8 +41,10 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let owning = own_shards(&settings, &engine, &shards, &readiness, &leaving, &failed);
     tokio::spawn(become_ready(app.clone(), engine.clone(), readiness.clone(), stopping.clone()));
     let grace = Duration::from_millis(settings.common.shutdown_grace_ms);
+    let receipts_contract = Contract::from_settings(&settings, &app);
+    let router = routes::router(app, receipts_contract, readiness);
     let ended = tokio::select! {
-        ended = server::serve(listener, routes::router(app, readiness), stopping, grace) => ended,
+        ended = server::serve(listener, router, stopping, grace) => ended,
         () = failed.cancelled() => Ok(()),
     };
     // Requests first, then their shards.

@@ -113,7 +113,7 @@ pub async fn void(
 }
 
 /// The receipt as it was recorded: the state keeps its position only, the log has the rest.
-async fn recorded(app: &App, transaction_id: &str) -> Result<Receipt, ApiError> {
+pub async fn recorded(app: &App, transaction_id: &str) -> Result<Receipt, ApiError> {
     let unknown = || Refusal::Rejected(Rejection::ReceiptUnknown);
     let state = receipt::load(&app.store.as_ref(), transaction_id).ok_or_else(unknown)?;
     let source = std::sync::Arc::clone(&app.source);
