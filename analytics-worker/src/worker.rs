@@ -16,6 +16,7 @@ use crate::append::Writer;
 use crate::closed::{ClosedWindows, Last};
 use crate::fault::Fault;
 use crate::fold::WindowFold;
+use crate::journal::Journal;
 use crate::reader::{Log, Watch};
 use crate::settings::Settings;
 use crate::slice::Slices;
@@ -42,6 +43,7 @@ pub(crate) struct Worker {
     watch: Watch,
     closed: ClosedWindows,
     asker: BaseConsumer,
+    journal: Journal,
     /// The window of the first receipt, until a window is closed.
     first: Option<Window>,
 }
@@ -75,6 +77,7 @@ impl Worker {
             watch,
             closed,
             asker,
+            journal: Journal::new(common),
             first: None,
         })
     }
@@ -214,6 +217,7 @@ impl Worker {
             places.chain([Event::from(hour)])
         }));
         writer.append(events)?;
+        self.journal.note(closed.len());
         log_closed(&closed, started.elapsed());
         self.expect_last(Some(&last))
     }
