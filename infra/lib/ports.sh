@@ -41,4 +41,6 @@ require_ports() {
     require_port projector "$TILL_PROJECTOR_PORT" TILL_PROJECTOR_PORT
     require_port analytics-worker "$TILL_ANALYTICS_PORT" TILL_ANALYTICS_PORT
     require_port nginx "$TILL_PORT" TILL_PORT
+    require_port nginx "$TILL_RECEIPTS_PRODUCER_PORT" TILL_RECEIPTS_PRODUCER_PORT
+    require_port nginx "$TILL_RECEIPTS_CONSUMER_PORT" TILL_RECEIPTS_CONSUMER_PORT
 }
