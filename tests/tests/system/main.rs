@@ -5,6 +5,7 @@
 mod access;
 mod chaos;
 mod common;
+mod contract_receipts;
 mod figures;
 mod forged;
 mod garbage;
