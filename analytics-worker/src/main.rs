@@ -10,6 +10,7 @@ mod cursor;
 mod fault;
 mod figures;
 mod fold;
+mod journal;
 mod reader;
 mod recompute;
 mod serve;

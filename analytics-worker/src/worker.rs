@@ -15,6 +15,7 @@ use crate::append::Writer;
 use crate::closed::{ClosedWindows, Last};
 use crate::fault::Fault;
 use crate::fold::WindowFold;
+use crate::journal::Journal;
 use crate::reader::{Log, Watch};
 use crate::settings::Settings;
 use crate::slice::Slices;
@@ -41,6 +42,7 @@ pub(crate) struct Worker {
     watch: Watch,
     closed: ClosedWindows,
     asker: Ends,
+    journal: Journal,
     /// The window of the first receipt, until a window is closed.
     first: Option<Window>,
 }
@@ -72,6 +74,7 @@ impl Worker {
             watch,
             closed,
             asker,
+            journal: Journal::new(common),
             first: None,
         })
     }
@@ -211,6 +214,7 @@ impl Worker {
             places.chain([Event::from(hour)])
         }));
         writer.append(events)?;
+        self.journal.note(closed.len());
         log_closed(&closed, started.elapsed());
         self.expect_last(Some(&last))
     }

@@ -5,9 +5,15 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{post, put};
 use runtime::server::{Readiness, health_routes, with_fallbacks};
 
+use crate::contracts;
 use crate::http::{App, accounts, batch, forward, receipts};
 
-pub fn router(app: App, readiness: Readiness) -> Router {
+/// `receipts_contract`: where contract 003 is switched on.
+pub fn router(
+    app: App,
+    receipts_contract: Option<contracts::receipts::Contract>,
+    readiness: Readiness,
+) -> Router {
     let commands = Router::new()
         .route("/v1/receipts", post(receipts::record))
         .route("/v1/receipts/validate", post(receipts::validate))
@@ -18,5 +24,9 @@ pub fn router(app: App, readiness: Readiness) -> Router {
         .route_layer(from_fn_with_state(app.clone(), forward::to_owner));
     // Its receipts have shards of their own: it forwards parts of itself.
     let bulk = Router::new().route("/v1/receipts/batch", post(batch::record));
-    with_fallbacks(commands.merge(bulk)).with_state(app).merge(health_routes(readiness))
+    let routes = with_fallbacks(commands.merge(bulk)).with_state(app).merge(health_routes(readiness));
+    match receipts_contract {
+        Some(contract) => routes.merge(contracts::receipts::routes(contract)),
+        None => routes,
+    }
 }

@@ -10,6 +10,7 @@ use runtime::server::{self, Readiness, Starting};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::contracts::receipts::Contract;
 use crate::http::App;
 use crate::settings::{Settings, fault_before_commit};
 use crate::shard::directory::{Directory, DirectoryError};
@@ -43,7 +44,9 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let owning = own_shards(&settings, &engine, &shards, &readiness, &stopping, &left);
     tokio::spawn(readiness::watch(app.clone(), engine.clone(), readiness.clone(), stopping));
     let grace = Duration::from_millis(settings.common.shutdown_grace_ms);
-    let ended = server::serve(listener, routes::router(app, readiness), left, grace).await;
+    let receipts_contract = Contract::from_settings(&settings, &app);
+    let router = routes::router(app, receipts_contract, readiness);
+    let ended = server::serve(listener, router, left, grace).await;
     let owned = tokio::task::spawn_blocking(move || owning.join()).await;
     engine.follower.stop();
     ended.map_err(|error| format!("the HTTP server failed: {error}"))?;

@@ -1,7 +1,9 @@
-//! Accounts: names unique within a realm, roles, login locks.
+//! Accounts: names unique within a realm, roles, login locks, passwords and login tokens.
+
+pub mod token;
 
 use chrono::{DateTime, Utc};
-use schemas::{AccountRegistered, LoginLocked, LoginUnlocked, Position, RolesAssigned};
+use schemas::{AccountRegistered, LoginLocked, LoginUnlocked, PasswordChanged, Position, RolesAssigned};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -77,6 +79,24 @@ pub struct RefuseLogin {
     pub realm: String,
 }
 
+/// Replace an account's password.
+#[derive(Clone)]
+pub struct ChangePassword {
+    /// The account's realm.
+    pub realm: String,
+    /// The account's name.
+    pub username: String,
+    /// Argon2id, PHC string.
+    pub password_hash: String,
+}
+
+impl std::fmt::Debug for ChangePassword {
+    /// Leaves the password's hash out, so that no log can hold it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChangePassword").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
 /// What is kept of an account.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountState {
@@ -92,6 +112,10 @@ pub struct AccountState {
     pub idempotency_id: Option<Uuid>,
     /// The login lock that holds.
     pub lock: Option<Lock>,
+    /// How many of its login tokens were revoked: the next one is made of this.
+    pub token_generation: i64,
+    /// SHA-256 of its login token, while it has one.
+    pub token_hash: Option<Vec<u8>>,
     /// Position of the registration: partition and offset.
     registered_at: (i32, i64),
     /// Position of the last event: partition and offset.
@@ -184,6 +208,19 @@ pub(crate) fn unlock_login(
     }
 }
 
+/// Replaces the password's hash, unless it is so already.
+pub(crate) fn change_password(
+    account: Option<AccountState>,
+    command: ChangePassword,
+) -> Result<Decision, Rejection> {
+    let account = account.ok_or(Rejection::AccountUnknown)?;
+    if account.password_hash == command.password_hash {
+        return Ok(Decision::Already(position(account.changed_at)));
+    }
+    let ChangePassword { realm, username, password_hash } = command;
+    Ok(Decision::Append(Box::new(PasswordChanged { realm, username, password_hash }.into())))
+}
+
 /// The account of this name.
 pub fn load(states: &impl States, realm: &str, username: &str) -> Option<AccountState> {
     serde_json::from_slice(&states.get(&account_key(realm, username))?).ok()
@@ -204,6 +241,8 @@ pub(crate) fn registered(states: &mut impl States, event: &AccountRegistered, re
         places: event.places.clone(),
         idempotency_id: event.idempotency_id,
         lock: None,
+        token_generation: 0,
+        token_hash: None,
         registered_at: at,
         changed_at: at,
     };
@@ -238,6 +277,12 @@ pub(crate) fn login_unlocked(states: &mut impl States, event: &LoginUnlocked, re
     if let Some(lock) = ended {
         Todo::settle(states, recorded.position.partition, lock.cause);
     }
+}
+
+pub(crate) fn password_changed(states: &mut impl States, event: &PasswordChanged, recorded: &Recorded) {
+    change(states, &event.realm, &event.username, recorded, |state| {
+        state.password_hash.clone_from(&event.password_hash);
+    });
 }
 
 fn change(

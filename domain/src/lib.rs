@@ -32,6 +32,12 @@ pub enum Command {
     UnlockLogin(account::UnlockLogin),
     /// See [`account::RefuseLogin`].
     RefuseLogin(account::RefuseLogin),
+    /// See [`account::ChangePassword`].
+    ChangePassword(account::ChangePassword),
+    /// See [`account::token::IssueLoginToken`].
+    IssueLoginToken(account::token::IssueLoginToken),
+    /// See [`account::token::RevokeLoginToken`].
+    RevokeLoginToken(account::token::RevokeLoginToken),
 }
 
 /// What a command does.
@@ -67,6 +73,9 @@ pub enum Rejection {
     /// Without a word on which of the two is wrong.
     #[error("username or password is wrong")]
     LoginRefused,
+    /// The token is of another generation than the account's.
+    #[error("the account's login token was revoked meanwhile")]
+    LoginTokenOutdated,
 }
 
 impl Command {
@@ -79,7 +88,10 @@ impl Command {
             | Self::AssignRoles(_)
             | Self::LockLogin(_)
             | Self::UnlockLogin(_)
-            | Self::RefuseLogin(_) => Topic::Accounts,
+            | Self::RefuseLogin(_)
+            | Self::ChangePassword(_)
+            | Self::IssueLoginToken(_)
+            | Self::RevokeLoginToken(_) => Topic::Accounts,
         }
     }
 
@@ -94,6 +106,9 @@ impl Command {
             Self::LockLogin(command) => &command.realm,
             Self::UnlockLogin(command) => &command.realm,
             Self::RefuseLogin(command) => &command.realm,
+            Self::ChangePassword(command) => &command.realm,
+            Self::IssueLoginToken(command) => &command.realm,
+            Self::RevokeLoginToken(command) => &command.realm,
         }
     }
 }
@@ -124,6 +139,15 @@ pub fn decide(states: &impl States, command: Command) -> Result<Decision, Reject
             account::unlock_login(account::load(states, &command.realm, &command.username), command)
         }
         Command::RefuseLogin(_) => Err(Rejection::LoginRefused),
+        Command::ChangePassword(command) => {
+            account::change_password(account::load(states, &command.realm, &command.username), command)
+        }
+        Command::IssueLoginToken(command) => {
+            account::token::issue(account::load(states, &command.realm, &command.username), command)
+        }
+        Command::RevokeLoginToken(command) => {
+            account::token::revoke(account::load(states, &command.realm, &command.username), command)
+        }
     }
 }
 
@@ -136,6 +160,9 @@ pub fn evolve(states: &mut impl States, event: &Event, recorded: &Recorded) {
         Event::RolesAssigned(event) => account::roles_assigned(states, event, recorded),
         Event::LoginLocked(event) => account::login_locked(states, event, recorded),
         Event::LoginUnlocked(event) => account::login_unlocked(states, event, recorded),
+        Event::PasswordChanged(event) => account::password_changed(states, event, recorded),
+        Event::LoginTokenIssued(event) => account::token::issued(states, event, recorded),
+        Event::LoginTokenRevoked(event) => account::token::revoked(states, event, recorded),
         // Figures and shards are no aggregates of the command side.
         Event::PlaceHourComputed(_)
         | Event::HourClosed(_)

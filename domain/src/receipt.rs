@@ -3,7 +3,8 @@
 mod rules;
 
 pub use rules::{
-    MAX_ID_CHARS, MAX_ITEMS, Violation, amount, identifier, not_blank, quantity, timestamp, violations,
+    MAX_ID_CHARS, MAX_ITEMS, Violation, amount, identifier, not_blank, quantity, timestamp, totals_match,
+    violations,
 };
 
 use schemas::{Position, Receipt, ReceiptRecorded, ReceiptVoided, Topic};

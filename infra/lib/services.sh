@@ -16,6 +16,9 @@ export_service_settings() {
     export TILL_PARTITIONS=${TILL_PARTITIONS:-4}
     # Figures every minute, so that a newcomer sees them change.
     export TILL_ANALYTICS_SCHEDULE=${TILL_ANALYTICS_SCHEDULE:-0 * * * * *}
+    # All drop-in contracts, unless the caller chooses; an empty text is none.
+    export TILL_CONTRACTS=${TILL_CONTRACTS-receipts}
+    export TILL_JOURNAL_DIR=$TILL_HOME/data/.journal
     TILL_JWT_SECRET=${TILL_JWT_SECRET:-$(jwt_secret)}
     export TILL_JWT_SECRET
 }

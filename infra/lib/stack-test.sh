@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 base=${TILL_HOME:-$PWD/.till}
 export TILL_HOME=$base/stack-test
 export TILL_PORT=28080 TILL_COMMAND_API_PORT=28000 TILL_PROJECTOR_PORT=29000 TILL_ANALYTICS_PORT=29010
+export TILL_RECEIPTS_PRODUCER_PORT=28130 TILL_RECEIPTS_CONSUMER_PORT=28131
 export TILL_KAFKA_PORT=29092 TILL_POSTGRES_PORT=25432
 front_door=http://127.0.0.1:$TILL_PORT
 processes=(kafka postgres command-api projector analytics-worker nginx)
@@ -20,6 +21,9 @@ main() {
     timed "first start" ./till up --no-traffic
     "${CARGO_TARGET_DIR:-target}/release/load" traffic --front-door "$front_door" --minutes 0.1
     takes_the_largest_batch
+    python3 tests/contracts/receipts_client.py --producer "http://127.0.0.1:$TILL_RECEIPTS_PRODUCER_PORT" \
+        --consumer "http://127.0.0.1:$TILL_RECEIPTS_CONSUMER_PORT" --journals "$TILL_HOME/data/.journal" ||
+        fail "the client of the receipts contract is not content"
     local before after
     before=$(purchases)
     [[ $before =~ ^[1-9][0-9]*$ ]] || fail "no receipt was counted after the sample traffic: '$before'"

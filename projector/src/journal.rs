@@ -211,10 +211,11 @@ fn line<'m>(topic: Topic, message: &'m BorrowedMessage<'_>) -> Line<'m> {
     }
 }
 
-/// Password hashes stay in the log.
+/// Hashes of passwords and tokens stay in the log.
 fn without_secrets(mut event: Value) -> Value {
     if let Some(fields) = event.as_object_mut() {
         fields.remove("password_hash");
+        fields.remove("token_hash");
     }
     event
 }

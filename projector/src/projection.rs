@@ -68,7 +68,10 @@ impl Projection {
     /// Raised with every change of its tables or fold; the next one needs a rebuild.
     #[must_use]
     pub const fn version(self) -> i32 {
-        1
+        match self {
+            Self::Receipts | Self::Hours => 1,
+            Self::Places | Self::Accounts => 2,
+        }
     }
 
     /// Its number among Till's advisory locks.

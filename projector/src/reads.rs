@@ -31,6 +31,18 @@ pub struct Consistency {
 }
 
 impl Consistency {
+    /// Sees everything accepted before the read was asked for.
+    #[must_use]
+    pub const fn strong() -> Self {
+        Self { after: Vec::new(), is_strong: true, wait: DEFAULT_WAIT }
+    }
+
+    /// Sees what is folded.
+    #[must_use]
+    pub const fn eventual() -> Self {
+        Self { after: Vec::new(), is_strong: false, wait: DEFAULT_WAIT }
+    }
+
     /// From `Till-Position` (positions of earlier answers, separated by commas), `Till-Consistency: strong` and
     /// `Prefer: wait=SECONDS` (RFC 7240).
     ///

@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::contracts;
 use crate::database::pool;
 use crate::ends::{Ends, TOPICS};
 use crate::http::{App, router};
@@ -41,6 +42,8 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
         partitions: common.partitions,
         zone: common.business_timezone.parse().expect("the settings were checked"),
     };
+    let receipts_contract = contracts::receipts::Contract::from_settings(&settings, &app.reads);
+    let router = router(app, receipts_contract, readiness.clone());
     let grace = Duration::from_millis(common.shutdown_grace_ms);
     let settings = Arc::new(settings);
 
@@ -60,7 +63,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
         tasks.spawn(progress.clone().keep_fresh(projection, pool.clone(), shutdown.clone()));
     }
     tracing::info!(listen = settings.own.projector_listen, "serving");
-    let serving = server::serve(listener, router(app, readiness), shutdown.clone(), grace);
+    let serving = server::serve(listener, router, shutdown.clone(), grace);
     let ended = tokio::select! {
         served = serving => served.map_err(|error| format!("the listener: {error}")),
         refused = folding => Err(refused),

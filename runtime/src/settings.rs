@@ -3,11 +3,13 @@
 //! The defaults are a TOML text in the binary: its keys are the settings there are, its values give their
 //! types, its comments are the manual that `--help` prints.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
+
+use crate::contracts;
 
 const COMMON_DEFAULTS: &str = include_str!("../common.toml");
 
@@ -25,7 +27,21 @@ pub struct Common {
     pub log_format: LogFormat,
     pub log_filter: String,
     pub business_timezone: String,
+    pub contracts: String,
+    pub journal_dir: PathBuf,
     pub shutdown_grace_ms: u64,
+}
+
+impl Common {
+    /// Whether a drop-in contract is switched on.
+    #[must_use]
+    pub fn serves(&self, contract: &str) -> bool {
+        self.contract_names().any(|name| name == contract)
+    }
+
+    fn contract_names(&self) -> impl Iterator<Item = &str> {
+        self.contracts.split(',').map(str::trim).filter(|name| !name.is_empty())
+    }
 }
 
 /// How log lines look.
@@ -165,6 +181,10 @@ fn check_common(common: &Common, faults: &mut Vec<String>) {
     require(
         is_topic_prefix(&common.topic_prefix),
         "TILL_TOPIC_PREFIX must be 1 to 100 of a-z, 0-9, '.', '_' and '-'",
+    );
+    require(
+        common.contract_names().all(|name| contracts::NAMES.contains(&name)),
+        &format!("TILL_CONTRACTS may name, separated by commas: {}", contracts::NAMES.join(", ")),
     );
     let options = crate::kafka::parse_options(&common.kafka_options);
     require(options.is_some(), "TILL_KAFKA_OPTIONS must be key=value pairs separated by commas");

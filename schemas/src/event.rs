@@ -123,6 +123,42 @@ pub struct LoginUnlocked {
     pub username: String,
 }
 
+/// A token that stays until it is revoked was given to who logged in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginTokenIssued {
+    /// The account's realm.
+    pub realm: String,
+    /// The account's name.
+    pub username: String,
+    /// How many of its tokens were revoked before.
+    pub generation: i64,
+    /// SHA-256 of the token.
+    #[serde(with = "bytes")]
+    pub token_hash: Vec<u8>,
+}
+
+/// The account's token is worth nothing any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginTokenRevoked {
+    /// The account's realm.
+    pub realm: String,
+    /// The account's name.
+    pub username: String,
+    /// The token's.
+    pub generation: i64,
+}
+
+/// The account has another password.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordChanged {
+    /// The account's realm.
+    pub realm: String,
+    /// The account's name.
+    pub username: String,
+    /// Argon2id, PHC string.
+    pub password_hash: String,
+}
+
 /// What receipts add up to; voided ones are taken out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sums {
@@ -297,6 +333,12 @@ events! {
     LoginLocked in Accounts,
     /// See [`LoginUnlocked`].
     LoginUnlocked in Accounts,
+    /// See [`LoginTokenIssued`].
+    LoginTokenIssued in Accounts,
+    /// See [`LoginTokenRevoked`].
+    LoginTokenRevoked in Accounts,
+    /// See [`PasswordChanged`].
+    PasswordChanged in Accounts,
     /// See [`PlaceHourComputed`].
     PlaceHourComputed in Analytics,
     /// See [`HourClosed`].
@@ -318,6 +360,9 @@ impl Event {
             Self::RolesAssigned(event) => event.realm.as_str().into(),
             Self::LoginLocked(event) => event.realm.as_str().into(),
             Self::LoginUnlocked(event) => event.realm.as_str().into(),
+            Self::LoginTokenIssued(event) => event.realm.as_str().into(),
+            Self::LoginTokenRevoked(event) => event.realm.as_str().into(),
+            Self::PasswordChanged(event) => event.realm.as_str().into(),
             Self::PlaceHourComputed(event) => event.place_id.as_str().into(),
             Self::HourClosed(_) => HOURS_KEY.into(),
             Self::ShardAnnounced(event) => format!("shard-{}", event.shard).into(),
@@ -335,6 +380,13 @@ impl std::fmt::Debug for AccountRegistered {
             .field("number", &self.number)
             .field("roles", &self.roles)
             .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for PasswordChanged {
+    /// Leaves the password's hash out, so that no log can hold it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PasswordChanged").field("username", &self.username).finish_non_exhaustive()
     }
 }
 

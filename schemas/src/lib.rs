@@ -14,8 +14,9 @@ mod time;
 mod topic;
 
 pub use event::{
-    AccountRegistered, CategorySums, Event, HourClosed, Item, LoginLocked, LoginUnlocked, PlaceHourComputed,
-    Receipt, ReceiptRecorded, ReceiptVoided, RolesAssigned, ShardAnnounced, Slice, Sums, TopologyDeclared,
+    AccountRegistered, CategorySums, Event, HourClosed, Item, LoginLocked, LoginTokenIssued,
+    LoginTokenRevoked, LoginUnlocked, PasswordChanged, PlaceHourComputed, Receipt, ReceiptRecorded,
+    ReceiptVoided, RolesAssigned, ShardAnnounced, Slice, Sums, TopologyDeclared,
 };
 pub use headers::EventHeaders;
 pub use money::{Money, MoneyError};

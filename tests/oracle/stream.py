@@ -9,6 +9,9 @@ KEYS = {
     "RolesAssigned": lambda event: event["realm"],
     "LoginLocked": lambda event: event["realm"],
     "LoginUnlocked": lambda event: event["realm"],
+    "LoginTokenIssued": lambda event: event["realm"],
+    "LoginTokenRevoked": lambda event: event["realm"],
+    "PasswordChanged": lambda event: event["realm"],
     "PlaceHourComputed": lambda event: event["place_id"],
     "HourClosed": lambda event: "hours",
 }

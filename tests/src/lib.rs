@@ -6,6 +6,7 @@
 //! shares nothing with Till but the Avro schemas it reads as data.
 
 pub mod client;
+pub mod front_door;
 pub mod kafka;
 pub mod ledger;
 pub mod log;
@@ -20,6 +21,7 @@ pub mod servers;
 pub mod till;
 
 pub use client::{Answer, Client};
+pub use front_door::FrontDoor;
 pub use kafka::Kafka;
 pub use ledger::Ledger;
 pub use log::{Isolation, Log, RawRecord};

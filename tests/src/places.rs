@@ -66,6 +66,13 @@ pub fn postgres_bin() -> PathBuf {
         .expect("no Postgres under /usr/lib/postgresql; install postgresql or set TILL_POSTGRES_BIN to its bin folder")
 }
 
+/// nginx; Debian keeps it where only root's PATH looks.
+#[must_use]
+pub fn nginx() -> PathBuf {
+    let debian = Path::new("/usr/sbin/nginx");
+    if debian.exists() { debian.to_owned() } else { PathBuf::from("nginx") }
+}
+
 /// The Python that has `tests/requirements.txt`: `TILL_PYTHON`, else the virtual environment of `./till test`, else `python3`.
 #[must_use]
 pub fn python() -> PathBuf {

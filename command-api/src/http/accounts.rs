@@ -81,23 +81,36 @@ pub async fn login(State(app): State<App>, headers: HeaderMap, body: Bytes) -> R
     let username = form.text("username", body.username, |text| Ok(text.to_owned()));
     let password = form.text("password", body.password, |text| Ok(text.to_owned()));
     let (username, password) = form.finish((username, password))?;
+    let account = authenticate(&app, &username, password, Origin::of(&headers)).await?;
+    let account =
+        account.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "username or password is wrong"))?;
+    Ok(Json(token(&app, username, account)).into_response())
+}
+
+/// The account, if the password is its own; 429 while logins of the name are locked.
+pub async fn authenticate(
+    app: &App,
+    username: &str,
+    password: String,
+    origin: Origin,
+) -> Result<Option<AccountState>, ApiError> {
     app.shards.served_here(REALM).await?;
-    if let Some(wait_s) = app.login_guard.wait_s(&username) {
+    if let Some(wait_s) = app.login_guard.wait_s(username) {
         return Err(locked(wait_s).into());
     }
-    let account = find(&app, &username);
+    let account = find(app, username);
     if let Some(wait_s) = account.as_ref().and_then(lock_left_s) {
         return Err(locked(wait_s).into());
     }
     let hash = account.as_ref().map(|account| account.password_hash.clone());
     if !app.passwords.verify(password, hash).await? {
-        if app.login_guard.failed(&username) && account.is_some() {
-            lock(&app, &username, Origin::of(&headers)).await?;
+        if app.login_guard.failed(username) && account.is_some() {
+            lock(app, username, origin).await?;
         }
-        return Err(refused(&app, Origin::of(&headers)).await);
+        return no(app, origin).await;
     }
-    app.login_guard.succeeded(&username);
-    Ok(Json(token(&app, username, account)).into_response())
+    app.login_guard.succeeded(username);
+    Ok(account)
 }
 
 #[derive(Deserialize)]
@@ -172,7 +185,8 @@ async fn ensure_account(app: &App, username: &str, password: &str, role: Role) -
     }
 }
 
-async fn open(
+/// Opens the account: its event is committed when this returns.
+pub async fn open(
     app: &App,
     username: &str,
     password: String,
@@ -200,13 +214,16 @@ async fn lock(app: &App, username: &str, origin: Origin) -> Result<(), ApiError>
 }
 
 /// The no to a login, once it is decided.
-async fn refused(app: &App, origin: Origin) -> ApiError {
+async fn no(app: &App, origin: Origin) -> Result<Option<AccountState>, ApiError> {
     let command = Command::RefuseLogin(RefuseLogin { realm: REALM.to_owned() });
-    let decided = app.shards.submit(command, origin).await;
-    decided.err().unwrap_or(Refusal::Rejected(Rejection::LoginRefused)).into()
+    match app.shards.submit(command, origin).await {
+        Ok(_) | Err(Refusal::Rejected(Rejection::LoginRefused)) => Ok(None),
+        Err(undecided) => Err(undecided.into()),
+    }
 }
 
-fn find(app: &App, username: &str) -> Option<AccountState> {
+/// The account of this name, as far as this replica has folded.
+pub fn find(app: &App, username: &str) -> Option<AccountState> {
     account::load(&app.store.as_ref(), REALM, username)
 }
 
@@ -219,8 +236,8 @@ fn locked(wait_s: u32) -> Problem {
     Problem::too_many(format!("too many wrong passwords: try again in {wait_s} s"), wait_s)
 }
 
-fn token(app: &App, username: String, account: Option<AccountState>) -> AccessToken {
-    let (roles, places) = account.map(|account| (account.roles, account.places)).unwrap_or_default();
+fn token(app: &App, username: String, account: AccountState) -> AccessToken {
+    let AccountState { roles, places, .. } = account;
     let roles = roles.iter().filter_map(|name| Role::from_name(name)).collect();
     let ttl_s = app.own.token_ttl_s;
     AccessToken {

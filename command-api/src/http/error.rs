@@ -74,6 +74,9 @@ fn rejected(rejection: Rejection) -> Problem {
         }
         Rejection::ReceiptUnknown => (StatusCode::NOT_FOUND, "urn:till:receipt-unknown", "No such receipt"),
         Rejection::LoginRefused => (StatusCode::UNAUTHORIZED, "about:blank", "Unauthorized"),
+        Rejection::LoginTokenOutdated => {
+            (StatusCode::CONFLICT, "urn:till:login-token-outdated", "Logged out meanwhile")
+        }
         Rejection::AccountUnknown => (StatusCode::NOT_FOUND, "urn:till:account-unknown", "No such account"),
     };
     Problem::new(status, rejection.to_string()).kind(kind, title)

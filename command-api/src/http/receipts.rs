@@ -116,7 +116,7 @@ pub async fn void(
 
 /// The receipt as it was recorded, if it was: the state keeps its position only, the log has the rest. That there is none
 /// may be a fenced owner's mistake, so it is not said here but decided, like any other no.
-async fn recorded(app: &App, transaction_id: &str) -> Result<Option<Receipt>, ApiError> {
+pub async fn recorded(app: &App, transaction_id: &str) -> Result<Option<Receipt>, ApiError> {
     let Some(state) = receipt::load(&app.store.as_ref(), transaction_id) else { return Ok(None) };
     let source = std::sync::Arc::clone(&app.source);
     let read = tokio::task::spawn_blocking(move || source.read(state.position)).await;

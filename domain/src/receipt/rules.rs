@@ -98,12 +98,23 @@ fn in_zone<Z: TimeZone>(text: &str, zone: &Z) -> Result<DateTime<Utc>, &'static 
     local.map(|local| local.to_utc()).ok_or("is an hour that the configured zone skips")
 }
 
+/// Whether the total is the sum of price x quantity: what a till says happened need not be.
+#[must_use]
+pub fn totals_match(receipt: &Receipt) -> bool {
+    sum(receipt) == Some(receipt.total_amount)
+}
+
+fn sum(receipt: &Receipt) -> Option<Money> {
+    let amounts: Option<Vec<Money>> =
+        receipt.items.iter().map(|item| item.price.times(item.quantity)).collect();
+    amounts.map(|amounts| amounts.into_iter().sum())
+}
+
 /// What is wrong between a receipt's fields.
 #[must_use]
 pub fn violations(receipt: &Receipt) -> Vec<Violation> {
     let mut found = Vec::new();
-    let sum: Option<Vec<Money>> = receipt.items.iter().map(|item| item.price.times(item.quantity)).collect();
-    let sum = sum.map(|amounts| amounts.into_iter().sum::<Money>());
+    let sum = sum(receipt);
     if sum != Some(receipt.total_amount) {
         let expected = sum.map_or_else(|| "more than 28 digits".to_owned(), |sum| sum.to_string());
         let detail = format!("must be the sum of price x quantity, which is {expected}");

@@ -14,6 +14,7 @@ use chrono_tz::Tz;
 use runtime::auth::{Role, Tokens};
 use runtime::server::{Readiness, health_routes, with_fallbacks};
 
+use crate::contracts;
 use crate::reads::Reads;
 
 /// Who may read receipts and places.
@@ -40,8 +41,12 @@ impl FromRef<App> for Tokens {
     }
 }
 
-/// Every route.
-pub fn router(app: App, readiness: Readiness) -> Router {
+/// Every route; those of contract 003 where it is switched on.
+pub fn router(
+    app: App,
+    receipts_contract: Option<contracts::receipts::Contract>,
+    readiness: Readiness,
+) -> Router {
     let routes = Router::new()
         .route("/v1/receipts", get(receipts::list))
         .route("/v1/receipts/{transaction_id}", get(receipts::one))
@@ -54,5 +59,9 @@ pub fn router(app: App, readiness: Readiness) -> Router {
         .route("/v1/analytics/categories", get(analytics::categories::read))
         .route("/v1/analytics/runs", get(analytics::runs::list))
         .merge(health_routes(readiness));
-    with_fallbacks(routes).with_state(app)
+    let routes = with_fallbacks(routes).with_state(app);
+    match receipts_contract {
+        Some(contract) => routes.merge(contracts::receipts::routes(contract)),
+        None => routes,
+    }
 }

@@ -100,6 +100,15 @@ pub fn id(name: &str, value: Option<&str>) -> Result<Option<String>, Problem> {
     }
 }
 
+/// `true` or `false`, given as parameter `name`.
+///
+/// # Errors
+/// 400 where it is neither.
+pub fn flag(name: &str, value: Option<&str>) -> Result<Option<bool>, Problem> {
+    let refused = || refused(format!("`{name}` must be `true` or `false`"));
+    value.map(|value| value.parse().map_err(|_| refused())).transpose()
+}
+
 /// A half-open interval of time; an end that is `None` is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {

@@ -10,17 +10,18 @@ use serde_json::value::RawValue;
 
 use super::READERS;
 use super::paging::{self, Cursor};
-use super::parameters::{PathId, Read, id, interval};
+use super::parameters::{PathId, Read, flag, id, interval};
 use crate::projection::Projection;
 use crate::reads::failed;
 
-/// `?place_id&from&to&cursor&limit`
+/// `?place_id&from&to&totals_match&cursor&limit`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
     place_id: Option<String>,
     from: Option<String>,
     to: Option<String>,
+    totals_match: Option<String>,
     cursor: Option<String>,
     limit: Option<String>,
 }
@@ -131,6 +132,7 @@ pub async fn list(read: Read<ListQuery>) -> Result<Response, Problem> {
     read.require(READERS)?;
     let place_id = id("place_id", read.query.place_id.as_deref())?;
     let within = interval(read.query.from.as_deref(), read.query.to.as_deref(), read.zone())?;
+    let totals_match = flag("totals_match", read.query.totals_match.as_deref())?;
     let limit = paging::limit(read.query.limit.as_deref())?;
     let after = Cursor::parse(read.query.cursor.as_deref())?;
     // One bound for the index: the cursor stands before `to` already.
@@ -141,9 +143,9 @@ pub async fn list(read: Read<ListQuery>) -> Result<Response, Problem> {
     let mut snapshot = read.snapshot(&[Projection::Receipts]).await?;
     let mut rows = match place_id {
         Some(place_id) => {
-            of_place(&mut snapshot, &place_id, within.from, before, &before_id, limit + 1).await
+            of_place(&mut snapshot, &place_id, within.from, before, &before_id, totals_match, limit + 1).await
         }
-        None => of_all(&mut snapshot, within.from, before, &before_id, limit + 1).await,
+        None => of_all(&mut snapshot, within.from, before, &before_id, totals_match, limit + 1).await,
     }
     .map_err(failed)?;
     let has_more = paging::cut(&mut rows, limit);
@@ -159,6 +161,7 @@ async fn of_place(
     from: Option<DateTime<Utc>>,
     before: Option<DateTime<Utc>>,
     before_id: &str,
+    totals_match: Option<bool>,
     limit: i64,
 ) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as!(
@@ -170,11 +173,13 @@ async fn of_place(
            FROM receipts
            WHERE place_id = $1 AND occurred_at >= coalesce($2, '-infinity'::timestamptz)
                AND (occurred_at, transaction_id) < (coalesce($3, 'infinity'::timestamptz), $4::text)
-           ORDER BY occurred_at DESC, transaction_id DESC LIMIT $5"#,
+               AND ($5::boolean IS NULL OR totals_match = $5)
+           ORDER BY occurred_at DESC, transaction_id DESC LIMIT $6"#,
         place_id,
         from,
         before,
         before_id,
+        totals_match,
         limit
     )
     .fetch_all(snapshot)
@@ -186,6 +191,7 @@ async fn of_all(
     from: Option<DateTime<Utc>>,
     before: Option<DateTime<Utc>>,
     before_id: &str,
+    totals_match: Option<bool>,
     limit: i64,
 ) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as!(
@@ -197,10 +203,12 @@ async fn of_all(
            FROM receipts
            WHERE occurred_at >= coalesce($1, '-infinity'::timestamptz)
                AND (occurred_at, transaction_id) < (coalesce($2, 'infinity'::timestamptz), $3::text)
-           ORDER BY occurred_at DESC, transaction_id DESC LIMIT $4"#,
+               AND ($4::boolean IS NULL OR totals_match = $4)
+           ORDER BY occurred_at DESC, transaction_id DESC LIMIT $5"#,
         from,
         before,
         before_id,
+        totals_match,
         limit
     )
     .fetch_all(snapshot)

@@ -1,4 +1,4 @@
-//! Accounts as last changed. An account is registered before its roles change: one key holds both.
+//! Accounts as last changed. An account is registered before anything of it changes: one key holds all.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,33 @@ use crate::record::Folded;
 
 type Key<'e> = (&'e str, &'e str);
 
-/// Inserts accounts registered, with the roles they have at the end of the batch, and replaces roles of others.
+/// An account's login token.
+struct Token<'e> {
+    generation: i64,
+    hash: Option<&'e [u8]>,
+}
+
+/// Inserts accounts registered, then sets roles and tokens to what they are at the end of the batch.
 ///
 /// # Errors
 /// See [`FoldError`].
 pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
     let mut registered: Vec<(&AccountRegistered, DateTime<Utc>)> = Vec::new();
     let mut assigned: BTreeMap<Key<'_>, &RolesAssigned> = BTreeMap::new();
+    let mut tokens: BTreeMap<Key<'_>, Token<'_>> = BTreeMap::new();
     for folded in events {
         match folded.event {
             Event::AccountRegistered(event) => registered.push((event, folded.record.recorded_at)),
             Event::RolesAssigned(event) => {
                 assigned.insert((&event.realm, &event.username), event);
+            }
+            Event::LoginTokenIssued(event) => {
+                let token = Token { generation: event.generation, hash: Some(&event.token_hash) };
+                tokens.insert((&event.realm, &event.username), token);
+            }
+            Event::LoginTokenRevoked(event) => {
+                let token = Token { generation: event.generation.saturating_add(1), hash: None };
+                tokens.insert((&event.realm, &event.username), token);
             }
             _ => {}
         }
@@ -34,6 +49,27 @@ pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Resul
     for event in assigned.values() {
         assign(connection, event).await?;
     }
+    for ((realm, username), token) in tokens {
+        set_token(connection, realm, username, &token).await?;
+    }
+    Ok(())
+}
+
+async fn set_token(
+    connection: &mut PgConnection,
+    realm: &str,
+    username: &str,
+    token: &Token<'_>,
+) -> Result<(), FoldError> {
+    sqlx::query!(
+        "UPDATE accounts SET token_generation = $3, token_hash = $4 WHERE realm = $1 AND username = $2",
+        realm,
+        username,
+        token.generation,
+        token.hash
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

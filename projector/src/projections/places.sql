@@ -5,6 +5,11 @@ CREATE TABLE places (
     place_name text NOT NULL,
     latest_at timestamptz NOT NULL,
     latest_transaction_id text COLLATE "C" NOT NULL,
+    -- The first receipt by arrival, then place in the log, and its name of the place.
+    first_at timestamptz NOT NULL,
+    first_partition integer NOT NULL,
+    first_offset bigint NOT NULL,
+    first_name text NOT NULL,
     purchases bigint NOT NULL,
     total_amount numeric(38, 2) NOT NULL,
     tax_amount numeric(38, 2) NOT NULL,

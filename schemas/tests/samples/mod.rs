@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use schemas::{
-    AccountRegistered, CategorySums, Event, HourClosed, Item, LoginLocked, LoginUnlocked, Money,
-    PlaceHourComputed, Receipt, ReceiptRecorded, ReceiptVoided, RolesAssigned, ShardAnnounced, Slice, Sums,
-    TopologyDeclared,
+    AccountRegistered, CategorySums, Event, HourClosed, Item, LoginLocked, LoginTokenIssued,
+    LoginTokenRevoked, LoginUnlocked, Money, PasswordChanged, PlaceHourComputed, Receipt, ReceiptRecorded,
+    ReceiptVoided, RolesAssigned, ShardAnnounced, Slice, Sums, TopologyDeclared,
 };
 use uuid::Uuid;
 
@@ -82,6 +82,11 @@ pub fn of(event_type: &str) -> Event {
         .into(),
         "LoginLocked" => LoginLocked { realm, username, until: instant("2024-02-07T09:35:56Z") }.into(),
         "LoginUnlocked" => LoginUnlocked { realm, username }.into(),
+        "LoginTokenIssued" => {
+            LoginTokenIssued { realm, username, generation: 2, token_hash: vec![0xAB; 32] }.into()
+        }
+        "LoginTokenRevoked" => LoginTokenRevoked { realm, username, generation: 2 }.into(),
+        "PasswordChanged" => PasswordChanged { realm, username, password_hash: "$argon2id$…".into() }.into(),
         "PlaceHourComputed" => PlaceHourComputed {
             window_start,
             window_end,

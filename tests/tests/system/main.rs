@@ -6,6 +6,7 @@ mod access;
 mod batch;
 mod chaos;
 mod common;
+mod contract_receipts;
 mod figures;
 mod foreign;
 mod forged;

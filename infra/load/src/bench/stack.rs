@@ -72,6 +72,8 @@ impl Stack {
             log_format: LogFormat::Text,
             log_filter: String::new(),
             business_timezone: "UTC".to_owned(),
+            contracts: String::new(),
+            journal_dir: std::path::PathBuf::new(),
             shutdown_grace_ms: 0,
         })
     }

@@ -5,7 +5,6 @@ use schemas::record::{Foreign, Reading};
 use schemas::{ReceiptRecorded, ReceiptVoided, Topic};
 
 use super::*;
-use crate::record::Record;
 
 fn receipt(number: usize, place: u8, minute: i64, cents: i64, categories: &[u8]) -> Receipt {
     let item = |category: &u8| Item {
@@ -36,18 +35,28 @@ fn voided(receipt: &Receipt) -> Event {
     ReceiptVoided { receipt: receipt.clone(), reason: "r".into(), voided_by: "a".into() }.into()
 }
 
-fn changes(events: &[Event]) -> Changes {
-    let record = Record {
+/// A record that arrived as the `number`th.
+fn record(number: i64) -> Record {
+    Record {
         topic: Topic::Receipts,
         partition: 0,
-        offset: 0,
-        recorded_at: DateTime::UNIX_EPOCH,
+        offset: number,
+        recorded_at: DateTime::from_timestamp(number, 0).unwrap(),
         key: Vec::new(),
         reading: Reading::Foreign(Foreign::Value(String::new())),
         bytes: 0,
-    };
-    let folded: Vec<_> = events.iter().map(|event| Folded { record: &record, event }).collect();
-    Changes::of(&folded).unwrap()
+    }
+}
+
+/// The events' changes, each a record of the number beside it.
+fn changes_of(events: &[(i64, Event)]) -> Changes {
+    let records: Vec<_> = events.iter().map(|(number, _)| record(*number)).collect();
+    let folded = events.iter().zip(&records).map(|((_, event), record)| Folded { record, event });
+    Changes::of(&folded.collect::<Vec<_>>()).unwrap()
+}
+
+fn changes(events: &[Event]) -> Changes {
+    changes_of(&(0..).zip(events.iter().cloned()).collect::<Vec<_>>())
 }
 
 fn receipts() -> impl Strategy<Value = Vec<Receipt>> {
@@ -63,11 +72,15 @@ fn receipts() -> impl Strategy<Value = Vec<Receipt>> {
 proptest! {
     #[test]
     fn the_order_of_partitions_does_not_matter(receipts in receipts(), turn in 0..30_usize) {
-        let mut events: Vec<_> = receipts.iter().map(recorded).collect();
-        let in_order = changes(&events);
+        let mut events: Vec<_> = (0..).zip(receipts.iter().map(recorded)).collect();
+        let in_order = changes_of(&events);
         let middle = turn % events.len();
         events.rotate_left(middle);
-        prop_assert_eq!(changes(&events), in_order);
+        prop_assert_eq!(&changes_of(&events), &in_order);
+        for (id, place) in &in_order.places {
+            let first = receipts.iter().find(|receipt| receipt.place_id == *id).unwrap();
+            prop_assert_eq!(&place.first.place_name, &first.place_name);
+        }
     }
 
     #[test]
@@ -94,9 +107,9 @@ proptest! {
 fn sums_past_what_is_exact_are_refused_and_do_not_panic() {
     let mut huge = receipt(1, 0, 0, 1, &[0]);
     huge.total_amount = Money::from(Decimal::MAX);
-    let record = recorded(&huge);
+    let event = recorded(&huge);
     let mut found = changes(&[]);
-    let Event::ReceiptRecorded(event) = &record else { unreachable!() };
-    found.receipt(&event.receipt, Sign::Plus).unwrap();
-    assert!(found.receipt(&event.receipt, Sign::Plus).unwrap_err().is_deterministic());
+    let Event::ReceiptRecorded(event) = &event else { unreachable!() };
+    found.receipt(&record(0), &event.receipt, Sign::Plus).unwrap();
+    assert!(found.receipt(&record(1), &event.receipt, Sign::Plus).unwrap_err().is_deterministic());
 }

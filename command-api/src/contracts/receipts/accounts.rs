@@ -1,0 +1,167 @@
+//! The consumer's `/auth/`: registration, login, logout, another password. Its users are `/v1`'s accounts.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use domain::account::token::{self, IssueLoginToken, RevokeLoginToken};
+use domain::account::{AccountState, ChangePassword, REALM};
+use domain::{Command, Rejection};
+use runtime::auth::Role;
+use runtime::contracts::receipts::answers::{detail, json, unauthorized};
+use runtime::contracts::receipts::messages::{
+    BAD_TOKEN, BAD_USERNAME, DUPLICATE_USERNAME, LOGGED_OUT, LOGIN_REFUSED, NO_CREDENTIALS, PASSWORD_CHANGED,
+    PASSWORDS_DIFFER, short_password,
+};
+use runtime::contracts::receipts::token::{digest, presented};
+use serde::Serialize;
+
+use super::check::MAX_CHARS;
+use super::fields::{Fields, NON_FIELD};
+use super::{Contract, Refused};
+use crate::http::ApiError;
+use crate::http::accounts::{authenticate, find, open};
+use crate::shard::{Origin, Refusal};
+
+/// The document registers with "secret".
+const MIN_PASSWORD_CHARS: usize = 6;
+const MAX_PASSWORD_CHARS: usize = 200;
+/// A token revoked while it was made is made anew, so often.
+const ATTEMPTS: usize = 3;
+
+#[derive(Serialize)]
+struct Key {
+    key: String,
+}
+
+/// Opens an account with the role `customer`: 204 without a body. An e-mail address is not kept.
+pub async fn register(
+    State(contract): State<Contract>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let app = &contract.app;
+    app.shards.served_here(REALM).await?;
+    let mut fields = Fields::parse(&body)?;
+    let username = fields.text("username", MAX_CHARS);
+    let is_allowed = |character: char| character.is_alphanumeric() || "_@.+-".contains(character);
+    if !username.chars().all(is_allowed) {
+        fields.wrong("username", BAD_USERNAME);
+    } else if !username.is_empty() && find(app, &username).is_some() {
+        fields.wrong("username", DUPLICATE_USERNAME);
+    }
+    let password = new_password(&mut fields, "password1", "password2");
+    let (username, password) = fields.finish((username, password))?;
+    let roles = vec![Role::Customer.name().to_owned()];
+    match open(app, &username, password, roles, None, Origin::of(&headers)).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
+        // Somebody was faster.
+        Err(ApiError::Problem(problem)) if problem.status() == StatusCode::CONFLICT => {
+            let mut fields = Fields::default();
+            fields.wrong("username", DUPLICATE_USERNAME);
+            Err(fields.refuse())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The account's token: the same one until it is revoked.
+pub async fn login(
+    State(contract): State<Contract>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let mut fields = Fields::parse(&body)?;
+    let username = fields.text("username", MAX_CHARS);
+    let password = fields.password("password", MAX_PASSWORD_CHARS);
+    let (username, password) = fields.finish((username, password))?;
+    let account = authenticate(&contract.app, &username, password, Origin::of(&headers)).await?;
+    if account.is_none() {
+        let mut fields = Fields::default();
+        fields.wrong(NON_FIELD, LOGIN_REFUSED);
+        return Err(fields.refuse());
+    }
+    let key = issue(&contract, &username, &headers).await?;
+    Ok(json(StatusCode::OK, &Key { key }))
+}
+
+/// Ends the caller's token; who sends none has nothing to end.
+pub async fn logout(State(contract): State<Contract>, headers: HeaderMap) -> Result<Response, Refused> {
+    if presented(&headers) != Err(NO_CREDENTIALS) {
+        let (username, account) = caller(&contract, &headers).await?;
+        let command =
+            RevokeLoginToken { realm: REALM.to_owned(), username, generation: account.token_generation };
+        contract.app.shards.submit(Command::RevokeLoginToken(command), Origin::of(&headers)).await?;
+    }
+    Ok(detail(StatusCode::OK, LOGGED_OUT))
+}
+
+/// Gives the caller another password; its token stays.
+pub async fn change_password(
+    State(contract): State<Contract>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let (username, _) = caller(&contract, &headers).await?;
+    let mut fields = Fields::parse(&body)?;
+    let password = new_password(&mut fields, "new_password1", "new_password2");
+    let password = fields.finish(password)?;
+    let password_hash = contract.app.passwords.hash(password).await?;
+    let command = ChangePassword { realm: REALM.to_owned(), username, password_hash };
+    contract.app.shards.submit(Command::ChangePassword(command), Origin::of(&headers)).await?;
+    Ok(detail(StatusCode::OK, PASSWORD_CHANGED))
+}
+
+/// A password that was typed twice.
+fn new_password(fields: &mut Fields, name: &str, again: &str) -> String {
+    let password = fields.password(name, MAX_PASSWORD_CHARS);
+    let repeated = fields.password(again, MAX_PASSWORD_CHARS);
+    if !password.is_empty() && password.chars().count() < MIN_PASSWORD_CHARS {
+        fields.wrong(name, short_password(MIN_PASSWORD_CHARS));
+    }
+    // Only where each field by itself is right.
+    if !fields.are_wrong() && password != repeated {
+        fields.wrong(NON_FIELD, PASSWORDS_DIFFER);
+    }
+    password
+}
+
+async fn issue(contract: &Contract, username: &str, headers: &HeaderMap) -> Result<String, Refused> {
+    let mut outcome = Err(Refusal::Rejected(Rejection::LoginTokenOutdated));
+    for _ in 0..ATTEMPTS {
+        let generation = find(&contract.app, username).map_or(0, |account| account.token_generation);
+        let key = contract.tokens.make(REALM, username, generation);
+        let command = IssueLoginToken {
+            realm: REALM.to_owned(),
+            username: username.to_owned(),
+            generation,
+            token_hash: digest(&key),
+        };
+        let submitted =
+            contract.app.shards.submit(Command::IssueLoginToken(command), Origin::of(headers)).await;
+        outcome = submitted.map(|_| key);
+        if outcome != Err(Refusal::Rejected(Rejection::LoginTokenOutdated)) {
+            break;
+        }
+    }
+    Ok(outcome?)
+}
+
+/// The account whose token was sent.
+async fn caller(contract: &Contract, headers: &HeaderMap) -> Result<(String, AccountState), Refused> {
+    let token = presented(headers).map_err(unauthorized)?;
+    contract.app.shards.served_here(REALM).await?;
+    let found = token::find(&contract.app.store.as_ref(), REALM, &digest(token));
+    let is_of = |(username, account): &(String, AccountState)| {
+        contract.tokens.is_of(token, REALM, username, account.token_generation)
+    };
+    Ok(found.filter(is_of).ok_or_else(|| unauthorized(BAD_TOKEN))?)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn its_users_are_v1s_accounts() {
+        assert_eq!(runtime::contracts::receipts::REALM, domain::account::REALM);
+    }
+}

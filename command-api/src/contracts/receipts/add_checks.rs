@@ -1,0 +1,122 @@
+//! `POST /api/add_checks/` of the consumer: open to anyone, with weaker rules than the producer's. Nothing in it names the
+//! check, so each call counts, unless it sends an `Idempotency-Key`.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use domain::receipt::{self, RecordReceipt};
+use domain::{Command, Rejection};
+use runtime::contracts::receipts::CONSUMER;
+use runtime::contracts::receipts::answers::{detail, json};
+use runtime::contracts::receipts::messages::{BAD_KEY, KEY_REUSED};
+use schemas::{Item, Money, Receipt};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::check::MAX_CHARS;
+use super::fields::{Fields, MAX_INTEGER};
+use super::{Contract, Refused};
+use crate::http::receipts::recorded;
+use crate::shard::{Origin, Refusal};
+
+#[derive(Default, Serialize)]
+struct Line {
+    quantity: i64,
+    price: Money,
+    category: String,
+}
+
+/// The check as it came and as it is answered.
+#[derive(Serialize)]
+struct Check {
+    place_id: String,
+    place_name: String,
+    total_amount: Money,
+    nds_amount: Money,
+    tips_amount: Option<Money>,
+    items: Vec<Line>,
+}
+
+/// Records a check: 201 with what was taken.
+pub async fn record(
+    State(contract): State<Contract>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let mut fields = Fields::parse(&body)?;
+    let check = parse(&mut fields);
+    let check = fields.finish(check)?;
+    let receipt = as_receipt(&check, transaction_id(&headers)?, now());
+    let command = RecordReceipt {
+        totals_match: receipt::totals_match(&receipt),
+        receipt: receipt.clone(),
+        recorded_by: CONSUMER.to_owned(),
+    };
+    match contract.app.shards.submit(Command::RecordReceipt(command), Origin::of(&headers)).await {
+        Ok(_) => {}
+        // The same key again: what it said must be the same, but for when it came.
+        Err(Refusal::Rejected(Rejection::ReceiptConflict)) => {
+            let first = recorded(&contract.app, &receipt.transaction_id).await?;
+            let is_same = first
+                .is_some_and(|first| first == Receipt { occurred_at: first.occurred_at, ..receipt });
+            if !is_same {
+                return Err(detail(StatusCode::UNPROCESSABLE_ENTITY, KEY_REUSED).into());
+            }
+        }
+        Err(refusal) => return Err(refusal.into()),
+    }
+    Ok(json(StatusCode::CREATED, &check))
+}
+
+fn parse(fields: &mut Fields) -> Check {
+    Check {
+        place_id: fields.text("place_id", MAX_CHARS),
+        place_name: fields.text("place_name", MAX_CHARS),
+        total_amount: fields.amount("total_amount", None),
+        nds_amount: fields.amount("nds_amount", None),
+        tips_amount: fields.optional_amount("tips_amount", None),
+        items: fields.list("items", receipt::MAX_ITEMS, |fields| Line {
+            quantity: fields.integer("quantity", -MAX_INTEGER - 1..=MAX_INTEGER),
+            price: fields.amount("price", None),
+            category: fields.text("category", MAX_CHARS),
+        }),
+    }
+}
+
+/// What the contract leaves out stays empty; no tips count as 0.
+fn as_receipt(check: &Check, transaction_id: String, occurred_at: DateTime<Utc>) -> Receipt {
+    let items = check.items.iter().map(|line| Item {
+        product_id: String::new(),
+        quantity: line.quantity,
+        price: line.price,
+        category: line.category.clone(),
+    });
+    Receipt {
+        transaction_id,
+        occurred_at,
+        items: items.collect(),
+        total_amount: check.total_amount,
+        tax_amount: check.nds_amount,
+        tips_amount: check.tips_amount.unwrap_or_default(),
+        payment_method: String::new(),
+        place_id: check.place_id.clone(),
+        place_name: check.place_name.clone(),
+    }
+}
+
+/// Of the `Idempotency-Key`, where one was sent; else a new one.
+fn transaction_id(headers: &HeaderMap) -> Result<String, Refused> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(Uuid::now_v7().to_string()) };
+    let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+    let key = key.ok_or_else(|| detail(StatusCode::BAD_REQUEST, BAD_KEY))?;
+    let name = format!("{CONSUMER}\nadd_checks\n{key}");
+    Ok(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string())
+}
+
+/// In microseconds, as events keep it.
+fn now() -> DateTime<Utc> {
+    let now = Utc::now();
+    DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
+}

@@ -1,0 +1,107 @@
+//! `POST /api/checks/` of the producer: open to anyone. A check is a fact: what does not add up is recorded and marked.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use domain::receipt::{self, RecordReceipt};
+use domain::{Command, Rejection};
+use runtime::contracts::receipts::answers::json;
+use runtime::contracts::receipts::messages::DUPLICATE_TRANSACTION;
+use runtime::contracts::receipts::{PRODUCER, moment};
+use schemas::{Item, Money, Receipt};
+use serde::Serialize;
+
+use super::fields::{Fields, MAX_INTEGER};
+use super::{Contract, Refused};
+use crate::shard::{Origin, Refusal};
+
+/// Characters of ids and names, at most.
+pub const MAX_CHARS: usize = 150;
+const MAX_PAYMENT_CHARS: usize = 20;
+
+/// The check as it was taken.
+#[derive(Serialize)]
+struct Echo<'r> {
+    transaction_id: &'r str,
+    timestamp: String,
+    items: &'r [Item],
+    total_amount: Money,
+    nds_amount: Money,
+    tips_amount: Money,
+    payment_method: &'r str,
+    place_id: &'r str,
+    place_name: &'r str,
+}
+
+/// Records a check: 201 with what was taken, 400 where its id is known.
+pub async fn record(
+    State(contract): State<Contract>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let (app, origin) = (&contract.app, Origin::of(&headers));
+    let mut fields = Fields::parse(&body)?;
+    let receipt = parse(&mut fields);
+    if fields.are_wrong() && !receipt.transaction_id.is_empty() {
+        app.shards.served_here(&receipt.transaction_id).await?;
+        if receipt::load(&app.store.as_ref(), &receipt.transaction_id).is_some() {
+            fields.wrong("transaction_id", DUPLICATE_TRANSACTION);
+        }
+    }
+    let receipt = fields.finish(receipt)?;
+    let command = RecordReceipt {
+        totals_match: receipt::totals_match(&receipt),
+        receipt: receipt.clone(),
+        recorded_by: PRODUCER.to_owned(),
+    };
+    match app.shards.submit(Command::RecordReceipt(command), origin).await {
+        Ok(answer) if answer.is_new => {
+            contract.journal.note(&receipt).await;
+            Ok(json(StatusCode::CREATED, &echo(&receipt)))
+        }
+        Ok(_) | Err(Refusal::Rejected(Rejection::ReceiptConflict)) => {
+            let mut fields = Fields::default();
+            fields.wrong("transaction_id", DUPLICATE_TRANSACTION);
+            Err(fields.refuse())
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+fn parse(fields: &mut Fields) -> Receipt {
+    Receipt {
+        transaction_id: fields.text("transaction_id", MAX_CHARS),
+        occurred_at: fields.moment("timestamp"),
+        items: fields.list("items", receipt::MAX_ITEMS, parse_item),
+        total_amount: fields.amount("total_amount", Some(0)),
+        tax_amount: fields.amount("nds_amount", Some(0)),
+        tips_amount: fields.amount("tips_amount", Some(0)),
+        payment_method: fields.text("payment_method", MAX_PAYMENT_CHARS),
+        place_id: fields.text("place_id", MAX_CHARS),
+        place_name: fields.text("place_name", MAX_CHARS),
+    }
+}
+
+fn parse_item(fields: &mut Fields) -> Item {
+    Item {
+        product_id: fields.text("product_id", MAX_CHARS),
+        quantity: fields.integer("quantity", 1..=MAX_INTEGER),
+        price: fields.amount("price", Some(0)),
+        category: fields.text("category", MAX_CHARS),
+    }
+}
+
+fn echo(receipt: &Receipt) -> Echo<'_> {
+    Echo {
+        transaction_id: &receipt.transaction_id,
+        timestamp: moment(receipt.occurred_at),
+        items: &receipt.items,
+        total_amount: receipt.total_amount,
+        nds_amount: receipt.tax_amount,
+        tips_amount: receipt.tips_amount,
+        payment_method: &receipt.payment_method,
+        place_id: &receipt.place_id,
+        place_name: &receipt.place_name,
+    }
+}

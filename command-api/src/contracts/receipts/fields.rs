@@ -1,0 +1,338 @@
+//! Reads JSON fields as Django REST framework's serializers do, and says what is wrong in its words, all at once.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Datelike, NaiveDateTime, TimeZone, Utc};
+use runtime::contracts::receipts::ZONE;
+use runtime::contracts::receipts::answers::{detail, wrong_fields};
+use runtime::contracts::receipts::messages::{self, Message};
+use rust_decimal::Decimal;
+use schemas::Money;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::Refused;
+use axum::http::StatusCode;
+
+/// The greatest integer its columns held.
+pub const MAX_INTEGER: i64 = 2_147_483_647;
+/// Digits of an amount, and how many of them stand after the point: `decimal(9, 2)`.
+const MAX_DIGITS: usize = 9;
+const MAX_DECIMALS: usize = 2;
+/// Characters of a number, at most.
+const MAX_NUMBER_CHARS: usize = 1000;
+/// Errors that belong to no field.
+pub const NON_FIELD: &str = "non_field_errors";
+
+/// An object's fields, and what was found wrong with them.
+#[derive(Default)]
+pub struct Fields<'b> {
+    values: BTreeMap<String, &'b RawValue>,
+    errors: Map<String, Value>,
+}
+
+impl<'b> Fields<'b> {
+    /// The fields of a body; no body has none.
+    pub fn parse(body: &'b [u8]) -> Result<Self, Refused> {
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        let malformed = |error: serde_json::Error| {
+            let text = messages::malformed(&error.to_string());
+            Refused::from(detail(StatusCode::BAD_REQUEST, text))
+        };
+        let raw: &RawValue = serde_json::from_slice(body).map_err(malformed)?;
+        Self::of(raw).map_err(|errors| wrong_fields(&errors).into())
+    }
+
+    /// The fields of an object; what it is instead as errors.
+    fn of(raw: &'b RawValue) -> Result<Self, Map<String, Value>> {
+        match serde_json::from_str(raw.get()) {
+            Ok(values) => Ok(Self { values, errors: Map::new() }),
+            Err(_) => Err(non_field(messages::not_an_object(python_type(raw.get())))),
+        }
+    }
+
+    /// Notes that a field is wrong.
+    pub fn wrong(&mut self, name: &str, message: impl Into<Message>) {
+        self.errors.insert(name.to_owned(), json!([message.into()]));
+    }
+
+    /// Whether any field is.
+    pub fn are_wrong(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// 400 with what is wrong.
+    pub fn refuse(self) -> Refused {
+        wrong_fields(&self.errors).into()
+    }
+
+    /// What was read, if nothing was wrong.
+    pub fn finish<T>(self, value: T) -> Result<T, Refused> {
+        if self.are_wrong() { Err(self.refuse()) } else { Ok(value) }
+    }
+
+    /// A text that is more than spaces, without those around it; a number is its digits.
+    pub fn text(&mut self, name: &str, most_chars: usize) -> String {
+        self.read(name, |raw| {
+            let text = text(raw)?.trim().to_owned();
+            if text.is_empty() { Err(messages::BLANK.into()) } else { within(text, most_chars) }
+        })
+    }
+
+    /// A text as it was sent, spaces and all.
+    pub fn password(&mut self, name: &str, most_chars: usize) -> String {
+        self.read(name, |raw| {
+            let text = text(raw)?;
+            if text.is_empty() { Err(messages::BLANK.into()) } else { within(text, most_chars) }
+        })
+    }
+
+    /// A whole number within bounds.
+    pub fn integer(&mut self, name: &str, bounds: RangeInclusive<i64>) -> i64 {
+        self.read(name, |raw| integer(raw, &bounds))
+    }
+
+    /// An amount of `decimal(9, 2)`, not below `least`.
+    pub fn amount(&mut self, name: &str, least: Option<i64>) -> Money {
+        self.read(name, |raw| amount(raw, least))
+    }
+
+    /// As [`Self::amount`]; `None` where it is missing or null.
+    pub fn optional_amount(&mut self, name: &str, least: Option<i64>) -> Option<Money> {
+        let is_there = self.values.get(name).is_some_and(|raw| raw.get() != "null");
+        is_there.then(|| self.amount(name, least))
+    }
+
+    /// A date and time; one without zone is read in Moscow.
+    pub fn moment(&mut self, name: &str) -> DateTime<Utc> {
+        self.read(name, |raw| {
+            let text: String = serde_json::from_str(raw).map_err(|_| messages::NOT_A_MOMENT)?;
+            moment(text.trim()).ok_or_else(|| messages::NOT_A_MOMENT.into())
+        })
+    }
+
+    /// A list of objects, each read by `element`; errors stand in the list where their elements do.
+    pub fn list<T>(&mut self, name: &str, most: usize, element: impl Fn(&mut Fields<'b>) -> T) -> Vec<T> {
+        let Some(raw) = self.present(name) else { return Vec::new() };
+        let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(raw) else {
+            let errors = non_field(messages::not_a_list(python_type(raw)));
+            self.errors.insert(name.to_owned(), errors.into());
+            return Vec::new();
+        };
+        if list.len() > most {
+            self.errors.insert(name.to_owned(), non_field(messages::too_many_elements(most)).into());
+            return Vec::new();
+        }
+        let (mut read, mut errors) = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
+        for raw in list {
+            match Fields::of(raw) {
+                Ok(mut fields) => {
+                    read.push(element(&mut fields));
+                    errors.push(fields.errors);
+                }
+                Err(wrong) => errors.push(wrong),
+            }
+        }
+        if errors.iter().any(|errors| !errors.is_empty()) {
+            self.errors.insert(name.to_owned(), errors.into());
+        }
+        read
+    }
+
+    /// A field's JSON; missing and null are noted as wrong.
+    fn present(&mut self, name: &str) -> Option<&'b str> {
+        match self.values.get(name).map(|raw| raw.get()) {
+            None => self.wrong(name, messages::REQUIRED),
+            Some("null") => self.wrong(name, messages::BLANK),
+            found => return found,
+        }
+        None
+    }
+
+    fn read<T: Default>(&mut self, name: &str, rule: impl FnOnce(&'b str) -> Result<T, Message>) -> T {
+        let Some(raw) = self.present(name) else { return T::default() };
+        rule(raw).unwrap_or_else(|message| {
+            self.wrong(name, message);
+            T::default()
+        })
+    }
+}
+
+fn non_field(message: Message) -> Map<String, Value> {
+    Map::from_iter([(NON_FIELD.to_owned(), json!([message]))])
+}
+
+/// What Python calls a JSON value's type.
+fn python_type(raw: &str) -> &'static str {
+    match raw.as_bytes().first() {
+        Some(b'{') => "dict",
+        Some(b'[') => "list",
+        Some(b'"') => "str",
+        Some(b't' | b'f') => "bool",
+        Some(b'n') => "NoneType",
+        _ if raw.contains(['.', 'e', 'E']) => "float",
+        _ => "int",
+    }
+}
+
+fn is_number(raw: &str) -> bool {
+    matches!(python_type(raw), "int" | "float")
+}
+
+fn text(raw: &str) -> Result<String, Message> {
+    let text = if is_number(raw) { Some(raw.to_owned()) } else { serde_json::from_str(raw).ok() };
+    let text: String = text.ok_or(messages::NOT_A_TEXT)?;
+    if text.contains('\0') { Err(messages::NUL.into()) } else { Ok(text) }
+}
+
+fn within(text: String, most_chars: usize) -> Result<String, Message> {
+    if text.chars().count() > most_chars { Err(messages::too_many_characters(most_chars)) } else { Ok(text) }
+}
+
+/// A number's digits, from a number or the text of one.
+fn digits(raw: &str, otherwise: &'static str) -> Result<String, Message> {
+    let text =
+        if is_number(raw) { raw.to_owned() } else { serde_json::from_str(raw).map_err(|_| otherwise)? };
+    if text.len() > MAX_NUMBER_CHARS { Err(messages::TOO_LONG.into()) } else { Ok(text.trim().to_owned()) }
+}
+
+fn integer(raw: &str, bounds: &RangeInclusive<i64>) -> Result<i64, Message> {
+    let text = digits(raw, messages::NOT_AN_INTEGER)?;
+    // 2.0 is 2.
+    let whole = match text.split_once('.') {
+        Some((whole, zeros)) if zeros.bytes().all(|byte| byte == b'0') => whole,
+        _ => &text,
+    };
+    let number: i128 = whole.parse().map_err(|_| messages::NOT_AN_INTEGER)?;
+    match i64::try_from(number) {
+        Ok(number) if bounds.contains(&number) => Ok(number),
+        _ if number < i128::from(*bounds.start()) => Err(messages::too_small(*bounds.start())),
+        _ => Err(messages::too_great(*bounds.end())),
+    }
+}
+
+fn amount(raw: &str, least: Option<i64>) -> Result<Money, Message> {
+    let text = digits(raw, messages::NOT_A_NUMBER)?;
+    let parsed = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text));
+    let mut number = parsed.map_err(|_| not_exact(&text))?;
+    if is_number(raw) {
+        // A JSON number's zeros at the end say nothing; a text's are digits.
+        number = number.normalize();
+    }
+    let decimals = usize::try_from(number.scale()).unwrap_or(usize::MAX);
+    let significant = number.mantissa().unsigned_abs().to_string().len();
+    let whole = significant.saturating_sub(decimals);
+    if significant.max(decimals) > MAX_DIGITS {
+        return Err(messages::too_many_digits(MAX_DIGITS));
+    }
+    if decimals > MAX_DECIMALS {
+        return Err(messages::too_many_decimals(MAX_DECIMALS));
+    }
+    if whole > MAX_DIGITS - MAX_DECIMALS {
+        return Err(messages::too_many_whole_digits(MAX_DIGITS - MAX_DECIMALS));
+    }
+    match least {
+        Some(least) if number < Decimal::from(least) => Err(messages::too_small(least)),
+        _ => Ok(Money::from(number)),
+    }
+}
+
+/// What a text is that is no exact decimal: more digits than 28, or no number at all.
+fn not_exact(text: &str) -> Message {
+    let is_numeric = text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    if is_numeric { messages::too_many_digits(MAX_DIGITS) } else { messages::NOT_A_NUMBER.into() }
+}
+
+/// ISO 8601 as Django reads it, in whole microseconds. Years 1 to 9999.
+fn moment(text: &str) -> Option<DateTime<Utc>> {
+    const NAIVE: [&str; 4] =
+        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
+    const ZONED: [&str; 4] =
+        ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%d %H:%M%#z"];
+    let zoned = ZONED.iter().find_map(|format| DateTime::parse_from_str(text, format).ok());
+    let instant = zoned.map(|instant| instant.to_utc()).or_else(|| {
+        let naive = NAIVE.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
+        // An hour that the clock shows twice is read as the first one.
+        ZONE.from_local_datetime(&naive).earliest().map(|local| local.to_utc())
+    })?;
+    let is_writable = |instant: &DateTime<Utc>| {
+        (1..=9999).contains(&instant.year()) && (1..=9999).contains(&instant.with_timezone(&ZONE).year())
+    };
+    DateTime::from_timestamp_micros(instant.timestamp_micros()).filter(is_writable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn money(raw: &str) -> Result<String, String> {
+        amount(raw, Some(0)).map(|money| money.to_string()).map_err(|message| message.into_owned())
+    }
+
+    #[test]
+    fn amounts_are_exact_and_their_limits_told_apart() {
+        for (raw, read) in [
+            ("27.47", "27.47"),
+            ("\"27.4\"", "27.40"),
+            ("3", "3.00"),
+            ("3.000", "3.00"),
+            ("\" 1 \"", "1.00"),
+            ("1e2", "100.00"),
+            ("9999999.99", "9999999.99"),
+        ] {
+            assert_eq!(money(raw).as_deref(), Ok(read), "{raw}");
+        }
+        let decimals = "Убедитесь, что вы ввели не более 2 цифры после запятой.".to_owned();
+        assert_eq!(money("0.001"), Err(decimals.clone()));
+        assert_eq!(money("\"1.000\""), Err(decimals));
+        assert_eq!(money("-0.01"), Err("Убедитесь, что это значение больше либо равно 0.".into()));
+        assert_eq!(money("10000000.01"), Err("Убедитесь, что в числе не больше 9 знаков.".into()));
+        assert_eq!(money("10000000"), Err("Убедитесь, что в числе не больше 7 знаков в целой части.".into()));
+        assert_eq!(money(&"9".repeat(40)), Err("Убедитесь, что в числе не больше 9 знаков.".into()));
+        for raw in ["\"abc\"", "true", "[]", "\"\"", "\"NaN\"", "\"Infinity\""] {
+            assert_eq!(money(raw), Err(messages::NOT_A_NUMBER.into()), "{raw}");
+        }
+        assert_eq!(amount("-5.5", None).unwrap().to_string(), "-5.50");
+    }
+
+    #[test]
+    fn whole_numbers_may_be_texts() {
+        let read = |raw: &str| integer(raw, &(1..=MAX_INTEGER)).map_err(|message| message.into_owned());
+        assert_eq!([read("2"), read("\"2\""), read("2.0")], [Ok(2), Ok(2), Ok(2)]);
+        assert_eq!(read("0"), Err("Убедитесь, что это значение больше либо равно 1.".into()));
+        assert!(read("2147483648").unwrap_err().contains("меньше либо равно 2147483647"));
+        for raw in ["2.5", "\"x\"", "true", "null", "{}", "1e2"] {
+            assert_eq!(read(raw), Err(messages::NOT_AN_INTEGER.into()), "{raw}");
+        }
+    }
+
+    #[test]
+    fn times_without_zone_are_moscows() {
+        let expected: DateTime<Utc> = "2024-02-07T09:34:56Z".parse().unwrap();
+        for text in [
+            "2024-02-07T12:34:56",
+            "2024-02-07 12:34:56",
+            "2024-02-07T09:34:56Z",
+            "2024-02-07T10:34:56+01:00",
+            "2024-02-07T09:34:56.000000Z",
+        ] {
+            assert_eq!(moment(text), Some(expected), "{text}");
+        }
+        assert_eq!(moment("2024-02-07T12:34").unwrap().to_rfc3339(), "2024-02-07T09:34:00+00:00");
+        for text in [
+            "07.02.2024",
+            "2024-02-07",
+            "0001-01-01T00:00:00",
+            "0000-06-01T00:00:00Z",
+            "9999-12-31T23:59:59Z",
+            "+12024-02-07T12:34:56Z",
+            "",
+        ] {
+            assert_eq!(moment(text), None, "{text}");
+        }
+    }
+}

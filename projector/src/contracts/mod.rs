@@ -1,0 +1,3 @@
+//! The drop-in contracts' reads, where `TILL_CONTRACTS` names them.
+
+pub mod receipts;

@@ -1,0 +1,65 @@
+//! The contract's descriptions: OpenAPI under `swagger.json`, shown by Swagger UI under `swagger/` and `redoc/`. All links are
+//! relative, so that prefix and port do not matter.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use runtime::contracts::receipts::answers::{detail, slashed};
+use runtime::contracts::receipts::messages::NOT_FOUND;
+use utoipa_swagger_ui::{Config, serve};
+
+use super::Contract;
+
+const PRODUCER: &str = include_str!("producer.openapi.json");
+const CONSUMER: &str = include_str!("consumer.openapi.json");
+
+/// What Swagger UI's pages work with.
+#[derive(Clone)]
+pub struct Docs(Arc<Config<'static>>);
+
+impl Default for Docs {
+    fn default() -> Self {
+        Self(Arc::new(Config::new(["../swagger.json"])))
+    }
+}
+
+/// The descriptions of both services.
+pub fn routes(router: Router<Contract>) -> Router<Contract> {
+    let router = service(router, "/contracts/receipts", PRODUCER);
+    service(router, "/contracts/receipts/consumer", CONSUMER)
+}
+
+fn service(router: Router<Contract>, prefix: &str, openapi: &'static str) -> Router<Contract> {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    let router = router.route(&format!("{prefix}/swagger.json"), get(async move || (json, openapi)));
+    ["swagger", "redoc"].into_iter().fold(router, |router, page| {
+        let router = slashed(router, &format!("{prefix}/{page}/"), get(index));
+        router.route(&format!("{prefix}/{page}/{{file}}"), get(file))
+    })
+}
+
+async fn index(State(contract): State<Contract>) -> Response {
+    part(&contract, "index.html")
+}
+
+async fn file(State(contract): State<Contract>, Path(name): Path<String>) -> Response {
+    part(&contract, &name)
+}
+
+fn part(contract: &Contract, name: &str) -> Response {
+    match serve(name, Arc::clone(&contract.docs.0)) {
+        Ok(Some(file)) => {
+            let kind = [(header::CONTENT_TYPE, file.content_type)];
+            (StatusCode::OK, kind, file.bytes.into_owned()).into_response()
+        }
+        Ok(None) => detail(StatusCode::NOT_FOUND, NOT_FOUND),
+        Err(error) => {
+            tracing::error!(%error, name, "a file of Swagger UI cannot be served");
+            detail(StatusCode::NOT_FOUND, NOT_FOUND)
+        }
+    }
+}

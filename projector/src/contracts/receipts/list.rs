@@ -1,0 +1,136 @@
+//! Bare lists of any length: JSON made part by part while the client reads, so that memory holds one part. No part holds a
+//! connection to Postgres while the client is slow.
+
+use std::io;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::try_unfold;
+use runtime::Problem;
+use serde::Serialize;
+
+/// A part is ended once it has so many bytes.
+const PART_BYTES: usize = 256 * 1024;
+
+/// Elements in a row, and where the next part begins, if there is one.
+pub struct Part<C> {
+    json: Vec<u8>,
+    next: Option<C>,
+}
+
+impl<C> Part<C> {
+    /// No elements yet.
+    pub fn new() -> Self {
+        Self { json: Vec::new(), next: None }
+    }
+
+    /// Adds an element; `false` once the part has enough.
+    pub fn push(&mut self, element: &impl Serialize) -> bool {
+        if !self.json.is_empty() {
+            self.json.push(b',');
+        }
+        serde_json::to_writer(&mut self.json, element).expect("elements have text keys only");
+        self.json.len() < PART_BYTES
+    }
+
+    /// There are more elements from `next` on.
+    pub fn goes_on(mut self, next: C) -> Self {
+        self.next = Some(next);
+        self
+    }
+}
+
+/// The list whose parts `part` makes, the first from `None`. The first is made before the answer begins, so that what is
+/// wrong is told by a status; what goes wrong later breaks the connection.
+pub async fn list<C, F, R>(mut part: F) -> Result<Response, Problem>
+where
+    C: Send + 'static,
+    F: FnMut(Option<C>) -> R + Send + 'static,
+    R: Future<Output = Result<Part<C>, Problem>> + Send + 'static,
+{
+    let first = part(None).await?;
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    let beginning = [b"[".as_slice(), &first.json].concat();
+    let Some(next) = first.next else {
+        return Ok((StatusCode::OK, json, [&beginning, b"]".as_slice()].concat()).into_response());
+    };
+    let begun = (part, Rest::Made(beginning, next));
+    let stream = try_unfold(begun, async |(mut part, rest)| {
+        Ok::<_, io::Error>(match rest {
+            Rest::Made(bytes, next) => Some((bytes, (part, Rest::From(next)))),
+            Rest::From(cursor) => {
+                let made = part(Some(cursor)).await.map_err(|problem| broken(&problem))?;
+                // The part before may have been the last one without knowing.
+                let comma = if made.json.is_empty() { "" } else { "," };
+                let end = if made.next.is_none() { "]" } else { "" };
+                let bytes = [comma.as_bytes(), &made.json, end.as_bytes()].concat();
+                Some((bytes, (part, made.next.map_or(Rest::Ended, Rest::From))))
+            }
+            Rest::Ended => None,
+        })
+    });
+    Ok((StatusCode::OK, json, Body::from_stream(stream)).into_response())
+}
+
+/// What is still to be sent.
+enum Rest<C> {
+    Made(Vec<u8>, C),
+    From(C),
+    Ended,
+}
+
+fn broken(problem: &Problem) -> io::Error {
+    tracing::warn!(status = problem.status().as_u16(), "a list ends before its end");
+    io::Error::other("the list could not be read on")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    /// Numbers below `end`, `size` a part.
+    async fn body(end: u32, size: u32) -> String {
+        let part = move |from: Option<u32>| async move {
+            let from = from.unwrap_or(0);
+            let until = (from + size).min(end);
+            let mut part = Part::new();
+            for number in from..until {
+                part.push(&number);
+            }
+            // A full part goes on, also where nothing follows.
+            Ok(if until - from == size { part.goes_on(until) } else { part })
+        };
+        let response = list(part).await.unwrap();
+        String::from_utf8(to_bytes(response.into_body(), 1000).await.unwrap().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn parts_make_one_list() {
+        for (end, size, expected) in
+            [(0, 2, "[]"), (1, 2, "[0]"), (2, 2, "[0,1]"), (3, 2, "[0,1,2]"), (5, 2, "[0,1,2,3,4]")]
+        {
+            assert_eq!(body(end, size).await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_fails_at_first_is_a_status_and_later_a_broken_body() {
+        let fails = |at: u32| {
+            move |from: Option<u32>| async move {
+                let from = from.unwrap_or(0);
+                if from == at {
+                    return Err(Problem::unavailable("gone", 1));
+                }
+                let mut part = Part::new();
+                part.push(&from);
+                Ok(part.goes_on(from + 1))
+            }
+        };
+        assert!(list(fails(0)).await.is_err());
+        let begun = list(fails(2)).await.unwrap();
+        assert!(to_bytes(begun.into_body(), 1000).await.is_err());
+    }
+}

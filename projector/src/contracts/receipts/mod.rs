@@ -1,0 +1,92 @@
+//! The reads of contract 003: the producer's list of checks, the consumer's places, figures and user. Each has seen
+//! everything accepted before it was asked.
+
+mod analytics;
+mod caller;
+mod checks;
+mod docs;
+mod list;
+mod places;
+mod windows;
+
+use axum::Router;
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use runtime::Problem;
+use runtime::contracts::receipts::NAME;
+use runtime::contracts::receipts::answers::{in_its_shape, method_not_allowed, not_found, slashed};
+use runtime::contracts::receipts::token::LoginTokens;
+
+use crate::projection::Projection;
+use crate::reads::{Consistency, Reads, Snapshot};
+use crate::settings::Settings;
+
+/// What its handlers work with.
+#[derive(Clone)]
+pub struct Contract {
+    reads: Reads,
+    tokens: LoginTokens,
+    docs: docs::Docs,
+}
+
+impl Contract {
+    /// The contract, where it is switched on.
+    pub fn from_settings(settings: &Settings, reads: &Reads) -> Option<Self> {
+        settings.common.serves(NAME).then(|| Self {
+            reads: reads.clone(),
+            tokens: LoginTokens::new(&settings.own.jwt_secret),
+            docs: docs::Docs::default(),
+        })
+    }
+
+    /// A snapshot of the projections that has seen everything accepted so far.
+    async fn snapshot(&self, projections: &[Projection]) -> Result<Snapshot, Problem> {
+        self.reads.snapshot(projections, &Consistency::strong()).await
+    }
+
+    /// A later snapshot for an answer whose first part was [`Self::snapshot`]'s.
+    async fn later_snapshot(&self, projections: &[Projection]) -> Result<Snapshot, Problem> {
+        self.reads.snapshot(projections, &Consistency::eventual()).await
+    }
+}
+
+/// Every route, the producer's first.
+pub fn routes(contract: Contract) -> Router {
+    let routes = [
+        ("/contracts/receipts/api/ch/", get(checks::list)),
+        ("/contracts/receipts/consumer/api/places/", get(places::list)),
+        ("/contracts/receipts/consumer/api/analytics/", get(analytics::list)),
+        ("/contracts/receipts/consumer/api/analytics/{place_id}/", get(analytics::one)),
+        ("/contracts/receipts/consumer/auth/user/", get(caller::user)),
+    ];
+    let router =
+        routes.into_iter().fold(Router::new(), |router, (path, methods)| slashed(router, path, methods));
+    docs::routes(router)
+        .route("/contracts/receipts/", any(not_found))
+        .route("/contracts/receipts/{*path}", any(not_found))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(map_response(in_its_shape))
+        .with_state(contract)
+}
+
+/// An answer other than the wished one.
+pub struct Refused(Box<Response>);
+
+impl From<Response> for Refused {
+    fn from(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        problem.into_response().into()
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}

@@ -1,0 +1,57 @@
+//! `GET /api/places/` of the consumer: for anyone with a token.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use runtime::Problem;
+use runtime::contracts::receipts::moment;
+use serde::Serialize;
+
+use super::caller::Caller;
+use super::list::{Part, list as streamed};
+use super::{Contract, Refused};
+use crate::projection::Projection;
+use crate::reads::failed;
+
+/// Places of a part, at most.
+const MOST: i64 = 1000;
+
+/// A place as its first receipt made it.
+#[derive(Serialize)]
+struct Place {
+    place_id: String,
+    place_name: String,
+    date_create: String,
+}
+
+/// `GET /api/places/`: by id.
+pub async fn list(State(contract): State<Contract>, headers: HeaderMap) -> Result<Response, Refused> {
+    let _caller = Caller::of(&contract, &headers).await?;
+    let part = move |after| part(contract.clone(), after);
+    Ok(streamed(part).await?)
+}
+
+async fn part(contract: Contract, after: Option<String>) -> Result<Part<String>, Problem> {
+    let mut snapshot = match after {
+        None => contract.snapshot(&[Projection::Places]).await?,
+        Some(_) => contract.later_snapshot(&[Projection::Places]).await?,
+    };
+    let rows = sqlx::query!(
+        "SELECT place_id, first_name, first_at FROM places WHERE place_id > $1 ORDER BY place_id LIMIT $2",
+        after.unwrap_or_default(),
+        MOST
+    )
+    .fetch_all(&mut *snapshot)
+    .await
+    .map_err(failed)?;
+    let next = (i64::try_from(rows.len()) == Ok(MOST)).then(|| rows.last().map(|row| row.place_id.clone()));
+    let mut part = Part::new();
+    for row in rows {
+        let date_create = moment(row.first_at);
+        part.push(&Place { place_id: row.place_id, place_name: row.first_name, date_create });
+    }
+    Ok(match next.flatten() {
+        Some(next) => part.goes_on(next),
+        None => part,
+    })
+}

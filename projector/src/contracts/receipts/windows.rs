@@ -1,0 +1,175 @@
+//! The worker's closed windows, and what one place had in them: nothing in a window is a row of zeros.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use runtime::contracts::receipts::moment;
+use schemas::Money;
+use serde::Serialize;
+use sqlx::PgConnection;
+
+/// Windows shown, the newest: a year of hours and more.
+const MOST: i64 = 10_000;
+
+/// Closed windows in order, by their begin; with the end of each as the contract writes times.
+pub struct Windows(Vec<(DateTime<Utc>, String)>);
+
+/// Taxes and tips of a window.
+#[derive(Serialize)]
+pub struct Taxes {
+    total_nds: Money,
+    total_tips: Money,
+    date_create: String,
+}
+
+/// A category's windows since its first.
+#[derive(Serialize)]
+pub struct Category {
+    category: String,
+    cat_analytics: Vec<Spent>,
+}
+
+/// What was spent on a category in a window, and its share of each receipt of the place.
+#[derive(Serialize)]
+struct Spent {
+    total_spent: Money,
+    average_receipt: Money,
+    date_create: String,
+}
+
+/// What a place's receipts add up to.
+#[derive(Default)]
+pub struct Totals {
+    /// Receipts of all closed windows.
+    pub purchases: i64,
+    /// Their average.
+    pub average_receipt: Money,
+    /// Of each window since the place's first.
+    pub taxes: Vec<Taxes>,
+    /// In the order of their first windows.
+    pub categories: Vec<Category>,
+}
+
+struct Sums {
+    purchases: i64,
+    tax: Money,
+    tips: Money,
+}
+
+impl Windows {
+    /// The newest ones.
+    pub async fn load(snapshot: &mut PgConnection) -> sqlx::Result<Self> {
+        let rows = sqlx::query!(
+            "SELECT window_start, window_end FROM hours ORDER BY window_start DESC LIMIT $1",
+            MOST
+        )
+        .fetch_all(snapshot)
+        .await?;
+        Ok(Self(rows.into_iter().rev().map(|row| (row.window_start, moment(row.window_end))).collect()))
+    }
+
+    /// What the place had up to the last of them.
+    pub async fn of_place(&self, snapshot: &mut PgConnection, place_id: &str) -> sqlx::Result<Totals> {
+        let (Some((from, _)), Some((to, _))) = (self.0.first(), self.0.last()) else {
+            return Ok(Totals::default());
+        };
+        let running = sqlx::query!(
+            "SELECT s.running_purchases, s.running_total_amount, p.first_window
+             FROM hour_sums AS s JOIN hour_places AS p ON p.place_id = s.place_id
+             WHERE s.place_id = $1 AND s.window_start <= $2 ORDER BY s.window_start DESC LIMIT 1",
+            place_id,
+            to
+        )
+        .fetch_optional(&mut *snapshot)
+        .await?;
+        let Some(running) = running else { return Ok(Totals::default()) };
+        let sums = sums(snapshot, place_id, *from, *to).await?;
+        Ok(Totals {
+            purchases: running.running_purchases,
+            average_receipt: Money::from(running.running_total_amount)
+                .average_over(running.running_purchases),
+            taxes: self.taxes(running.first_window, &sums),
+            categories: self.categories(snapshot, place_id, &sums).await?,
+        })
+    }
+
+    fn since(&self, first: DateTime<Utc>) -> impl Iterator<Item = &(DateTime<Utc>, String)> {
+        self.0.iter().skip_while(move |(start, _)| *start < first)
+    }
+
+    fn taxes(&self, first: DateTime<Utc>, sums: &BTreeMap<DateTime<Utc>, Sums>) -> Vec<Taxes> {
+        let row = |(start, end): &(DateTime<Utc>, String)| Taxes {
+            total_nds: sums.get(start).map(|sums| sums.tax).unwrap_or_default(),
+            total_tips: sums.get(start).map(|sums| sums.tips).unwrap_or_default(),
+            date_create: end.clone(),
+        };
+        self.since(first).map(row).collect()
+    }
+
+    async fn categories(
+        &self,
+        snapshot: &mut PgConnection,
+        place_id: &str,
+        sums: &BTreeMap<DateTime<Utc>, Sums>,
+    ) -> sqlx::Result<Vec<Category>> {
+        let (from, to) = (self.0.first().map(|window| window.0), self.0.last().map(|window| window.0));
+        let firsts = sqlx::query!(
+            r#"SELECT category, min(window_start) AS "first!" FROM hour_categories
+               WHERE place_id = $1 AND window_start <= $2 GROUP BY category ORDER BY 2, 1"#,
+            place_id,
+            to
+        )
+        .fetch_all(&mut *snapshot)
+        .await?;
+        let rows = sqlx::query!(
+            "SELECT category, window_start, amount FROM hour_categories
+             WHERE place_id = $1 AND window_start BETWEEN $2 AND $3",
+            place_id,
+            from,
+            to
+        )
+        .fetch_all(snapshot)
+        .await?;
+        let mut amounts: BTreeMap<String, BTreeMap<DateTime<Utc>, Money>> = BTreeMap::new();
+        for row in rows {
+            amounts.entry(row.category).or_default().insert(row.window_start, Money::from(row.amount));
+        }
+        let category = |category: String, first| {
+            let amounts = amounts.get(&category);
+            let spent = |(start, end): &(DateTime<Utc>, String)| {
+                let amount = amounts.and_then(|amounts| amounts.get(start)).copied().unwrap_or_default();
+                let purchases = sums.get(start).map_or(0, |sums| sums.purchases);
+                Spent {
+                    total_spent: amount,
+                    average_receipt: amount.average_over(purchases),
+                    date_create: end.clone(),
+                }
+            };
+            let cat_analytics = self.since(first).map(spent).collect();
+            Category { category, cat_analytics }
+        };
+        Ok(firsts.into_iter().map(|row| category(row.category, row.first)).collect())
+    }
+}
+
+async fn sums(
+    snapshot: &mut PgConnection,
+    place_id: &str,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> sqlx::Result<BTreeMap<DateTime<Utc>, Sums>> {
+    let rows = sqlx::query!(
+        "SELECT window_start, purchases, tax_amount, tips_amount FROM hour_sums
+         WHERE place_id = $1 AND window_start BETWEEN $2 AND $3",
+        place_id,
+        from,
+        to
+    )
+    .fetch_all(snapshot)
+    .await?;
+    let sums = rows.into_iter().map(|row| {
+        let (tax, tips) = (Money::from(row.tax_amount), Money::from(row.tips_amount));
+        (row.window_start, Sums { purchases: row.purchases, tax, tips })
+    });
+    Ok(sums.collect())
+}

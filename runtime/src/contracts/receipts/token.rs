@@ -1,0 +1,123 @@
+//! The contract's login tokens: 40 hexadecimal digits that stay until they are revoked. A token is an HMAC over the account
+//! and a generation, so that nobody keeps it; its SHA-256 finds the account it may be of.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+
+use super::messages;
+
+/// Bytes of a token, half as many as its digits.
+const BYTES: usize = 20;
+
+/// Makes and verifies tokens.
+#[derive(Clone)]
+pub struct LoginTokens(Arc<Hmac<Sha256>>);
+
+impl LoginTokens {
+    /// Tokens under the secret that signs JWTs too; what is signed differs.
+    ///
+    /// # Panics
+    /// Never: HMAC takes keys of any length.
+    #[must_use]
+    pub fn new(secret: &str) -> Self {
+        Self(Arc::new(Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length")))
+    }
+
+    /// The account's token of a generation.
+    #[must_use]
+    pub fn make(&self, realm: &str, username: &str, generation: i64) -> String {
+        let mac = self.over(realm, username, generation).finalize().into_bytes();
+        hex(&mac[..BYTES])
+    }
+
+    /// Whether it is the account's token of this generation. Takes as long wherever it differs.
+    #[must_use]
+    pub fn is_of(&self, token: &str, realm: &str, username: &str, generation: i64) -> bool {
+        let Some(bytes) = unhex(token) else { return false };
+        self.over(realm, username, generation).verify_truncated_left(&bytes).is_ok()
+    }
+
+    fn over(&self, realm: &str, username: &str, generation: i64) -> Hmac<Sha256> {
+        let mut mac = Hmac::clone(&self.0);
+        mac.update(format!("till login token 1\n{realm}\n{generation}\n{username}").as_bytes());
+        mac
+    }
+}
+
+/// What is kept of a token.
+#[must_use]
+pub fn digest(token: &str) -> Vec<u8> {
+    Sha256::digest(token.as_bytes()).to_vec()
+}
+
+/// The token of `Authorization: Token <token>`, the scheme in any letter case.
+///
+/// # Errors
+/// The message of the 401.
+pub fn presented(headers: &HeaderMap) -> Result<&str, &'static str> {
+    let value = headers.get(header::AUTHORIZATION).ok_or(messages::NO_CREDENTIALS)?;
+    let (scheme, rest) = value.as_bytes().split_at(value.len().min("token".len()));
+    if !scheme.eq_ignore_ascii_case(b"token") || rest.first().is_some_and(|byte| *byte != b' ') {
+        return Err(messages::NO_CREDENTIALS);
+    }
+    let rest = std::str::from_utf8(rest).map_err(|_| messages::UNREADABLE_TOKEN)?;
+    let mut words = rest.split_ascii_whitespace();
+    match (words.next(), words.next()) {
+        (Some(token), None) => Ok(token),
+        (None, _) => Err(messages::EMPTY_TOKEN),
+        (Some(_), Some(_)) => Err(messages::SPACES_IN_TOKEN),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Lower-case digits only: a token is compared as it was given.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    if text.len() != 2 * BYTES || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return None;
+    }
+    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
+    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_of_one_account_generation_and_secret() {
+        let tokens = LoginTokens::new("0123456789abcdef0123456789abcdef");
+        let token = tokens.make("till", "ana", 3);
+        assert_eq!(token.len(), 40);
+        assert!(tokens.is_of(&token, "till", "ana", 3));
+        assert!(!tokens.is_of(&token, "till", "ana", 4));
+        assert!(!tokens.is_of(&token, "till", "bob", 3));
+        assert!(!tokens.is_of(&token[..38], "till", "ana", 3));
+        assert!(!tokens.is_of(&token[1..], "till", "ana", 3));
+        assert!(!LoginTokens::new("another secret, of 32 characters").is_of(&token, "till", "ana", 3));
+    }
+
+    #[test]
+    fn the_header_is_read_as_the_original_reads_it() {
+        let read = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+            presented(&headers).map(str::to_owned)
+        };
+        assert_eq!(read("Token abc").as_deref(), Ok("abc"));
+        assert_eq!(read("tOKEN abc").as_deref(), Ok("abc"));
+        for other in ["Bearer abc", "Tokenabc", "Tok", ""] {
+            assert_eq!(read(other), Err(messages::NO_CREDENTIALS), "{other}");
+        }
+        assert_eq!(presented(&HeaderMap::new()), Err(messages::NO_CREDENTIALS));
+        assert_eq!(read("Token"), Err(messages::EMPTY_TOKEN));
+        assert_eq!(read("Token a b"), Err(messages::SPACES_IN_TOKEN));
+    }
+}
