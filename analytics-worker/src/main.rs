@@ -12,6 +12,7 @@ mod figures;
 mod fold;
 mod reader;
 mod recompute;
+mod registry;
 mod serve;
 mod settings;
 mod slice;

@@ -6,10 +6,12 @@ use runtime::Common;
 use runtime::kafka::{Cluster, TopicError, TopicSpec, ensure_topics};
 use runtime::server::{self, Readiness};
 use schemas::Topic;
+use schemas::codec::Framing;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::reader::Watch;
+use crate::registry;
 use crate::settings::Settings;
 use crate::worker::Worker;
 
@@ -36,12 +38,12 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), String> {
 
 async fn work(settings: Settings, watch: Watch, grace: Duration) -> Result<(), String> {
     let shutdown = watch.shutdown.clone();
-    tokio::select! {
+    let framing = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
-        usable = await_topics(&settings.common, &watch.readiness) => usable?,
-    }
+        prepared = prepare(&settings.common, &watch.readiness) => prepared?,
+    };
     watch.readiness.set_waiting("folding the closed windows");
-    let worker = Worker::new(&settings, watch)?;
+    let worker = Worker::new(&settings, framing, watch)?;
     let (ended, end) = oneshot::channel();
     let threads = tokio::runtime::Handle::current();
     std::thread::Builder::new()
@@ -70,6 +72,11 @@ async fn await_end(
         tracing::warn!("the worker was still busy when the grace ended");
     }
     Ok(())
+}
+
+async fn prepare(common: &Common, readiness: &Readiness) -> Result<Framing, String> {
+    await_topics(common, readiness).await?;
+    registry::framing(common, readiness).await
 }
 
 /// Kafka may come up later than the worker; topics that are wrong stay wrong.

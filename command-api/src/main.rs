@@ -3,6 +3,7 @@
 
 mod http;
 mod passwords;
+mod registry;
 mod routes;
 mod serve;
 mod settings;

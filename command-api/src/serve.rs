@@ -6,10 +6,12 @@ use std::time::Duration;
 use rdkafka::error::KafkaError;
 use runtime::kafka::{Cluster, Isolation, TopicError};
 use runtime::server::{self, Readiness, Starting};
+use schemas::codec::Framing;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::http::App;
+use crate::registry;
 use crate::routes;
 use crate::settings::{Settings, fault_before_commit};
 use crate::shard::directory::Directory;
@@ -70,11 +72,13 @@ async fn prepare(settings: &Settings, readiness: &Readiness) -> Result<Parts, St
             Err(error @ TopicError::Unusable(_)) => return Err(error.to_string()),
         }
     }
+    let framing = registry::framing(&settings.common, readiness).await?;
     readiness.set_waiting("opening the local store");
     loop {
-        let settings = settings.clone();
-        let built =
-            tokio::task::spawn_blocking(move || build(&settings)).await.map_err(|error| error.to_string())?;
+        let (settings, framing) = (settings.clone(), framing.clone());
+        let built = tokio::task::spawn_blocking(move || build(&settings, framing))
+            .await
+            .map_err(|error| error.to_string())?;
         match built {
             Ok(parts) => return Ok(parts),
             Err(Unbuilt::Kafka(error)) => {
@@ -100,13 +104,13 @@ impl From<KafkaError> for Unbuilt {
     }
 }
 
-fn build(settings: &Settings) -> Result<Parts, Unbuilt> {
+fn build(settings: &Settings, framing: Framing) -> Result<Parts, Unbuilt> {
     let (common, own) = (&settings.common, &settings.own);
     let cluster = Cluster::new(common);
     let prefix = &common.topic_prefix;
     let store = Arc::new(open_store(settings, &cluster)?);
     let directory = Directory::start(&cluster, prefix, common.shards, CancellationToken::new())?;
-    let topology_epoch = topology::declared(&cluster, common, &directory)?;
+    let topology_epoch = topology::declared(&cluster, common, &directory, &framing)?;
     let follower = Follower::start(&cluster, prefix, common.partitions, Arc::clone(&store), |error| {
         tracing::error!(%error, "the log cannot be followed: this process ends");
         std::process::exit(1);
@@ -125,6 +129,7 @@ fn build(settings: &Settings) -> Result<Parts, Unbuilt> {
         shards: common.shards,
         partitions: common.partitions,
         topology_epoch,
+        framing,
         url,
         instance: Uuid::now_v7(),
         store,

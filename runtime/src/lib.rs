@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod kafka;
 pub mod problem;
+pub mod registry;
 pub mod server;
 pub mod settings;
 pub mod telemetry;

@@ -9,6 +9,7 @@ pub mod headers;
 pub mod history;
 mod money;
 mod position;
+pub mod registry;
 mod time;
 mod topic;
 

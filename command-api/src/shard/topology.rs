@@ -3,7 +3,8 @@
 use rdkafka::error::KafkaResult;
 use runtime::Common;
 use runtime::kafka::Cluster;
-use schemas::{Event, EventHeaders, Topic, TopologyDeclared, codec};
+use schemas::codec::{self, Framing};
+use schemas::{Event, EventHeaders, Topic, TopologyDeclared};
 use uuid::Uuid;
 
 use super::directory::Directory;
@@ -14,14 +15,19 @@ const FIRST_EPOCH: i32 = 1;
 
 /// The epoch of the log's topology; declares the first one where the log has none. Replicas that start
 /// together declare the same.
-pub fn declared(cluster: &Cluster, common: &Common, directory: &Directory) -> KafkaResult<i32> {
+pub fn declared(
+    cluster: &Cluster,
+    common: &Common,
+    directory: &Directory,
+    framing: &Framing,
+) -> KafkaResult<i32> {
     if let Some(topology) = directory.topology() {
         return Ok(topology.epoch);
     }
     let topology =
         TopologyDeclared { epoch: FIRST_EPOCH, shards: common.shards, partitions: common.partitions };
     let event = Event::from(topology);
-    let encoded = codec::encode(&event);
+    let encoded = codec::encode(&event, framing);
     let headers = record::write_headers(&event, &encoded.fingerprint, &EventHeaders::new(Uuid::now_v7()));
     let topic = Topic::Shards.name(&common.topic_prefix);
     let key = event.key();

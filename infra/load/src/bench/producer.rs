@@ -8,7 +8,8 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use rdkafka::util::Timeout;
 use rust_decimal::Decimal;
-use schemas::{Event, Item, Money, ReceiptRecorded, Topic, codec, headers, partition_of};
+use schemas::codec::{self, Framing};
+use schemas::{Event, Item, Money, ReceiptRecorded, Topic, headers, partition_of};
 use uuid::Uuid;
 
 use super::stack::Stack;
@@ -60,7 +61,7 @@ impl Producer {
     /// # Errors
     /// When librdkafka refuses the record.
     pub fn send(&self, event: &Event) -> Result<()> {
-        let (key, encoded, id) = (event.key(), codec::encode(event), Uuid::now_v7());
+        let (key, encoded, id) = (event.key(), codec::encode(event, &Framing::SingleObject), Uuid::now_v7());
         let mut record = BaseRecord::to(&self.topic)
             .partition(partition_of(key.as_bytes(), self.partitions))
             .key(key.as_bytes())
