@@ -5,6 +5,7 @@
 //! The tests are in `tests/system`, one binary; the oracle that judges what the system did is Python, in `oracle/`, and
 //! shares nothing with Till but the Avro schemas it reads as data.
 
+pub mod apicurio;
 pub mod client;
 pub mod kafka;
 pub mod ledger;
@@ -19,6 +20,7 @@ pub mod scratch;
 pub mod servers;
 pub mod till;
 
+pub use apicurio::Apicurio;
 pub use client::{Answer, Client};
 pub use kafka::Kafka;
 pub use ledger::Ledger;

@@ -13,6 +13,7 @@ mod load;
 mod ownership;
 mod rebuild;
 mod receipts;
+mod registry;
 mod settings;
 mod store;
 mod strong;

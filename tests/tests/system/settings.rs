@@ -5,7 +5,7 @@ use std::time::Duration;
 use till_tests::{Service, Till};
 
 /// It ends by itself with a failure and says all of `words`.
-fn refuses_to_start(service: &mut Service, words: &[&str]) {
+pub fn refuses_to_start(service: &mut Service, words: &[&str]) {
     service.start();
     let name = service.name().to_owned();
     let status = service
