@@ -1,5 +1,5 @@
 //! What every Till service needs and no business: settings, telemetry, Kafka clients with all their options
-//! in one place, JWT, problem details, health, shutdown.
+//! in one place, a schema registry's client, JWT, problem details, health, shutdown.
 
 pub mod auth;
 pub mod kafka;

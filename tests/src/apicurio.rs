@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -20,6 +20,9 @@ const ENDS_WITHIN: Duration = Duration::from_secs(30);
 pub struct Apicurio {
     spec: Spec,
     port: u16,
+    https_port: u16,
+    /// The certificate it shows, which nobody has signed.
+    pub certificate: PathBuf,
     process: Option<Process>,
 }
 
@@ -33,25 +36,35 @@ impl Apicurio {
             let _ = std::io::stderr().write_all(line.as_bytes());
             return None;
         };
-        let (port, management) = (free_port(), free_port());
+        let (port, https_port, management) = (free_port(), free_port(), free_port());
+        let (certificate, key) = certify(folder);
         let jvm = ["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar"].map(OsString::from);
         let args = jvm.into_iter().chain([home.join("quarkus-run.jar").into_os_string()]);
         let mut spec = Spec::new("apicurio", &java, folder).args(args);
         for (key, value) in [
             ("QUARKUS_HTTP_HOST", "127.0.0.1".to_owned()),
             ("QUARKUS_HTTP_PORT", port.to_string()),
+            ("QUARKUS_HTTP_SSL_PORT", https_port.to_string()),
+            ("QUARKUS_HTTP_SSL_CERTIFICATE_FILES", certificate.display().to_string()),
+            ("QUARKUS_HTTP_SSL_CERTIFICATE_KEY_FILES", key.display().to_string()),
             ("QUARKUS_MANAGEMENT_HOST", "127.0.0.1".to_owned()),
             ("QUARKUS_MANAGEMENT_PORT", management.to_string()),
         ] {
             spec.env.insert(key.to_owned(), value);
         }
-        Some(Self { spec, port, process: None })
+        Some(Self { spec, port, https_port, certificate, process: None })
     }
 
     /// The base of its API.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/apis/ccompat/v7", self.port)
+    }
+
+    /// The base of its API over HTTPS.
+    #[must_use]
+    pub fn https_url(&self) -> String {
+        format!("https://127.0.0.1:{}/apis/ccompat/v7", self.https_port)
     }
 
     /// A client of its API.
@@ -92,4 +105,15 @@ impl Apicurio {
         let mut process = self.process.take().expect("it runs");
         let _ = process.terminate(ENDS_WITHIN);
     }
+}
+
+/// A key and a certificate for the loopback address, signed with the key itself.
+fn certify(folder: &Path) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join("registry.crt"), folder.join("registry.key"));
+    let args = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=registry";
+    let args = args.split(' ').chain(["-addext", "subjectAltName=IP:127.0.0.1"]).map(OsString::from);
+    let files = ["-out".into(), certificate.clone().into(), "-keyout".into(), key.clone().into()];
+    let openssl = Spec::new("openssl", Path::new("openssl"), folder).args(args.chain(files));
+    let _ = openssl.run(ENDS_WITHIN).success("openssl req");
+    (certificate, key)
 }

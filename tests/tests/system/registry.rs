@@ -6,7 +6,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use till_tests::client::eventually;
 use till_tests::receipts::{Receipts, simple};
-use till_tests::{Apicurio, Client, Isolation, Ledger, RawRecord, Till, oracle};
+use till_tests::{Apicurio, Client, Isolation, Ledger, RawRecord, Service, Till, oracle};
 
 use crate::figures::{append_raw, closed_past, fails};
 use crate::settings::refuses_to_start;
@@ -104,13 +104,7 @@ async fn services_that_write_wait_for_a_registry_that_is_away_and_end_where_it_r
         service.start();
     }
     for service in [&mut till.command_api, &mut till.analytics] {
-        let client = Client::new(&service.url(), &service.url());
-        eventually("it says that it waits for the registry", Duration::from_secs(60), async || {
-            let answer = client.try_get("/readyz").await;
-            answer.is_ok_and(|answer| answer.status == 503 && answer.text.contains("the schema registry at"))
-        })
-        .await;
-        assert!(!service.has_ended(), "{}", service.log());
+        waits_for(service, "Connection refused").await;
     }
     apicurio.start_ready().await;
     for service in [&mut till.command_api, &mut till.analytics] {
@@ -128,6 +122,25 @@ async fn services_that_write_wait_for_a_registry_that_is_away_and_end_where_it_r
         service.set(SETTING, &apicurio.url());
         refuses_to_start(service, &["refuses", &subject, "409", "Incompatible"]);
     }
+    // Nobody has signed its certificate.
+    other.command_api.set(SETTING, &apicurio.https_url());
+    other.command_api.start();
+    waits_for(&mut other.command_api, "certificate verify failed").await;
+}
+
+/// Waits until the service says at `/readyz` that it waits for the registry, and why.
+async fn waits_for(service: &mut Service, why: &str) {
+    let client = Client::new(&service.url(), &service.url());
+    eventually(&format!("it waits for the registry: {why}"), Duration::from_secs(60), async || {
+        let answer = client.try_get("/readyz").await;
+        answer.is_ok_and(|answer| {
+            answer.status == 503
+                && answer.text.contains("the schema registry at")
+                && answer.text.contains(why)
+        })
+    })
+    .await;
+    assert!(!service.has_ended(), "{}", service.log());
 }
 
 /// A record of another receipt, with a part of its value replaced.
@@ -154,7 +167,8 @@ async fn the_check_of_a_log_by_its_registry_fails_on_a_fault_planted_for_it() {
         return;
     };
     apicurio.start_ready().await;
-    till.command_api.set(SETTING, &apicurio.url());
+    till.command_api.set(SETTING, &apicurio.https_url());
+    till.command_api.set("SSL_CERT_FILE", apicurio.certificate.to_str().unwrap());
     till.command_api.start_ready().await;
     let (admin, receipts) = (till.admin().await, till.topic("receipts"));
     let ledger = Ledger::new(till.scratch.path());
