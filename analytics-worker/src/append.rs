@@ -10,7 +10,8 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use runtime::kafka::Cluster;
-use schemas::{Event, codec, headers, partition_of};
+use schemas::codec::{self, Framing};
+use schemas::{Event, headers, partition_of};
 use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -26,17 +27,23 @@ const IN_FLIGHT_MAX: i32 = 10_000;
 pub(crate) struct Writer {
     producer: BaseProducer<Deliveries>,
     log: Log,
+    framing: Framing,
 }
 
 impl Writer {
     /// Takes the transactional id: nothing that other replicas have unfinished ever becomes visible.
-    pub(crate) fn fence(cluster: &Cluster, transactional_id: &str, log: &Log) -> Result<Self, Fault> {
+    pub(crate) fn fence(
+        cluster: &Cluster,
+        transactional_id: &str,
+        log: &Log,
+        framing: &Framing,
+    ) -> Result<Self, Fault> {
         let doing = "taking the transactional id";
         let producer: BaseProducer<Deliveries> = cluster
             .bulk_transactional_producer(transactional_id, Deliveries::default())
             .map_err(Fault::kafka(doing))?;
         producer.init_transactions(REQUEST_TIMEOUT).map_err(Fault::kafka(doing))?;
-        Ok(Self { producer, log: log.clone() })
+        Ok(Self { producer, log: log.clone(), framing: framing.clone() })
     }
 
     /// Appends all events in one transaction, or an error: then all or none.
@@ -59,7 +66,7 @@ impl Writer {
     }
 
     fn send(&self, event: &Event) -> KafkaResult<()> {
-        let encoded = codec::encode(event);
+        let encoded = codec::encode(event, &self.framing);
         let key = event.key();
         let event_id = Uuid::now_v7();
         let described = OwnedHeaders::new_with_capacity(3)

@@ -13,6 +13,7 @@ mod fold;
 mod journal;
 mod reader;
 mod recompute;
+mod registry;
 mod serve;
 mod settings;
 mod slice;

@@ -6,10 +6,12 @@ use runtime::Common;
 use runtime::kafka::{Cluster, TopicSpec, await_topics};
 use runtime::server::{self, Readiness};
 use schemas::Topic;
+use schemas::codec::Framing;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::reader::Watch;
+use crate::registry;
 use crate::settings::Settings;
 use crate::worker::Worker;
 
@@ -34,12 +36,12 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), String> {
 
 async fn work(settings: Settings, watch: Watch, grace: Duration) -> Result<(), String> {
     let shutdown = watch.shutdown.clone();
-    tokio::select! {
+    let framing = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
-        usable = topics_are_there(&settings.common, &watch.readiness) => usable?,
-    }
+        prepared = prepare(&settings.common, &watch.readiness) => prepared?,
+    };
     watch.readiness.set_waiting("folding the closed windows");
-    let worker = Worker::new(&settings, watch)?;
+    let worker = Worker::new(&settings, framing, watch)?;
     let (ended, end) = oneshot::channel();
     let threads = tokio::runtime::Handle::current();
     std::thread::Builder::new()
@@ -70,8 +72,9 @@ async fn await_end(
     Ok(())
 }
 
-async fn topics_are_there(common: &Common, readiness: &Readiness) -> Result<(), String> {
-    await_topics(&Cluster::new(common), &topics(common), |reason| readiness.set_waiting(reason)).await
+async fn prepare(common: &Common, readiness: &Readiness) -> Result<Framing, String> {
+    await_topics(&Cluster::new(common), &topics(common), |reason| readiness.set_waiting(reason)).await?;
+    registry::framing(common, readiness).await
 }
 
 fn topics(common: &Common) -> Vec<TopicSpec> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use runtime::kafka::{Cluster, Ends};
+use schemas::codec::Framing;
 use schemas::{Event, HourClosed, Slice, Topic};
 use uuid::Uuid;
 
@@ -37,6 +38,7 @@ pub(crate) struct Worker {
     receipts: Log,
     analytics: Log,
     transactional_id: String,
+    framing: Framing,
     ticks: Ticks,
     grace: Duration,
     watch: Watch,
@@ -58,7 +60,7 @@ struct Batch {
 }
 
 impl Worker {
-    pub(crate) fn new(settings: &Settings, watch: Watch) -> Result<Self, String> {
+    pub(crate) fn new(settings: &Settings, framing: Framing, watch: Watch) -> Result<Self, String> {
         let common = &settings.common;
         let log = |topic| Log::new(topic, common);
         let cluster = Cluster::new(common);
@@ -68,6 +70,7 @@ impl Worker {
             receipts: log(Topic::Receipts),
             analytics: log(Topic::Analytics),
             transactional_id: format!("{}-hourly", common.topic_prefix),
+            framing,
             ticks: settings.own.ticks()?,
             grace: settings.own.grace(),
             cluster,
@@ -202,7 +205,8 @@ impl Worker {
             Some(writer) => writer,
             None => {
                 self.expect_last(after.as_ref())?;
-                let fenced = Writer::fence(&self.cluster, &self.transactional_id, &self.analytics)?;
+                let fenced =
+                    Writer::fence(&self.cluster, &self.transactional_id, &self.analytics, &self.framing)?;
                 self.expect_last(after.as_ref())?;
                 writer.insert(fenced)
             }

@@ -5,6 +5,7 @@ mod contracts;
 mod http;
 mod passwords;
 mod readiness;
+mod registry;
 mod reshard;
 mod routes;
 mod serve;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use runtime::kafka::{Cluster, ensure_topics};
+use runtime::server::Readiness;
 use runtime::settings::manual;
 use settings::{Own, Settings};
 
@@ -95,6 +97,11 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             let (cluster, specs) = (Cluster::new(&settings.common), topics::specs(&settings.common));
             runtime.block_on(ensure_topics(&cluster, &specs)).map_err(|error| error.to_string())
         }
-        Task::Reshard { shards, yes } => reshard::reshard(&settings.common, shards, yes, runtime.handle()),
+        Task::Reshard { shards, yes } => {
+            let common = &settings.common;
+            let framing =
+                runtime.block_on(registry::framing(common, &Readiness::waiting("the schema registry")))?;
+            reshard::reshard(common, shards, yes, &framing, runtime.handle())
+        }
     }
 }

@@ -9,6 +9,7 @@
 
 use runtime::Common;
 use runtime::kafka::{Cluster, Ends, Isolation, add_partitions, partition_count};
+use schemas::codec::Framing;
 use schemas::{Topic, TopologyDeclared};
 
 use crate::shard::directory::Directory;
@@ -23,6 +24,7 @@ pub fn reshard(
     common: &Common,
     shards: i32,
     yes: bool,
+    framing: &Framing,
     threads: &tokio::runtime::Handle,
 ) -> Result<(), Failure> {
     let prefix = &common.topic_prefix;
@@ -45,7 +47,7 @@ pub fn reshard(
         println!("Nothing is changed. With --yes it is done.");
         return Ok(());
     }
-    let mut declaration = Declaration::begin(&cluster, prefix).map_err(kafka)?;
+    let mut declaration = Declaration::begin(&cluster, prefix, framing).map_err(kafka)?;
     if directory.topology_now(&Ends::new(&cluster)).map_err(kafka)? != Some(former) {
         return Err("another reshard was faster: run it again".to_owned());
     }

@@ -7,11 +7,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use runtime::kafka::{Cluster, Ends, Isolation, await_topics};
 use runtime::server::{self, Readiness, Starting};
+use schemas::codec::Framing;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::contracts::receipts::Contract;
 use crate::http::App;
+use crate::registry;
 use crate::settings::{Settings, fault_before_commit};
 use crate::shard::directory::{Directory, DirectoryError};
 use crate::shard::follower::Follower;
@@ -62,11 +64,13 @@ struct Parts {
 async fn prepare(settings: &Settings, readiness: &Readiness) -> Result<Parts, String> {
     let cluster = Cluster::new(&settings.common);
     await_topics(&cluster, &topics::specs(&settings.common), |reason| readiness.set_waiting(reason)).await?;
+    let framing = registry::framing(&settings.common, readiness).await?;
     readiness.set_waiting("opening the local store");
     loop {
-        let settings = settings.clone();
-        let built =
-            tokio::task::spawn_blocking(move || build(&settings)).await.map_err(|error| error.to_string())?;
+        let (settings, framing) = (settings.clone(), framing.clone());
+        let built = tokio::task::spawn_blocking(move || build(&settings, framing))
+            .await
+            .map_err(|error| error.to_string())?;
         match built {
             Ok(parts) => return Ok(parts),
             Err(Unbuilt::Kafka(error)) => {
@@ -110,14 +114,14 @@ impl From<TopologyError> for Unbuilt {
     }
 }
 
-fn build(settings: &Settings) -> Result<Parts, Unbuilt> {
+fn build(settings: &Settings, framing: Framing) -> Result<Parts, Unbuilt> {
     let (common, own) = (&settings.common, &settings.own);
     let cluster = Cluster::new(common);
     let prefix = &common.topic_prefix;
     let store = Arc::new(open_store(settings, &cluster)?);
     let ends = Arc::new(Ends::new(&cluster));
     let directory = Directory::start(&cluster, prefix, |error| end(&error))?;
-    let topology_epoch = topology::agreed(&cluster, common, &directory, &ends)?;
+    let topology_epoch = topology::agreed(&cluster, common, &directory, &ends, &framing)?;
     let follower = Follower::start(
         &cluster,
         prefix,
@@ -140,6 +144,7 @@ fn build(settings: &Settings) -> Result<Parts, Unbuilt> {
         shards: common.shards,
         partitions: common.partitions,
         topology_epoch,
+        framing,
         url,
         instance: Uuid::now_v7(),
         store,

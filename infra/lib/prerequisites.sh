@@ -41,13 +41,13 @@ explain_rust() {
     . ~/.cargo/env"
 }
 
-# find_java: the first Java of 17 or newer, in JAVA_HOME, the PATH or where Debian keeps them.
+# find_java [MAJOR]: the first Java of 17 (or MAJOR) or newer, in JAVA_HOME, the PATH or where Debian keeps them.
 find_java() {
-    local java major
+    local java major minimum=${1:-17}
     for java in "${JAVA_HOME:-/nonexistent}/bin/java" "$(command -v java || true)" /usr/lib/jvm/*/bin/java; do
         [[ -x $java ]] || continue
         major=$("$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')
-        if ((${major:-0} >= 17)); then
+        if ((${major:-0} >= minimum)); then
             echo "$java"
             return
         fi

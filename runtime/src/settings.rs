@@ -22,6 +22,7 @@ pub struct Common {
     pub topic_prefix: String,
     pub partitions: i32,
     pub replication_factor: i32,
+    pub schema_registry_url: String,
     pub shards: i32,
     pub demo: bool,
     pub log_format: LogFormat,
@@ -185,6 +186,11 @@ fn check_common(common: &Common, faults: &mut Vec<String>) {
     require(
         common.contract_names().all(|name| contracts::NAMES.contains(&name)),
         &format!("TILL_CONTRACTS may name, separated by commas: {}", contracts::NAMES.join(", ")),
+    );
+    let registry = &common.schema_registry_url;
+    require(
+        registry.is_empty() || crate::registry::parse_url(registry).is_some(),
+        "TILL_SCHEMA_REGISTRY_URL must be empty, or an http:// or https:// URL without query, such as http://registry:8081",
     );
     let options = crate::kafka::parse_options(&common.kafka_options);
     require(options.is_some(), "TILL_KAFKA_OPTIONS must be key=value pairs separated by commas");

@@ -1,8 +1,7 @@
 //! Between events and record values.
 //!
-//! Written form: Avro single-object encoding, `C3 01`, the schema's fingerprint, the datum. The fingerprint
-//! also stands in the `schema` header, so a value in the Confluent wire format (`00`, 4-byte id, datum) is
-//! read without a registry.
+//! Written form: see [`Framing`]. The schema's fingerprint also stands in the `schema` header, so a value in
+//! the Confluent wire format is read without a registry.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -20,6 +19,47 @@ const SINGLE_OBJECT: [u8; 2] = [0xC3, 0x01];
 const SINGLE_OBJECT_HEADER_BYTES: usize = 10;
 const CONFLUENT: u8 = 0x00;
 const CONFLUENT_HEADER_BYTES: usize = 5;
+
+/// How a value names the schema of its datum.
+#[derive(Clone, Debug)]
+pub enum Framing {
+    /// Avro single-object encoding: `C3 01`, the schema's fingerprint, the datum.
+    SingleObject,
+    /// Confluent wire format: `00`, the schema's id in a registry as 4 bytes big-endian, the datum.
+    Confluent(SchemaIds),
+}
+
+/// The ids a registry gave to the schemas of the history.
+#[derive(Clone, Debug)]
+pub struct SchemaIds(HashMap<Fingerprint, u32>);
+
+impl Framing {
+    /// The Confluent wire format with the ids of [`history::all`], in its order.
+    ///
+    /// # Panics
+    /// When there is not one id for each version.
+    #[must_use]
+    pub fn confluent(ids: &[u32]) -> Self {
+        let versions = history::all();
+        assert_eq!(ids.len(), versions.len(), "each version is registered");
+        Self::Confluent(SchemaIds(
+            versions.iter().map(|version| version.fingerprint).zip(ids.iter().copied()).collect(),
+        ))
+    }
+
+    fn begin(&self, fingerprint: &Fingerprint, value: &mut Vec<u8>) {
+        match self {
+            Self::SingleObject => {
+                value.extend_from_slice(&SINGLE_OBJECT);
+                value.extend_from_slice(fingerprint);
+            }
+            Self::Confluent(SchemaIds(ids)) => {
+                value.push(CONFLUENT);
+                value.extend_from_slice(&ids[fingerprint].to_be_bytes());
+            }
+        }
+    }
+}
 
 /// An event in its written form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,11 +129,10 @@ fn codec(version: &'static Version) -> Codec {
 /// # Panics
 /// When an event's Rust type and its latest schema differ, which the golden tests rule out.
 #[must_use]
-pub fn encode(event: &Event) -> Encoded {
+pub fn encode(event: &Event, framing: &Framing) -> Encoded {
     let fingerprint = LATEST[event.type_name()];
     let mut value = Vec::with_capacity(256);
-    value.extend_from_slice(&SINGLE_OBJECT);
-    value.extend_from_slice(&fingerprint);
+    framing.begin(&fingerprint, &mut value);
     event.write(&CODECS[&fingerprint].writer, &mut value).expect("an event fits its latest schema");
     Encoded { value, fingerprint }
 }

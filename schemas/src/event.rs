@@ -294,6 +294,14 @@ macro_rules! events {
                 match self { $(Self::$name(_) => Topic::$topic,)+ }
             }
 
+            /// The topic events of the type are in.
+            pub(crate) fn topic_of(type_name: &str) -> Topic {
+                match type_name {
+                    $(stringify!($name) => Topic::$topic,)+
+                    other => unreachable!("the history names only events: {other}"),
+                }
+            }
+
             pub(crate) fn write(&self, writer: &crate::codec::Writer, buffer: &mut Vec<u8>) -> Result<(), apache_avro::Error> {
                 match self { $(Self::$name(event) => writer.write_ser(buffer, event).map(drop),)+ }
             }

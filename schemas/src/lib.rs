@@ -10,6 +10,7 @@ pub mod history;
 mod money;
 mod position;
 pub mod record;
+pub mod registry;
 mod time;
 mod topic;
 

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 use apache_avro::schema_compatibility::SchemaCompatibility;
 use proptest::prelude::*;
+use schemas::codec::Framing;
 use schemas::history::{self, Version};
 use schemas::{Event, codec};
 use sha2::{Digest, Sha256};
@@ -102,7 +103,7 @@ fn what_every_version_wrote_is_read_into_todays_type() {
         let sample = samples::of(version.event_type);
         if releasing() && !path.exists() && version.is_latest {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, hex(&codec::encode(&sample).value)).unwrap();
+            fs::write(&path, hex(&codec::encode(&sample, &Framing::SingleObject).value)).unwrap();
         }
         let golden =
             bytes(&fs::read_to_string(&path).unwrap_or_else(|_| panic!("{} is missing", path.display())));
@@ -110,7 +111,7 @@ fn what_every_version_wrote_is_read_into_todays_type() {
         assert_eq!(read, sample, "{}", name(version));
         if version.is_latest {
             assert_eq!(
-                hex(&codec::encode(&sample).value),
+                hex(&codec::encode(&sample, &Framing::SingleObject).value),
                 hex(&golden),
                 "{} is written as ever",
                 name(version)
@@ -121,18 +122,22 @@ fn what_every_version_wrote_is_read_into_todays_type() {
 
 #[test]
 fn the_confluent_wire_format_is_read_with_the_header_alone() {
-    let sample = samples::of("ReceiptRecorded");
-    let encoded = codec::encode(&sample);
-    let mut value = vec![0, 0, 0, 0, 42];
-    value.extend_from_slice(&encoded.value[10..]);
-    assert_eq!(codec::decode(&value, Some(&encoded.fingerprint)).unwrap(), sample);
-    assert!(matches!(codec::decode(&value, None), Err(codec::DecodeError::NoFingerprint)));
+    let ids: Vec<u32> = (0..).map(|number| 0x0102_0300 + number).take(history::all().len()).collect();
+    let framing = Framing::confluent(&ids);
+    for (version, id) in history::all().iter().zip(ids).filter(|(version, _)| version.is_latest) {
+        let sample = samples::of(version.event_type);
+        let encoded = codec::encode(&sample, &framing);
+        let datum = &codec::encode(&sample, &Framing::SingleObject).value[10..];
+        assert_eq!(encoded.value, [&[0], id.to_be_bytes().as_slice(), datum].concat(), "{}", name(version));
+        assert_eq!(codec::decode(&encoded.value, Some(&encoded.fingerprint)).unwrap(), sample);
+        assert!(matches!(codec::decode(&encoded.value, None), Err(codec::DecodeError::NoFingerprint)));
+    }
 }
 
 proptest! {
     #[test]
     fn an_event_survives_its_encoding(event in samples::any_event()) {
-        let encoded = codec::encode(&event);
+        let encoded = codec::encode(&event, &Framing::SingleObject);
         prop_assert_eq!(codec::decode(&encoded.value, Some(&encoded.fingerprint)).unwrap(), event);
     }
 
@@ -143,7 +148,7 @@ proptest! {
 
     #[test]
     fn a_damaged_event_never_panics(event in samples::any_event(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>()) {
-        let mut value = codec::encode(&event).value;
+        let mut value = codec::encode(&event, &Framing::SingleObject).value;
         let index = at.index(value.len());
         value[index] = byte;
         value.truncate(cut.index(value.len() + 1));

@@ -7,8 +7,9 @@ mod samples;
 use std::collections::HashMap;
 
 use proptest::prelude::*;
+use schemas::codec::{self, Framing};
 use schemas::record::{Claim, Foreign, Newer, Reading, event_id, read};
-use schemas::{Event, Topic, codec};
+use schemas::{Event, Topic};
 use uuid::Uuid;
 
 /// A record, its headers by name.
@@ -22,7 +23,7 @@ struct Record {
 impl Record {
     /// As Till writes the event.
     fn of(event: &Event) -> Self {
-        let encoded = codec::encode(event);
+        let encoded = codec::encode(event, &Framing::SingleObject);
         let headers = [
             ("event-id", Uuid::now_v7().as_bytes().to_vec()),
             ("event-type", event.type_name().as_bytes().to_vec()),

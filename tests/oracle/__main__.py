@@ -1,11 +1,12 @@
-"""python -m oracle CHECK... --brokers B --prefix P --schemas DIR [--ledger FILE] [--reads URL]; a token in ORACLE_TOKEN."""
+"""python -m oracle CHECK... --brokers B --prefix P --schemas DIR [--ledger FILE] [--reads URL] [--registry URL]; a token in ORACLE_TOKEN."""
 
 import argparse
 import os
 import sys
 
-from . import accepted, figures, hours, journal, stream
+from . import accepted, figures, hours, journal, registered, stream
 from .reads import Reads
+from .registry import Registry
 from .topics import Topics
 from .wire import Schemas
 
@@ -17,6 +18,7 @@ CHECKS = {
     "hours": lambda facts: hours.check(facts.topics),
     "hours-read": lambda facts: hours.check_reads(facts.topics, facts.reads),
     "journal": lambda facts: journal.check(facts.topics, facts.reads),
+    "registered": lambda facts: registered.check(facts.topics, facts.schemas, facts.registry),
 }
 
 
@@ -24,8 +26,9 @@ class Facts:
     """What the checks look at."""
 
     def __init__(self, arguments):
-        schemas = Schemas(arguments.schemas)
-        self.topics = Topics(arguments.brokers, arguments.prefix, schemas)
+        self.registry = Registry(arguments.registry) if arguments.registry else None
+        self.schemas = Schemas(arguments.schemas, self.registry)
+        self.topics = Topics(arguments.brokers, arguments.prefix, self.schemas)
         self.ledger = arguments.ledger
         self.reads = Reads(arguments.reads, os.environ.get("ORACLE_TOKEN", ""))
 
@@ -38,6 +41,7 @@ def main():
     parser.add_argument("--schemas", required=True)
     parser.add_argument("--ledger")
     parser.add_argument("--reads")
+    parser.add_argument("--registry", help="base URL; values in the Confluent wire format are then read with its schemas")
     arguments = parser.parse_args()
     facts = Facts(arguments)
     found = 0

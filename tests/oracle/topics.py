@@ -18,6 +18,7 @@ class Record:
     headers: dict
     type: str
     event: dict
+    schema_id: int | None  # in the registry
 
     @property
     def place(self):
@@ -108,10 +109,10 @@ class Topics:
             self.faults.append(f"{where} is not stamped by the broker")
         headers = dict(message.headers() or [])
         try:
-            name, event, mark = self.schemas.decode(message.value())
-        except (ValueError, EOFError, TypeError) as fault:
+            name, event, mark, schema_id = self.schemas.decode(message.value(), headers.get("schema"))
+        except (ValueError, EOFError, TypeError, IndexError) as fault:
             self.faults.append(f"{where} cannot be decoded: {fault}")
-            name, event, mark = "", {}, b""
+            name, event, mark, schema_id = "", {}, b"", None
         if headers.get("event-type", b"").decode() != name or headers.get("schema") != mark:
             self.faults.append(f"{where}: its headers are not those of {name}")
-        return Record(message.partition(), message.offset(), stamp, message.key(), headers, name, event)
+        return Record(message.partition(), message.offset(), stamp, message.key(), headers, name, event, schema_id)

@@ -5,6 +5,7 @@
 //! The tests are in `tests/system`, one binary; the oracle that judges what the system did is Python, in `oracle/`, and
 //! shares nothing with Till but the Avro schemas it reads as data.
 
+pub mod apicurio;
 pub mod client;
 pub mod front_door;
 pub mod kafka;
@@ -20,6 +21,7 @@ pub mod scratch;
 pub mod servers;
 pub mod till;
 
+pub use apicurio::Apicurio;
 pub use client::{Answer, Client};
 pub use front_door::FrontDoor;
 pub use kafka::Kafka;

@@ -40,6 +40,14 @@ pub struct RawRecord {
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
+impl RawRecord {
+    /// A header's value.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_slice())
+    }
+}
+
 /// A topic of a broker.
 #[derive(Clone, Debug)]
 pub struct Log {

@@ -73,6 +73,20 @@ pub fn nginx() -> PathBuf {
     if debian.exists() { debian.to_owned() } else { PathBuf::from("nginx") }
 }
 
+/// The folder of Apicurio Registry: `TILL_APICURIO_HOME`, else where `./till test` puts it. `None` if it is not there.
+#[must_use]
+pub fn apicurio() -> Option<PathBuf> {
+    let home = env::var_os("TILL_APICURIO_HOME")
+        .map_or_else(|| repository().join(".till/apicurio/app"), PathBuf::from);
+    home.join("quarkus-run.jar").exists().then_some(home)
+}
+
+/// A Java of 21 or newer: `TILL_JAVA21`, which `./till test` finds or fetches.
+#[must_use]
+pub fn java_21() -> Option<PathBuf> {
+    env::var_os("TILL_JAVA21").map(PathBuf::from).filter(|java| java.exists())
+}
+
 /// The Python that has `tests/requirements.txt`: `TILL_PYTHON`, else the virtual environment of `./till test`, else `python3`.
 #[must_use]
 pub fn python() -> PathBuf {

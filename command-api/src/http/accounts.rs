@@ -105,7 +105,7 @@ pub async fn authenticate(
     let hash = account.as_ref().map(|account| account.password_hash.clone());
     if !app.passwords.verify(password, hash).await? {
         if app.login_guard.failed(username) && account.is_some() {
-            lock(app, username, origin).await?;
+            lock(app, username, origin.clone()).await?;
         }
         return no(app, origin).await;
     }

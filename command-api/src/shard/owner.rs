@@ -176,7 +176,7 @@ impl<'e> Serving<'e> {
                     let position = Position { topic, partition, offset: provisional(pending.len()) };
                     let headers = headers(origin);
                     evolve(&mut states, &event, &Recorded { position, event_id: headers.event_id });
-                    let encoded = codec::encode(&event);
+                    let encoded = codec::encode(&event, &self.engine.framing);
                     let key = event.key().into_owned();
                     pending.push(Pending { event: *event, key, partition, headers, encoded });
                     Ok(Some(Answer { position, is_new: true }))

@@ -8,7 +8,8 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadat
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use runtime::kafka::{Cluster, Ends};
-use schemas::{Event, EventHeaders, ShardAnnounced, Topic, TopologyDeclared, codec};
+use schemas::codec::{self, Framing};
+use schemas::{Event, EventHeaders, ShardAnnounced, Topic, TopologyDeclared};
 use uuid::Uuid;
 
 use super::directory::Directory;
@@ -30,6 +31,8 @@ pub struct Engine {
     pub partitions: i32,
     /// The topology this process was started with.
     pub topology_epoch: i32,
+    /// How values are written.
+    pub framing: Framing,
     pub url: String,
     pub instance: Uuid,
     pub store: Arc<Store>,
@@ -100,7 +103,7 @@ fn announce(engine: &Engine, transactions: &mut Transactions, shard: i32) -> Res
         url: engine.url.clone(),
         instance: engine.instance,
     });
-    let encoded = codec::encode(&event);
+    let encoded = codec::encode(&event, &engine.framing);
     let headers = record::write_headers(&event, &encoded.fingerprint, &EventHeaders::new(Uuid::now_v7()));
     let topic = Topic::Shards.name(&engine.prefix);
     let key = event.key();

@@ -7,7 +7,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use runtime::Common;
 use runtime::kafka::{Cluster, Ends, Isolation, REQUEST_TIMEOUT, partition_count};
-use schemas::{Event, EventHeaders, Topic, TopologyDeclared, codec};
+use schemas::codec::{self, Framing};
+use schemas::{Event, EventHeaders, Topic, TopologyDeclared};
 use uuid::Uuid;
 
 use super::directory::{Directory, TOPOLOGY_PARTITION};
@@ -33,10 +34,11 @@ pub fn agreed(
     common: &Common,
     directory: &Directory,
     ends: &Ends,
+    framing: &Framing,
 ) -> Result<i32, TopologyError> {
     let topology = match directory.topology() {
         Some(topology) => topology,
-        None => declare_first(cluster, common, directory, ends)?,
+        None => declare_first(cluster, common, directory, ends, framing)?,
     };
     let topic = Topic::Shards.name(&common.topic_prefix);
     let settings = (common.shards, common.partitions);
@@ -53,8 +55,9 @@ fn declare_first(
     common: &Common,
     directory: &Directory,
     ends: &Ends,
+    framing: &Framing,
 ) -> KafkaResult<TopologyDeclared> {
-    let mut declaration = Declaration::begin(cluster, &common.topic_prefix)?;
+    let mut declaration = Declaration::begin(cluster, &common.topic_prefix, framing)?;
     if let Some(topology) = directory.topology_now(ends)? {
         return Ok(topology);
     }
@@ -93,17 +96,18 @@ fn disagreement(
 pub struct Declaration {
     transactions: Transactions,
     topic: String,
+    framing: Framing,
 }
 
 impl Declaration {
-    pub fn begin(cluster: &Cluster, prefix: &str) -> KafkaResult<Self> {
+    pub fn begin(cluster: &Cluster, prefix: &str, framing: &Framing) -> KafkaResult<Self> {
         let transactions = Transactions::fence(cluster, &format!("{prefix}-topology"))?;
-        Ok(Self { transactions, topic: Topic::Shards.name(prefix) })
+        Ok(Self { transactions, topic: Topic::Shards.name(prefix), framing: framing.clone() })
     }
 
     pub fn declare(&mut self, topology: TopologyDeclared) -> KafkaResult<()> {
         let event = Event::from(topology);
-        let encoded = codec::encode(&event);
+        let encoded = codec::encode(&event, &self.framing);
         let headers = record::write_headers(&event, &encoded.fingerprint, &EventHeaders::new(Uuid::now_v7()));
         let key = event.key();
         let record = Append {

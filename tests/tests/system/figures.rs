@@ -23,7 +23,7 @@ const CHECKS: [&str; 6] = ["stream", "accepted", "figures", "hours", "hours-read
 /// The hour-closed events, in the order of their windows.
 async fn closed(analytics: &Log) -> Vec<HourClosed> {
     let records = analytics.records(Isolation::Committed).await;
-    let hour = |record: &RawRecord| match codec::decode(&record.value, None) {
+    let hour = |record: &RawRecord| match codec::decode(&record.value, record.header("schema")) {
         Ok(Event::HourClosed(hour)) => Some(hour),
         _ => None,
     };
@@ -62,7 +62,7 @@ async fn settled(name: &str) -> (Till, Client, Ledger) {
     (till, admin, ledger)
 }
 
-fn fails(judged: &Finished, words: &[&str]) {
+pub fn fails(judged: &Finished, words: &[&str]) {
     assert!(!judged.status.success(), "the oracle found nothing:\n{}", judged.output);
     for word in words {
         assert!(judged.output.contains(word), "the oracle does not name {word}:\n{}", judged.output);
@@ -199,7 +199,7 @@ async fn append(log: &Log, events: &[Event]) {
     append_raw(log, events.iter().map(|event| forged::record(event, 4)).collect()).await;
 }
 
-async fn append_raw(log: &Log, records: Vec<RawRecord>) {
+pub async fn append_raw(log: &Log, records: Vec<RawRecord>) {
     let log = log.clone();
     let appended = tokio::task::spawn_blocking(move || {
         let transaction = log.begin("planter", Duration::from_secs(30))?;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
-use schemas::{Event, Item, Money, Receipt, ReceiptRecorded, codec};
+use schemas::codec::{self, Framing};
+use schemas::{Event, Item, Money, Receipt, ReceiptRecorded};
 use till_tests::{RawRecord, Till};
 
 /// A producer that is none of Till's holds transactions open over the ends of windows, then takes its record back.
@@ -69,7 +70,7 @@ pub fn receipt(id: &str) -> ReceiptRecorded {
 /// An event as a record of a topic with `partitions` partitions.
 pub fn record(event: &Event, partitions: i32) -> RawRecord {
     let key = event.key().as_bytes().to_vec();
-    let encoded = codec::encode(event);
+    let encoded = codec::encode(event, &Framing::SingleObject);
     let headers = [
         ("event-id", uuid::Uuid::now_v7().as_bytes().to_vec()),
         ("event-type", event.type_name().as_bytes().to_vec()),

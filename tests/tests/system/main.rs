@@ -16,6 +16,7 @@ mod load;
 mod ownership;
 mod rebuild;
 mod receipts;
+mod registry;
 mod replicas;
 mod reshard;
 mod settings;

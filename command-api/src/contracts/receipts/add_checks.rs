@@ -59,8 +59,8 @@ pub async fn record(
         // The same key again: what it said must be the same, but for when it came.
         Err(Refusal::Rejected(Rejection::ReceiptConflict)) => {
             let first = recorded(&contract.app, &receipt.transaction_id).await?;
-            let is_same = first
-                .is_some_and(|first| first == Receipt { occurred_at: first.occurred_at, ..receipt });
+            let is_same =
+                first.is_some_and(|first| first == Receipt { occurred_at: first.occurred_at, ..receipt });
             if !is_same {
                 return Err(detail(StatusCode::UNPROCESSABLE_ENTITY, KEY_REUSED).into());
             }

@@ -8,7 +8,8 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use rdkafka::util::Timeout;
 use rust_decimal::Decimal;
-use schemas::{Event, Item, Money, ReceiptRecorded, Topic, codec, headers, partition_of};
+use schemas::codec::{self, Framing};
+use schemas::{Event, Item, Money, ReceiptRecorded, Topic, headers, partition_of};
 use uuid::Uuid;
 
 use super::stack::Stack;
@@ -73,7 +74,8 @@ impl Producer {
 
     /// The event as a record of the topic.
     pub fn record(&self, event: &Event) -> Record {
-        let (key, encoded, id) = (event.key().into_owned(), codec::encode(event), Uuid::now_v7());
+        let (key, encoded, id) =
+            (event.key().into_owned(), codec::encode(event, &Framing::SingleObject), Uuid::now_v7());
         let headers = OwnedHeaders::new_with_capacity(3)
             .insert(Header { key: headers::EVENT_ID, value: Some(id.as_bytes()) })
             .insert(Header { key: headers::EVENT_TYPE, value: Some(event.type_name()) })

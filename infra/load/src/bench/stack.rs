@@ -67,6 +67,7 @@ impl Stack {
             topic_prefix: String::new(),
             partitions: PARTITIONS,
             replication_factor: 1,
+            schema_registry_url: String::new(),
             shards: 1,
             demo: true,
             log_format: LogFormat::Text,
