@@ -74,7 +74,7 @@ impl Stack {
             log_filter: String::new(),
             business_timezone: "UTC".to_owned(),
             contracts: String::new(),
-            journal_dir: std::path::PathBuf::new(),
+            journal_dir: PathBuf::new(),
             shutdown_grace_ms: 0,
         })
     }
