@@ -109,7 +109,13 @@ impl Registry {
 
     async fn require_compatibility(&self, subject: &str) -> Result<(), RegistryError> {
         let body = json!({ "compatibility": COMPATIBILITY });
-        self.send(Method::PUT, &["config", subject], subject, &body).await.map(drop)
+        match self.send(Method::PUT, &["config", subject], subject, &body).await {
+            // Apicurio's word when somebody else sets it in the same moment: the next try finds it set.
+            Err(RegistryError::Refused { registry, status: StatusCode::CONFLICT, words, .. }) => {
+                Err(RegistryError::Away { registry, reason: words })
+            }
+            answer => answer.map(drop),
+        }
     }
 
     async fn register_version(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
