@@ -33,8 +33,8 @@ pub fn reshard(
     let kafka = |error| format!("Kafka at {}: {error}", common.kafka_brokers);
     let asking = cluster.reader(Isolation::Uncommitted).map_err(kafka)?;
     let held = partition_count(&asking, &topic).map_err(kafka)?;
-    let too_old = |error| eprintln!("command-api: {error}");
-    let directory = Directory::start(&cluster, prefix, too_old).map_err(|error| error.to_string())?;
+    let directory = Directory::start(&cluster, prefix, |error| eprintln!("command-api: {error}"))
+        .map_err(|error| error.to_string())?;
     let former = directory.topology().ok_or_else(|| nothing_to_reshard(&topic))?;
     check_shards(shards, former)?;
     match members(&asking, prefix).map_err(kafka)? {
