@@ -32,7 +32,7 @@ impl FrontDoor {
         let prefix = till.scratch.path().join("nginx");
         std::fs::create_dir_all(&prefix).expect("the test's folder is ours");
         let port = |url: String| url.rsplit(':').next().map(str::to_owned).expect("a URL with a port");
-        let script = "set -euo pipefail; for part in say settings render nginx; do source \"$ROOT/infra/lib/$part.sh\"; done; render_nginx \"$1\"";
+        let script = "set -euo pipefail; for part in say settings render nginx; do source \"$ROOT/infra/lib/$part.sh\"; done; render_nginx \"$1\"; mv \"$1/till.conf.new\" \"$1/till.conf\"";
         let rendered = Command::new("bash")
             .args(["-c", script, "render"])
             .arg(&prefix)
