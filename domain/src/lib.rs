@@ -30,8 +30,6 @@ pub enum Command {
     LockLogin(account::LockLogin),
     /// See [`account::UnlockLogin`].
     UnlockLogin(account::UnlockLogin),
-    /// See [`account::RefuseLogin`].
-    RefuseLogin(account::RefuseLogin),
     /// See [`account::ChangePassword`].
     ChangePassword(account::ChangePassword),
     /// See [`account::token::IssueLoginToken`].
@@ -70,9 +68,6 @@ pub enum Rejection {
     /// No account has the name.
     #[error("there is no account with this username")]
     AccountUnknown,
-    /// Without a word on which of the two is wrong.
-    #[error("username or password is wrong")]
-    LoginRefused,
     /// The token is of another generation than the account's.
     #[error("the account's login token was revoked meanwhile")]
     LoginTokenOutdated,
@@ -88,7 +83,6 @@ impl Command {
             | Self::AssignRoles(_)
             | Self::LockLogin(_)
             | Self::UnlockLogin(_)
-            | Self::RefuseLogin(_)
             | Self::ChangePassword(_)
             | Self::IssueLoginToken(_)
             | Self::RevokeLoginToken(_) => Topic::Accounts,
@@ -105,7 +99,6 @@ impl Command {
             Self::AssignRoles(command) => &command.realm,
             Self::LockLogin(command) => &command.realm,
             Self::UnlockLogin(command) => &command.realm,
-            Self::RefuseLogin(command) => &command.realm,
             Self::ChangePassword(command) => &command.realm,
             Self::IssueLoginToken(command) => &command.realm,
             Self::RevokeLoginToken(command) => &command.realm,
@@ -138,7 +131,6 @@ pub fn decide(states: &impl States, command: Command) -> Result<Decision, Reject
         Command::UnlockLogin(command) => {
             account::unlock_login(account::load(states, &command.realm, &command.username), command)
         }
-        Command::RefuseLogin(_) => Err(Rejection::LoginRefused),
         Command::ChangePassword(command) => {
             account::change_password(account::load(states, &command.realm, &command.username), command)
         }

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
-use domain::account::{self, AccountState, AssignRoles, LockLogin, REALM, RefuseLogin, RegisterAccount};
+use domain::account::{self, AccountState, AssignRoles, LockLogin, REALM, RegisterAccount};
 use domain::{Command, Rejection};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
@@ -73,8 +73,8 @@ pub async fn register(State(app): State<App>, headers: HeaderMap, body: Bytes) -
 
 /// A token for username and password: 200, or 401 without a word on which of them was wrong.
 ///
-/// The account is read after a commit has proven that the realm's shard is served here: no former owner gives a token for
-/// roles of before. A no is decided too, so that one which was stopped in between cannot refuse what its successor accepted.
+/// The account is read after a commit has proven that the realm's shard is served here: a former owner neither gives a token
+/// for roles of before nor refuses an account that its successor has opened.
 pub async fn login(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
     let body: Credentials<'_> = object(&body)?;
     let mut form = Form::default();
@@ -105,9 +105,9 @@ pub async fn authenticate(
     let hash = account.as_ref().map(|account| account.password_hash.clone());
     if !app.passwords.verify(password, hash).await? {
         if app.login_guard.failed(username) && account.is_some() {
-            lock(app, username, origin.clone()).await?;
+            lock(app, username, origin).await?;
         }
-        return no(app, origin).await;
+        return Ok(None);
     }
     app.login_guard.succeeded(username);
     Ok(account)
@@ -211,15 +211,6 @@ async fn lock(app: &App, username: &str, origin: Origin) -> Result<(), ApiError>
     let command = LockLogin { realm: REALM.to_owned(), username: username.to_owned(), until };
     app.shards.submit(Command::LockLogin(command), origin).await?;
     Ok(())
-}
-
-/// The no to a login, once it is decided.
-async fn no(app: &App, origin: Origin) -> Result<Option<AccountState>, ApiError> {
-    let command = Command::RefuseLogin(RefuseLogin { realm: REALM.to_owned() });
-    match app.shards.submit(command, origin).await {
-        Ok(_) | Err(Refusal::Rejected(Rejection::LoginRefused)) => Ok(None),
-        Err(undecided) => Err(undecided.into()),
-    }
 }
 
 /// The account of this name, as far as this replica has folded.

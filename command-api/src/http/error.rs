@@ -73,7 +73,6 @@ fn rejected(rejection: Rejection) -> Problem {
             (StatusCode::UNPROCESSABLE_ENTITY, "urn:till:idempotency-key-reused", "Idempotency-Key reused")
         }
         Rejection::ReceiptUnknown => (StatusCode::NOT_FOUND, "urn:till:receipt-unknown", "No such receipt"),
-        Rejection::LoginRefused => (StatusCode::UNAUTHORIZED, "about:blank", "Unauthorized"),
         Rejection::LoginTokenOutdated => {
             (StatusCode::CONFLICT, "urn:till:login-token-outdated", "Logged out meanwhile")
         }

@@ -113,15 +113,11 @@ async fn forward(
         let (status, headers) = (answered.status(), answered.headers().clone());
         Ok::<_, reqwest::Error>((status, headers, answered.bytes().await?))
     };
-    let replaced = async {
-        app.shards.succeeded(owner).await;
-        tokio::time::sleep(LAST_WORDS).await;
-    };
     let answered = tokio::select! {
         answered = exchange => answered,
         // A stopped process keeps its connections open. Its successor has fenced it: what it had begun
         // is in the log by now, or never will be.
-        () = replaced => return Err(Refusal::Unknown.into()),
+        () = replaced(app, owner) => return Err(Refusal::Unknown.into()),
     };
     match answered {
         Ok((_, headers, _)) if headers.contains_key(NOT_TAKEN) => Ok(None),
@@ -134,6 +130,12 @@ async fn forward(
         Err(error) if error.is_connect() => Ok(None),
         Err(_) => Err(Refusal::Unknown.into()),
     }
+}
+
+/// Waits until another than `owner` is announced, and what it may have answered before has come.
+pub async fn replaced(app: &App, owner: &ShardAnnounced) {
+    app.shards.succeeded(owner).await;
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 /// `Content-Length`.

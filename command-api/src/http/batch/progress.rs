@@ -12,6 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use runtime::Problem;
 use runtime::auth::Caller;
+use schemas::ShardAnnounced;
 use tokio::task::unconstrained;
 
 use super::framer::Framed;
@@ -52,9 +53,9 @@ enum Done {
         index: usize,
         tail: Bytes,
     },
-    /// The replica at the URL serves its shard.
+    /// Another replica serves its shard.
     Elsewhere {
-        url: String,
+        owner: ShardAnnounced,
         index: usize,
         receipt: Bytes,
     },
@@ -171,8 +172,8 @@ impl Progress {
     fn settle(&mut self, done: Done) {
         match done {
             Done::Answered { index, tail } => self.window.answer(index, tail),
-            Done::Elsewhere { url, index, receipt } => match &mut self.relay {
-                Some(relay) => relay.add(url, index, receipt),
+            Done::Elsewhere { owner, index, receipt } => match &mut self.relay {
+                Some(relay) => relay.add(owner, index, receipt),
                 None => self.window.answer(index, refused(Refusal::Moving)),
             },
             Done::Forwarded { url, tails } => {
@@ -207,7 +208,7 @@ impl Progress {
     fn forward(&mut self, at_least: usize) {
         let Some(relay) = &mut self.relay else { return };
         while let Some(chunk) = relay.next(at_least) {
-            let (app, headers, url) = (self.app.clone(), relay.headers(), chunk.url.clone());
+            let (app, headers, url) = (self.app.clone(), relay.headers(), chunk.owner.url.clone());
             let forwarded = async move { Done::Forwarded { url, tails: chunk.forward(app, headers).await } };
             self.running.push(forwarded.boxed());
         }
@@ -245,7 +246,7 @@ async fn submit(app: App, index: usize, command: RecordReceipt, origin: Origin, 
     drop(room);
     let tail = match answer {
         Ok(answer) => line::recorded(&transaction_id, answer),
-        Err(Refusal::Elsewhere(owner)) => return Done::Elsewhere { url: owner.url, index, receipt },
+        Err(Refusal::Elsewhere(owner)) => return Done::Elsewhere { owner, index, receipt },
         Err(refusal) => refused(refusal),
     };
     Done::Answered { index, tail }

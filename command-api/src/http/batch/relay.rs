@@ -9,7 +9,9 @@ use bytes::Bytes;
 
 use super::framer::{Framed, Lines};
 use super::{NDJSON, line};
-use crate::http::forward::FORWARDED;
+use schemas::ShardAnnounced;
+
+use crate::http::forward::{FORWARDED, replaced};
 use crate::http::{ApiError, App};
 use crate::shard::Refusal;
 
@@ -28,15 +30,17 @@ pub struct Relay {
     owners: HashMap<String, Owner>,
 }
 
-#[derive(Default)]
 struct Owner {
+    /// What it announced last. That another announces this shard ends its chunks: it may be stopped, and then keeps its
+    /// connections open; lines it has not answered may be sent again.
+    announced: ShardAnnounced,
     waiting: VecDeque<(usize, Bytes)>,
     chunks: usize,
 }
 
 /// Receipts for one replica, a line each, and their indexes in the batch.
 pub struct Chunk {
-    pub url: String,
+    pub owner: ShardAnnounced,
     indexes: Vec<usize>,
     body: Vec<u8>,
 }
@@ -58,19 +62,25 @@ impl Relay {
         Some(Self { headers, owners: HashMap::new() })
     }
 
-    /// A receipt for the replica at `url`.
-    pub fn add(&mut self, url: String, index: usize, receipt: Bytes) {
-        self.owners.entry(url).or_default().waiting.push_back((index, receipt));
+    /// A receipt for the replica that announced its shard.
+    pub fn add(&mut self, announced: ShardAnnounced, index: usize, receipt: Bytes) {
+        let owner = self.owners.entry(announced.url.clone()).or_insert_with(|| Owner {
+            announced: announced.clone(),
+            waiting: VecDeque::new(),
+            chunks: 0,
+        });
+        owner.announced = announced;
+        owner.waiting.push_back((index, receipt));
     }
 
     /// Takes a chunk that may go now, of at least so many receipts.
     pub fn next(&mut self, at_least: usize) -> Option<Chunk> {
-        let (url, owner) = self
+        let owner = self
             .owners
-            .iter_mut()
-            .find(|(_, owner)| owner.chunks < CHUNKS_AT_ONCE && owner.waiting.len() >= at_least)?;
+            .values_mut()
+            .find(|owner| owner.chunks < CHUNKS_AT_ONCE && owner.waiting.len() >= at_least)?;
         owner.chunks += 1;
-        let mut chunk = Chunk { url: url.clone(), indexes: Vec::new(), body: Vec::new() };
+        let mut chunk = Chunk { owner: owner.announced.clone(), indexes: Vec::new(), body: Vec::new() };
         while let Some((index, receipt)) = owner.waiting.pop_front() {
             if !chunk.has_room(receipt.len()) {
                 owner.waiting.push_front((index, receipt));
@@ -109,28 +119,42 @@ impl Chunk {
 
     /// Sends it and gives each receipt's index and the tail of its line.
     pub async fn forward(self, app: App, headers: HeaderMap) -> Vec<(usize, Bytes)> {
-        let Self { url, indexes, body } = self;
-        let sent = app
-            .replicas
-            .post(format!("{url}/v1/receipts/batch"))
-            .headers(headers)
-            .body(body)
-            .timeout(Duration::from_millis(app.own.answer_timeout_ms))
-            .send()
-            .await;
+        let Self { owner, indexes, body } = self;
         let mut tails = vec![None; indexes.len()];
-        let missing = match sent {
-            Ok(response) if response.status() == StatusCode::OK => {
-                read(response, &mut tails).await;
-                Refusal::Unknown
-            }
-            Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => Refusal::Overloaded,
-            // Nobody took it: it is as if the shard were moving.
-            Err(error) if error.is_connect() => Refusal::Moving,
-            Ok(_) | Err(_) => Refusal::Unknown,
+        let missing = tokio::select! {
+            missing = exchange(&app, &owner.url, headers, body, &mut tails) => missing,
+            () = replaced(&app, &owner) => Refusal::Unknown,
         };
         let missing = line::refused(ApiError::from(missing).into_problem());
         indexes.into_iter().zip(tails).map(|(index, tail)| (index, tail.unwrap_or(missing.clone()))).collect()
+    }
+}
+
+/// Sends the lines and reads the tails; what those say that do not come.
+async fn exchange(
+    app: &App,
+    url: &str,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    tails: &mut [Option<Bytes>],
+) -> Refusal {
+    let sent = app
+        .replicas
+        .post(format!("{url}/v1/receipts/batch"))
+        .headers(headers)
+        .body(body)
+        .timeout(Duration::from_millis(app.own.answer_timeout_ms))
+        .send()
+        .await;
+    match sent {
+        Ok(response) if response.status() == StatusCode::OK => {
+            read(response, tails).await;
+            Refusal::Unknown
+        }
+        Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => Refusal::Overloaded,
+        // Nobody took it: it is as if the shard were moving.
+        Err(error) if error.is_connect() => Refusal::Moving,
+        Ok(_) | Err(_) => Refusal::Unknown,
     }
 }
 
