@@ -71,51 +71,6 @@ pub struct UnlockLogin {
     pub cause: Uuid,
 }
 
-/// Replace an account's roles.
-#[derive(Clone, Debug)]
-pub struct AssignRoles {
-    /// The account's realm.
-    pub realm: String,
-    /// The account's name.
-    pub username: String,
-    /// Its roles from here on.
-    pub roles: Vec<String>,
-    /// Its places from here on.
-    pub places: Vec<String>,
-    /// The admin.
-    pub assigned_by: String,
-}
-
-/// Refuse logins until an instant.
-#[derive(Clone, Debug)]
-pub struct LockLogin {
-    /// The account's realm.
-    pub realm: String,
-    /// The account's name.
-    pub username: String,
-    /// When the lock ends.
-    pub until: DateTime<Utc>,
-}
-
-/// End the login lock that an event began.
-#[derive(Clone, Debug)]
-pub struct UnlockLogin {
-    /// The account's realm.
-    pub realm: String,
-    /// The account's name.
-    pub username: String,
-    /// The lock's event.
-    pub cause: Uuid,
-}
-
-/// Say no to a login. Its password was compared where the realm's shard is served; the no is decided like any other, so
-/// that it waits for the commit that proves the shard is served there still.
-#[derive(Clone, Debug)]
-pub struct RefuseLogin {
-    /// The realm of the account that was asked for.
-    pub realm: String,
-}
-
 /// Replace an account's password.
 #[derive(Clone)]
 pub struct ChangePassword {

@@ -50,7 +50,7 @@ impl<'b> Fields<'b> {
     fn of(raw: &'b RawValue) -> Result<Self, Map<String, Value>> {
         match serde_json::from_str(raw.get()) {
             Ok(values) => Ok(Self { values, errors: Map::new() }),
-            Err(_) => Err(non_field(messages::not_an_object(python_type(raw.get())))),
+            Err(_) => Err(non_field(&messages::not_an_object(python_type(raw.get())))),
         }
     }
 
@@ -118,12 +118,12 @@ impl<'b> Fields<'b> {
     pub fn list<T>(&mut self, name: &str, most: usize, element: impl Fn(&mut Fields<'b>) -> T) -> Vec<T> {
         let Some(raw) = self.present(name) else { return Vec::new() };
         let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(raw) else {
-            let errors = non_field(messages::not_a_list(python_type(raw)));
+            let errors = non_field(&messages::not_a_list(python_type(raw)));
             self.errors.insert(name.to_owned(), errors.into());
             return Vec::new();
         };
         if list.len() > most {
-            self.errors.insert(name.to_owned(), non_field(messages::too_many_elements(most)).into());
+            self.errors.insert(name.to_owned(), non_field(&messages::too_many_elements(most)).into());
             return Vec::new();
         }
         let (mut read, mut errors) = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
@@ -161,7 +161,7 @@ impl<'b> Fields<'b> {
     }
 }
 
-fn non_field(message: Message) -> Map<String, Value> {
+fn non_field(message: &str) -> Map<String, Value> {
     Map::from_iter([(NON_FIELD.to_owned(), json!([message]))])
 }
 
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     fn money(raw: &str) -> Result<String, String> {
-        amount(raw, Some(0)).map(|money| money.to_string()).map_err(|message| message.into_owned())
+        amount(raw, Some(0)).map(|money| money.to_string()).map_err(std::borrow::Cow::into_owned)
     }
 
     #[test]
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn whole_numbers_may_be_texts() {
-        let read = |raw: &str| integer(raw, &(1..=MAX_INTEGER)).map_err(|message| message.into_owned());
+        let read = |raw: &str| integer(raw, &(1..=MAX_INTEGER)).map_err(std::borrow::Cow::into_owned);
         assert_eq!([read("2"), read("\"2\""), read("2.0")], [Ok(2), Ok(2), Ok(2)]);
         assert_eq!(read("0"), Err("Убедитесь, что это значение больше либо равно 1.".into()));
         assert!(read("2147483648").unwrap_err().contains("меньше либо равно 2147483647"));
