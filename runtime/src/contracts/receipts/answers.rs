@@ -57,7 +57,6 @@ pub async fn method_not_allowed(method: Method) -> Response {
 }
 
 /// Serves `path`, which ends in a slash, and sends who leaves the slash out there.
-#[must_use]
 pub fn slashed<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
     path: &str,
