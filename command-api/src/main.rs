@@ -2,6 +2,7 @@
 //! they are answered. Read it from [`routes`] on.
 
 mod contracts;
+mod description;
 mod http;
 mod passwords;
 mod readiness;
@@ -17,10 +18,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use description::Description;
 use runtime::kafka::{Cluster, ensure_topics};
 use runtime::server::Readiness;
 use runtime::settings::manual;
 use settings::{Own, Settings};
+use utoipa::OpenApi;
 
 /// Takes Till's commands over HTTP and appends their events to Kafka.
 #[derive(Parser)]
@@ -39,6 +42,8 @@ enum Task {
     Serve,
     /// Check the settings and end.
     CheckConfig,
+    /// Print the description of the HTTP API (OpenAPI 3.1) and end.
+    Openapi,
     /// Create the topics that are missing, check all, and end.
     CreateTopics,
     /// Change the number of shards, K. Every command-api must be stopped.
@@ -83,6 +88,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
+    if matches!(arguments.task, Task::Openapi) {
+        print!("{}", runtime::openapi::text(&Description::openapi()));
+        return Ok(());
+    }
     let settings: Settings =
         runtime::settings::load(arguments.config.as_deref()).map_err(|error| error.to_string())?;
     runtime::telemetry::start(&settings.common)?;
@@ -93,6 +102,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             println!("the settings are usable");
             Ok(())
         }
+        Task::Openapi => Ok(()),
         Task::CreateTopics => {
             let (cluster, specs) = (Cluster::new(&settings.common), topics::specs(&settings.common));
             runtime.block_on(ensure_topics(&cluster, &specs)).map_err(|error| error.to_string())

@@ -3,9 +3,12 @@
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{post, put};
+use runtime::openapi;
 use runtime::server::{Readiness, health_routes, with_fallbacks};
+use utoipa::OpenApi;
 
 use crate::contracts;
+use crate::description::Description;
 use crate::http::{App, accounts, batch, forward, receipts};
 
 /// `receipts_contract`: where contract 003 is switched on.
@@ -24,7 +27,8 @@ pub fn router(
         .route_layer(from_fn_with_state(app.clone(), forward::to_owner));
     // Its receipts have shards of their own: it forwards parts of itself.
     let bulk = Router::new().route("/v1/receipts/batch", post(batch::record));
-    let routes = with_fallbacks(commands.merge(bulk)).with_state(app).merge(health_routes(readiness));
+    let about = health_routes(readiness).merge(openapi::routes(&Description::openapi()));
+    let routes = with_fallbacks(commands.merge(bulk).merge(about)).with_state(app);
     match receipts_contract {
         Some(contract) => routes.merge(contracts::receipts::routes(contract)),
         None => routes,

@@ -6,6 +6,7 @@
 
 mod contracts;
 mod database;
+mod description;
 mod ends;
 mod folding;
 mod generation;
@@ -31,8 +32,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use description::Description;
 use projection::Projection;
 use settings::{ProjectorSettings, Settings};
+use utoipa::OpenApi;
 
 /// Folds Till's topics into Postgres and answers HTTP reads.
 #[derive(Parser)]
@@ -51,6 +54,8 @@ enum Command {
     Serve,
     /// Check the settings and say what is wrong.
     CheckConfig,
+    /// Print the description of the HTTP API (OpenAPI 3.1).
+    Openapi,
     /// Make the tables of every projection where they are missing.
     Migrate,
     /// Fold a projection anew beside the live tables, then switch to the result.
@@ -94,6 +99,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<(), String> {
+    if matches!(arguments.command, Command::Openapi) {
+        print!("{}", runtime::openapi::text(&Description::openapi()));
+        return Ok(());
+    }
     let settings: Settings =
         runtime::settings::load(arguments.config.as_deref()).map_err(|error| error.to_string())?;
     if matches!(arguments.command, Command::CheckConfig) {
@@ -112,7 +121,7 @@ async fn execute(command: Command, settings: Settings) -> Result<(), String> {
     let own = &settings.own;
     let postgres = |error: sqlx::Error| format!("Postgres (TILL_DATABASE_URL): {error}");
     match command {
-        Command::CheckConfig => Ok(()),
+        Command::CheckConfig | Command::Openapi => Ok(()),
         Command::Serve => serve::serve(settings).await,
         Command::Migrate => {
             let mut connection = database::connect(own, "migrate").await.map_err(postgres)?;

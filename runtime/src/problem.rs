@@ -5,28 +5,37 @@ use std::borrow::Cow;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One field of a request that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) into the request's body, such as `/items/0/price`.
+    #[schema(example = "/items/0/price")]
     pub pointer: String,
     /// What is wrong and what would be right.
+    #[schema(value_type = String, example = "must not be negative")]
     pub detail: Cow<'static, str>,
 }
 
 /// A refusal or failure, answered as `application/problem+json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
     /// Names the kind of problem; stable, for programs.
     #[serde(rename = "type")]
+    #[schema(value_type = String, format = "uri-reference", example = "urn:till:invalid")]
     kind: Cow<'static, str>,
     /// The kind in words.
+    #[schema(value_type = String, example = "Invalid request")]
     title: Cow<'static, str>,
+    /// The HTTP status.
     #[serde(serialize_with = "status_number")]
+    #[schema(value_type = u16, minimum = 400, maximum = 599, example = 422)]
     status: StatusCode,
     /// What happened here and what to change.
+    #[schema(value_type = String)]
     detail: Cow<'static, str>,
+    /// With 422: every field that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     #[serde(skip)]

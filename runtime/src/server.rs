@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -13,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::Problem;
+use crate::openapi::responses::Unavailable;
 
 /// Whether the service can do its work, and what it waits for where it cannot.
 #[derive(Clone)]
@@ -48,12 +50,33 @@ impl Readiness {
 
 /// `/healthz`: the process runs. `/readyz`: it can do its work.
 pub fn health_routes<S: Clone + Send + Sync + 'static>(readiness: Readiness) -> Router<S> {
-    Router::new()
-        .route("/healthz", get(async || (StatusCode::OK, "ok\n")))
-        .route("/readyz", get(async move || ready(&readiness)))
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(readiness)
 }
 
-fn ready(readiness: &Readiness) -> Response {
+/// Whether the process runs
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "Health",
+    security(()),
+    responses((status = 200, description = "It runs.", body = String, example = "ok\n"))
+)]
+pub async fn healthz() -> (StatusCode, &'static str) {
+    (StatusCode::OK, "ok\n")
+}
+
+/// Whether the service can do its work
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "Health",
+    security(()),
+    responses(
+        (status = 200, description = "It can.", body = String, example = "ready\n"),
+        (status = 503, response = Unavailable),
+    )
+)]
+pub async fn readyz(State(readiness): State<Readiness>) -> Response {
     match readiness.reason() {
         None => (StatusCode::OK, "ready\n").into_response(),
         Some(reason) => Problem::unavailable(reason, 1).into_response(),

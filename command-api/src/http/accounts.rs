@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -12,11 +12,14 @@ use domain::account::{self, AccountState, AssignRoles, LockLogin, REALM, Registe
 use domain::{Command, Rejection};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
+use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::bodies::CommandHeaders;
 use super::form::{Field, Form, object};
-use super::{ApiError, App};
+use super::{ApiError, App, Segment, bodies};
 use crate::shard::{Origin, Refusal};
 
 const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=200;
@@ -32,23 +35,56 @@ struct Credentials<'b> {
     password: Field<'b>,
 }
 
-#[derive(Serialize)]
+/// An account, as it is now.
+#[derive(Serialize, ToSchema)]
 struct Account<'a> {
+    #[schema(example = "ann")]
     username: &'a str,
+    #[schema(value_type = Vec<bodies::Role>)]
     roles: Vec<String>,
+    /// The places a terminal is bound to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     places: Vec<String>,
 }
 
-#[derive(Serialize)]
+/// What to send as `Authorization: Bearer`.
+#[derive(Serialize, ToSchema)]
 struct AccessToken {
     access_token: String,
+    #[schema(example = "Bearer")]
     token_type: &'static str,
     /// Seconds.
+    #[schema(example = 43200)]
     expires_in: u64,
 }
 
 /// Opens an account with the role `customer`: 201.
+#[utoipa::path(
+    post,
+    path = "/v1/auth/register",
+    tag = "Accounts",
+    operation_id = "register",
+    security(()),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, example = "0b1f7d3e",
+            description = "Makes a retry of this request answer alike. ASCII."),
+        CommandHeaders,
+    ),
+    request_body = bodies::Registration,
+    responses(
+        (status = 201, description = "Opened: committed to the log.", body = Account),
+        (status = 409, description = "The name is another account's.", body = Problem,
+            content_type = "application/problem+json",
+            example = json!({"type": "urn:till:username-taken", "title": "Username taken", "status": 409,
+                "detail": "an account with this username exists"})),
+        (status = 422, description = "Fields are missing or wrong, or the `Idempotency-Key` was used with another password.",
+            body = Problem, content_type = "application/problem+json",
+            example = json!({"type": "urn:till:invalid", "title": "Invalid request", "status": 422,
+                "detail": "1 field(s) are missing or wrong; `errors` names each",
+                "errors": [{"pointer": "/password", "detail": "must have 8 to 200 characters"}]})),
+        OfBodies,
+    )
+)]
 pub async fn register(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
     let body: Credentials<'_> = object(&body)?;
     let mut form = Form::default();
@@ -75,6 +111,31 @@ pub async fn register(State(app): State<App>, headers: HeaderMap, body: Bytes) -
 ///
 /// The account is read after a commit has proven that the realm's shard is served here: a former owner neither gives a token
 /// for roles of before nor refuses an account that its successor has opened.
+#[utoipa::path(
+    post,
+    path = "/v1/auth/login",
+    tag = "Accounts",
+    operation_id = "login",
+    description = "Gives a token for username and password.",
+    security(()),
+    params(CommandHeaders),
+    request_body = bodies::Login,
+    responses(
+        (status = 200, description = "A token.", body = AccessToken),
+        (status = 401, description = "Username or password is wrong; not told which.", body = Problem,
+            content_type = "application/problem+json",
+            headers(("WWW-Authenticate" = String, description = "`Bearer`.")),
+            example = json!({"type": "about:blank", "title": "Unauthorized", "status": 401,
+                "detail": "username or password is wrong"})),
+        (status = 422, response = Invalid),
+        (status = 429, description = "Too many wrong passwords.", body = Problem,
+            content_type = "application/problem+json",
+            headers(("Retry-After" = u32, description = "Seconds until logins of this name are looked at again.")),
+            example = json!({"type": "about:blank", "title": "Too Many Requests", "status": 429,
+                "detail": "too many wrong passwords: try again in 42 s"})),
+        OfBodies,
+    )
+)]
 pub async fn login(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
     let body: Credentials<'_> = object(&body)?;
     let mut form = Form::default();
@@ -121,10 +182,29 @@ struct RolesBody<'b> {
 }
 
 /// Replaces an account's roles, and the places a terminal is bound to: 200.
+#[utoipa::path(
+    put,
+    path = "/v1/accounts/{username}/roles",
+    tag = "Accounts",
+    operation_id = "assignRoles",
+    params(("username" = String, Path, example = "ann"), CommandHeaders),
+    request_body = bodies::Roles,
+    responses(
+        (status = 200, description = "The roles are these, from the next login on.", body = Account,
+            headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),
+        (status = 404, description = "There is no such account.", body = Problem,
+            content_type = "application/problem+json",
+            example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
+                "detail": "there is no account with this username"})),
+        (status = 422, response = Invalid),
+        OfCallers,
+        OfBodies,
+    )
+)]
 pub async fn assign_roles(
     State(app): State<App>,
     caller: Caller,
-    Path(username): Path<String>,
+    Segment(username): Segment,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {

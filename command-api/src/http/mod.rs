@@ -2,11 +2,13 @@
 
 pub mod accounts;
 pub mod batch;
+pub mod bodies;
 mod error;
 mod form;
 pub mod forward;
 mod login_guard;
 pub mod receipts;
+mod segment;
 
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use runtime::auth::Tokens;
 use tokio::sync::Semaphore;
 
 pub use error::ApiError;
+pub use segment::Segment;
 
 use crate::passwords::Passwords;
 use crate::settings::{Own, Settings};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -13,11 +13,14 @@ use domain::receipt::{self, RecordReceipt, VoidReceipt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
+use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
 use schemas::{Event, Item, Receipt};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::bodies::CommandHeaders;
 use super::form::{Field, Form, object};
-use super::{ApiError, App};
+use super::{ApiError, App, Segment, bodies};
 use crate::shard::{Answer, Origin};
 
 /// Characters of a void's reason, at most.
@@ -51,19 +54,52 @@ struct ItemBody<'b> {
     category: Field<'b>,
 }
 
-#[derive(Serialize)]
+/// A receipt or void is recorded.
+#[derive(Serialize, ToSchema)]
 struct Recorded<'r> {
+    #[schema(example = "demo-1")]
     transaction_id: &'r str,
+    /// Its place in the log; opaque.
+    #[schema(example = "r9-0")]
     position: String,
 }
 
-#[derive(Serialize)]
+/// The receipt keeps all rules.
+#[derive(Serialize, ToSchema)]
 struct Valid<'r> {
+    #[schema(example = "demo-1")]
     transaction_id: &'r str,
     valid: bool,
 }
 
 /// Records a receipt: 201, or 200 where the same was recorded before.
+#[utoipa::path(
+    post,
+    path = "/v1/receipts",
+    tag = "Receipts",
+    operation_id = "recordReceipt",
+    params(CommandHeaders),
+    request_body = bodies::Receipt,
+    responses(
+        (status = 201, description = "Recorded: committed to the log.", body = Recorded,
+            headers(
+                ("Location" = String, description = "Where the projector has the receipt."),
+                ("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."),
+            )),
+        (status = 200, description = "The same receipt was recorded before; this is the first answer.", body = Recorded,
+            headers(
+                ("Location" = String, description = "Where the projector has the receipt."),
+                ("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."),
+            )),
+        (status = 409, description = "Another receipt has this `transaction_id`.", body = Problem,
+            content_type = "application/problem+json",
+            example = json!({"type": "urn:till:receipt-conflict", "title": "Another receipt has this id", "status": 409,
+                "detail": "a receipt with this transaction_id and another content was recorded before"})),
+        (status = 422, response = Invalid),
+        OfCallers,
+        OfBodies,
+    )
+)]
 pub async fn record(
     State(app): State<App>,
     caller: Caller,
@@ -78,7 +114,20 @@ pub async fn record(
     Ok(answered(&transaction_id, answer, &location))
 }
 
-/// Does all that [`record`] does but for recording.
+/// Checks a receipt and records nothing: 200. It does not look whether the id is taken.
+#[utoipa::path(
+    post,
+    path = "/v1/receipts/validate",
+    tag = "Receipts",
+    operation_id = "validateReceipt",
+    request_body = bodies::Receipt,
+    responses(
+        (status = 200, description = "The receipt keeps all rules.", body = Valid),
+        (status = 422, response = Invalid),
+        OfCallers,
+        OfBodies,
+    )
+)]
 pub async fn validate(State(app): State<App>, caller: Caller, body: Bytes) -> Result<Response, ApiError> {
     let receipt = parse(&app, &caller, &body)?;
     let fingerprint = receipt::fingerprint(&receipt);
@@ -93,10 +142,41 @@ struct VoidBody<'b> {
 }
 
 /// Takes a receipt out of every figure: 201, or 200 where it was voided for this reason before.
+#[utoipa::path(
+    post,
+    path = "/v1/receipts/{transaction_id}/void",
+    tag = "Receipts",
+    operation_id = "voidReceipt",
+    params(("transaction_id" = String, Path, example = "demo-1"), CommandHeaders),
+    request_body = bodies::Void,
+    responses(
+        (status = 201, description = "Void: committed to the log.", body = Recorded,
+            headers(
+                ("Location" = String, description = "Where the projector has the receipt."),
+                ("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."),
+            )),
+        (status = 200, description = "It was voided for this reason before; this is the first answer.", body = Recorded,
+            headers(
+                ("Location" = String, description = "Where the projector has the receipt."),
+                ("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."),
+            )),
+        (status = 404, description = "No such receipt was recorded.", body = Problem,
+            content_type = "application/problem+json",
+            example = json!({"type": "urn:till:receipt-unknown", "title": "No such receipt", "status": 404,
+                "detail": "no receipt with this transaction_id was recorded"})),
+        (status = 409, description = "It is void for another reason.", body = Problem,
+            content_type = "application/problem+json",
+            example = json!({"type": "urn:till:void-conflict", "title": "Voided before", "status": 409,
+                "detail": "the receipt was voided before, for another reason"})),
+        (status = 422, response = Invalid),
+        OfCallers,
+        OfBodies,
+    )
+)]
 pub async fn void(
     State(app): State<App>,
     caller: Caller,
-    Path(transaction_id): Path<String>,
+    Segment(transaction_id): Segment,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {

@@ -5,33 +5,55 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use runtime::Problem;
 use runtime::auth::Role;
+use runtime::openapi::responses::{OfCallers, OfReads};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::paging::{self, Cursor};
-use super::parameters::{Read, refused};
+use super::parameters::{Read, ReadHeaders, refused};
 use super::places::PageQuery;
 use crate::projection::Projection;
 use crate::reads::failed;
 
 /// An account.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Account {
+    /// `till`, or a contract's own.
+    #[schema(example = "till")]
     realm: String,
+    #[schema(example = "ann")]
     username: String,
+    /// Counts the realm's accounts.
     number: i64,
+    #[schema(example = json!(["terminal"]))]
     roles: Vec<String>,
+    /// The places a terminal is bound to; empty: every place.
+    #[schema(example = json!(["cafe-1"]))]
     places: Vec<String>,
     registered_at: DateTime<Utc>,
 }
 
 /// A page of the list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountPage)]
 struct Page {
     accounts: Vec<Account>,
     next_cursor: Option<String>,
 }
 
-/// `GET /v1/accounts`: by realm and number.
+/// The accounts, by realm and number.
+#[utoipa::path(
+    get,
+    path = "/v1/accounts",
+    tag = "Accounts",
+    operation_id = "listAccounts",
+    params(PageQuery, ReadHeaders),
+    responses(
+        (status = 200, description = "A page of them.", body = Page),
+        OfCallers,
+        OfReads,
+    )
+)]
 pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     read.require(&[Role::Admin])?;
     let (after, limit) = read.query.bounds()?;

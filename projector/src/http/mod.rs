@@ -1,20 +1,23 @@
 //! The HTTP reads. This file is their table of contents.
 
-mod accounts;
-mod analytics;
+pub mod accounts;
+pub mod analytics;
 mod paging;
 mod parameters;
-mod places;
-mod receipts;
+pub mod places;
+pub mod receipts;
 
 use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::get;
 use chrono_tz::Tz;
 use runtime::auth::{Role, Tokens};
+use runtime::openapi;
 use runtime::server::{Readiness, health_routes, with_fallbacks};
+use utoipa::OpenApi;
 
 use crate::contracts;
+use crate::description::Description;
 use crate::reads::Reads;
 
 /// Who may read receipts and places.
@@ -58,7 +61,8 @@ pub fn router(
         .route("/v1/analytics/taxes-and-tips", get(analytics::taxes_and_tips::read))
         .route("/v1/analytics/categories", get(analytics::categories::read))
         .route("/v1/analytics/runs", get(analytics::runs::list))
-        .merge(health_routes(readiness));
+        .merge(health_routes(readiness))
+        .merge(openapi::routes(&Description::openapi()));
     let routes = with_fallbacks(routes).with_state(app);
     match receipts_contract {
         Some(contract) => routes.merge(contracts::receipts::routes(contract)),

@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use runtime::Problem;
 use runtime::auth::{Caller, Role, Tokens};
 use serde::de::DeserializeOwned;
+use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use crate::projection::Projection;
@@ -60,6 +61,30 @@ impl<Q> Read<Q> {
     pub async fn snapshot(&self, projections: &[Projection]) -> Result<Snapshot, Problem> {
         self.app.reads.snapshot(projections, &self.consistency).await
     }
+}
+
+/// Headers that say what a read must have seen; without them it answers at once from what is folded.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "they are described here, and read in `Consistency`")]
+pub struct ReadHeaders {
+    /// Waits until the read has seen these positions of earlier answers, separated by commas.
+    #[param(rename = "Till-Position", example = "r0-0")]
+    position: Option<String>,
+    /// `strong`: waits until it has seen everything accepted before the request.
+    #[param(rename = "Till-Consistency", inline)]
+    consistency: Option<ConsistencyHeader>,
+    /// Waits so many seconds at most: 5 where it is missing, never above 30; then 503.
+    #[param(rename = "Prefer", pattern = r"^wait=[0-9]{1,9}$", example = "wait=10")]
+    prefer: Option<String>,
+}
+
+#[derive(serde::Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(dead_code, reason = "as above")]
+enum ConsistencyHeader {
+    Strong,
+    Eventual,
 }
 
 /// The one id in the path; `None` where no such id can exist.

@@ -4,20 +4,26 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use runtime::Problem;
+use runtime::openapi::responses::{OfCallers, OfReads};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::READERS;
 use super::paging::{self, Cursor};
-use super::parameters::{PathId, Read};
+use super::parameters::{PathId, Read, ReadHeaders};
 use super::receipts::NoQuery;
 use crate::projection::Projection;
 use crate::reads::failed;
 
 /// `?cursor&limit`
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct PageQuery {
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Rows of the page; 100 where it is missing.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
 }
 
@@ -33,21 +39,39 @@ impl PageQuery {
 }
 
 /// A place: its name on its latest receipt, and that receipt's business time.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Place {
+    #[schema(example = "cafe-1")]
     place_id: String,
+    #[schema(example = "Corner Cafe")]
     place_name: String,
     latest_receipt_at: DateTime<Utc>,
 }
 
 /// A page of the list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlacePage)]
 struct Page {
     places: Vec<Place>,
     next_cursor: Option<String>,
 }
 
-/// `GET /v1/places/{place_id}`: 404 where no receipt names it.
+/// One place: 404 where no receipt names it.
+#[utoipa::path(
+    get,
+    path = "/v1/places/{place_id}",
+    tag = "Places",
+    operation_id = "readPlace",
+    params(("place_id" = String, Path, example = "cafe-1"), ReadHeaders),
+    responses(
+        (status = 200, description = "The place.", body = Place),
+        (status = 404, description = "No receipt names this place.", body = Problem, content_type = "application/problem+json",
+            example = json!({"type": "about:blank", "title": "Not Found", "status": 404,
+                "detail": "no receipt names this place"})),
+        OfCallers,
+        OfReads,
+    )
+)]
 pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
     read.require(READERS)?;
     let mut snapshot = read.snapshot(&[Projection::Places]).await?;
@@ -62,7 +86,19 @@ pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Pr
     Ok(Json(place.ok_or_else(|| Problem::not_found("no receipt names this place"))?).into_response())
 }
 
-/// `GET /v1/places`: by id.
+/// The places receipts came from, by id.
+#[utoipa::path(
+    get,
+    path = "/v1/places",
+    tag = "Places",
+    operation_id = "listPlaces",
+    params(PageQuery, ReadHeaders),
+    responses(
+        (status = 200, description = "A page of them.", body = Page),
+        OfCallers,
+        OfReads,
+    )
+)]
 pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     read.require(READERS)?;
     let (after, limit) = read.query.bounds()?;

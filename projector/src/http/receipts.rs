@@ -4,25 +4,40 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use runtime::Problem;
+use runtime::openapi::Money;
+use runtime::openapi::responses::{OfCallers, OfReads};
 use schemas::{Position, Topic};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::READERS;
 use super::paging::{self, Cursor};
-use super::parameters::{PathId, Read, flag, id, interval};
+use super::parameters::{PathId, Read, ReadHeaders, flag, id, interval};
 use crate::projection::Projection;
 use crate::reads::failed;
 
 /// `?place_id&from&to&totals_match&cursor&limit`
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
+    /// One place; all where it is missing.
+    #[param(min_length = 1, max_length = 150, example = "cafe-1")]
     place_id: Option<String>,
+    /// First instant within: RFC 3339, or a date, whose first instant in the service's time zone is meant.
+    #[param(example = "2024-05-01T00:00:00Z")]
     from: Option<String>,
+    /// First instant after.
+    #[param(example = "2024-05-02")]
     to: Option<String>,
+    /// Only receipts whose total is, or is not, the sum of their items.
+    #[param(value_type = Option<bool>)]
     totals_match: Option<String>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Rows of the page; 100 where it is missing.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
 }
 
@@ -32,25 +47,55 @@ pub struct ListQuery {
 pub struct NoQuery {}
 
 /// A receipt as answered: as it was sent, who sent it, when it arrived and where it stands in the log.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Receipt {
+    #[schema(example = "demo-1")]
     transaction_id: String,
+    /// Business time.
     timestamp: DateTime<Utc>,
+    #[schema(value_type = Vec<Item>)]
     items: Box<RawValue>,
+    #[schema(value_type = Money)]
     total_amount: String,
+    #[schema(value_type = Money)]
     tax_amount: String,
+    #[schema(value_type = Money)]
     tips_amount: String,
+    #[schema(example = "card")]
     payment_method: String,
+    #[schema(example = "cafe-1")]
     place_id: String,
+    #[schema(example = "Corner Cafe")]
     place_name: String,
+    /// Whether the total is the sum of the items. Only receipts of contracts may have it false.
     totals_match: bool,
+    #[schema(example = "terminal")]
     recorded_by: String,
+    /// Arrival, by the broker's clock.
     recorded_at: DateTime<Utc>,
+    /// Its place in the log.
+    #[schema(example = "r9-0")]
     position: String,
+    /// `null` where it is not.
     voided: Option<Void>,
 }
 
-#[derive(Serialize)]
+/// A line of a receipt, as the table has it.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it is described, not made")]
+struct Item {
+    #[schema(example = "espresso")]
+    product_id: String,
+    #[schema(example = 2)]
+    quantity: i64,
+    #[schema(example = "2.50")]
+    price: Money,
+    #[schema(example = "coffee")]
+    category: String,
+}
+
+/// Since when, by whom and why a receipt is void.
+#[derive(Serialize, ToSchema)]
 struct Void {
     at: DateTime<Utc>,
     by: String,
@@ -58,7 +103,8 @@ struct Void {
 }
 
 /// A page of the list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReceiptPage)]
 struct Page {
     receipts: Vec<Receipt>,
     next_cursor: Option<String>,
@@ -107,7 +153,22 @@ impl From<Row> for Receipt {
     }
 }
 
-/// `GET /v1/receipts/{transaction_id}`: 404 where none of the id was recorded.
+/// One receipt: 404 where none of the id was recorded.
+#[utoipa::path(
+    get,
+    path = "/v1/receipts/{transaction_id}",
+    tag = "Receipts",
+    operation_id = "readReceipt",
+    params(("transaction_id" = String, Path, example = "demo-1"), ReadHeaders),
+    responses(
+        (status = 200, description = "The receipt.", body = Receipt),
+        (status = 404, description = "None of the id was recorded.", body = Problem, content_type = "application/problem+json",
+            example = json!({"type": "about:blank", "title": "Not Found", "status": 404,
+                "detail": "no receipt of this transaction_id was recorded"})),
+        OfCallers,
+        OfReads,
+    )
+)]
 pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
     read.require(READERS)?;
     let mut snapshot = read.snapshot(&[Projection::Receipts]).await?;
@@ -127,7 +188,19 @@ pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Pr
     Ok(Json(Receipt::from(row.ok_or_else(none)?)).into_response())
 }
 
-/// `GET /v1/receipts`: by business time, newest first.
+/// The journal, by business time, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/receipts",
+    tag = "Receipts",
+    operation_id = "listReceipts",
+    params(ListQuery, ReadHeaders),
+    responses(
+        (status = 200, description = "A page of it.", body = Page),
+        OfCallers,
+        OfReads,
+    )
+)]
 pub async fn list(read: Read<ListQuery>) -> Result<Response, Problem> {
     read.require(READERS)?;
     let place_id = id("place_id", read.query.place_id.as_deref())?;

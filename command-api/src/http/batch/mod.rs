@@ -24,12 +24,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use runtime::Problem;
 use runtime::auth::Caller;
+use runtime::openapi::responses::{OfBodies, OfCallers};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+use super::bodies::CommandHeaders;
 use super::error::overloaded;
 use super::forward::{FORWARDED, declared_length};
 use super::receipts::WRITERS;
-use super::{ApiError, App};
+use super::{ApiError, App, bodies};
 use crate::shard::{Origin, Refusal};
 use array::Array;
 use framer::{Framer, Lines};
@@ -45,6 +47,32 @@ const ROOM_BYTES: usize = framer::MAX_RECEIPT_BYTES + window::MAX_BYTES + outgoi
 const TURN_WITHIN: Duration = Duration::from_secs(3);
 
 /// Records each receipt of a batch as `POST /v1/receipts` would: 200, and a line for each.
+#[utoipa::path(
+    post,
+    path = "/v1/receipts/batch",
+    tag = "Receipts",
+    operation_id = "recordBatch",
+    params(CommandHeaders),
+    request_body(
+        description = "Up to 10,000 receipts and 32 MiB, a receipt 1 MiB at most: a `Receipt` a line, or an array of them.",
+        content(
+            (String = "application/x-ndjson", example = "{\"transaction_id\":\"demo-1\",\"timestamp\":\"2024-05-01T12:00:00Z\",\"items\":[{\"product_id\":\"espresso\",\"quantity\":2,\"price\":\"2.50\",\"category\":\"coffee\"}],\"total_amount\":\"5.00\",\"tax_amount\":\"0.83\",\"payment_method\":\"card\",\"place_id\":\"cafe-1\",\"place_name\":\"Corner Cafe\"}\n"),
+            (Vec<bodies::Receipt> = "application/json"),
+        )
+    ),
+    responses(
+        (status = 200, description = "A `BatchLine` for each receipt, in the order of the body. Where the body breaks off or is \
+            above its limit, one last line stands for the first receipt that was not taken and all after it.",
+            body = String, content_type = "application/x-ndjson",
+            example = "{\"index\":0,\"result\":\"accepted\",\"transaction_id\":\"demo-2\",\"position\":\"r4-17\"}\n{\"index\":1,\"result\":\"duplicate\",\"transaction_id\":\"demo-1\",\"position\":\"r9-0\"}\n"),
+        (status = 415, description = "The body is neither `application/x-ndjson` nor `application/json`.", body = Problem,
+            content_type = "application/problem+json",
+            example = json!({"type": "about:blank", "title": "Unsupported Media Type", "status": 415,
+                "detail": "send `Content-Type: application/x-ndjson` with a receipt a line, or `application/json` with an array of receipts"})),
+        OfCallers,
+        OfBodies,
+    )
+)]
 pub async fn record(
     State(app): State<App>,
     caller: Caller,

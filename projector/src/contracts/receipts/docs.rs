@@ -1,31 +1,18 @@
 //! The contract's descriptions: OpenAPI under `swagger.json`, shown by Swagger UI under `swagger/` and `redoc/`. All links are
 //! relative, so that prefix and port do not matter.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use runtime::contracts::receipts::answers::{detail, slashed};
 use runtime::contracts::receipts::messages::NOT_FOUND;
-use utoipa_swagger_ui::{Config, serve};
 
 use super::Contract;
 
 const PRODUCER: &str = include_str!("producer.openapi.json");
 const CONSUMER: &str = include_str!("consumer.openapi.json");
-
-/// What Swagger UI's pages work with.
-#[derive(Clone)]
-pub struct Docs(Arc<Config<'static>>);
-
-impl Default for Docs {
-    fn default() -> Self {
-        Self(Arc::new(Config::new(["../swagger.json"])))
-    }
-}
 
 /// The descriptions of both services.
 pub fn routes(router: Router<Contract>) -> Router<Contract> {
@@ -51,15 +38,5 @@ async fn file(State(contract): State<Contract>, Path(name): Path<String>) -> Res
 }
 
 fn part(contract: &Contract, name: &str) -> Response {
-    match serve(name, Arc::clone(&contract.docs.0)) {
-        Ok(Some(file)) => {
-            let kind = [(header::CONTENT_TYPE, file.content_type)];
-            (StatusCode::OK, kind, file.bytes.into_owned()).into_response()
-        }
-        Ok(None) => detail(StatusCode::NOT_FOUND, NOT_FOUND),
-        Err(error) => {
-            tracing::error!(%error, name, "a file of Swagger UI cannot be served");
-            detail(StatusCode::NOT_FOUND, NOT_FOUND)
-        }
-    }
+    contract.docs.file(name).unwrap_or_else(|| detail(StatusCode::NOT_FOUND, NOT_FOUND))
 }

@@ -17,6 +17,7 @@ use runtime::Problem;
 use runtime::contracts::receipts::NAME;
 use runtime::contracts::receipts::answers::{in_its_shape, method_not_allowed, not_found, slashed};
 use runtime::contracts::receipts::token::LoginTokens;
+use runtime::openapi::Pages;
 
 use crate::projection::Projection;
 use crate::reads::{Consistency, Reads, Snapshot};
@@ -27,7 +28,7 @@ use crate::settings::Settings;
 pub struct Contract {
     reads: Reads,
     tokens: LoginTokens,
-    docs: docs::Docs,
+    docs: Pages,
 }
 
 impl Contract {
@@ -36,7 +37,7 @@ impl Contract {
         settings.common.serves(NAME).then(|| Self {
             reads: reads.clone(),
             tokens: LoginTokens::new(&settings.own.jwt_secret),
-            docs: docs::Docs::default(),
+            docs: Pages::of("../swagger.json"),
         })
     }
 

@@ -4,21 +4,24 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use runtime::Problem;
+use runtime::openapi::Money;
+use runtime::openapi::responses::{OfCallers, OfReads};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 
 use super::intervals::{FiguresOf, FiguresQuery, Parts};
 use crate::http::ANALYSTS;
 use crate::http::paging::{self, Cursor};
-use crate::http::parameters::{Interval, Read};
+use crate::http::parameters::{Interval, Read, ReadHeaders};
 use crate::projection::Projection;
 use crate::reads::failed;
 
 /// The answer. `totals` are by business time, exact for any interval, the greatest amounts first, 1,000 categories
 /// at most; `hours` are the closed windows that begin in the interval, by arrival, in order of window and place, a
 /// page of them.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Categories {
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
@@ -29,22 +32,40 @@ struct Categories {
 }
 
 /// What a category's items add up to, of receipts that are not voided.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Category {
+    #[schema(example = "coffee")]
     category: String,
     quantity: i64,
+    #[schema(value_type = Money)]
     amount: String,
 }
 
 /// A place's categories of one window: `[{category, quantity, amount, running_quantity, running_amount}]`, only
 /// those the window touched.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CategoryWindow)]
 struct PlaceHour {
     window_start: DateTime<Utc>,
     window_end: DateTime<Utc>,
+    #[schema(example = "cafe-1")]
     place_id: String,
+    #[schema(example = "Corner Cafe")]
     place_name: String,
+    #[schema(value_type = Vec<WindowCategory>)]
     categories: Box<RawValue>,
+}
+
+/// A category's sums of one window, and of all windows up to and with it.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it is described, not made")]
+struct WindowCategory {
+    #[schema(example = "coffee")]
+    category: String,
+    quantity: i64,
+    amount: Money,
+    running_quantity: i64,
+    running_amount: Money,
 }
 
 struct PlaceHourRow {
@@ -67,7 +88,19 @@ impl From<PlaceHourRow> for PlaceHour {
     }
 }
 
-/// `GET /v1/analytics/categories?from&to&place_id&cursor&limit`
+/// Totals of an interval by category and business time, and its closed windows by arrival.
+#[utoipa::path(
+    get,
+    path = "/v1/analytics/categories",
+    tag = "Figures",
+    operation_id = "readCategories",
+    params(FiguresQuery, ReadHeaders),
+    responses(
+        (status = 200, description = "Totals, and a page of windows.", body = Categories),
+        OfCallers,
+        OfReads,
+    )
+)]
 pub async fn read(read: Read<FiguresQuery>) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let of = FiguresOf::parse(&read)?;

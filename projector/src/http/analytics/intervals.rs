@@ -3,18 +3,29 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use runtime::Problem;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Interval, Read, id, interval};
 
 /// `?from&to&place_id&cursor&limit`
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct FiguresQuery {
+    /// First instant within: RFC 3339, or a date, whose first instant in the service's time zone is meant.
+    #[param(example = "2024-05-01T00:00:00Z")]
     from: Option<String>,
+    /// First instant after.
+    #[param(example = "2024-05-02")]
     to: Option<String>,
+    /// One place; all where it is missing.
+    #[param(min_length = 1, max_length = 150, example = "cafe-1")]
     place_id: Option<String>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Rows of the page; 100 where it is missing.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
 }
 

@@ -3,36 +3,61 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use runtime::Problem;
+use runtime::openapi::Money;
+use runtime::openapi::responses::{OfCallers, OfReads};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::ANALYSTS;
 use crate::http::paging::{self, Cursor};
-use crate::http::parameters::{PathId, Read};
+use crate::http::parameters::{PathId, Read, ReadHeaders};
 use crate::http::places::PageQuery;
 use crate::http::receipts::NoQuery;
 use crate::projection::Projection;
 use crate::reads::failed;
 
 /// A place's figures; `average_receipt` is `total_amount / purchases`, rounded half up, 0 without purchases.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Figures {
+    #[schema(example = "cafe-1")]
     place_id: String,
+    #[schema(example = "Corner Cafe")]
     place_name: String,
     purchases: i64,
+    #[schema(value_type = Money)]
     total_amount: String,
+    #[schema(value_type = Money)]
     average_receipt: String,
+    #[schema(value_type = Money)]
     tax_amount: String,
+    #[schema(value_type = Money)]
     tips_amount: String,
 }
 
 /// A page of the list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FiguresPage)]
 struct Page {
     places: Vec<Figures>,
     next_cursor: Option<String>,
 }
 
-/// `GET /v1/analytics/places/{place_id}`: 404 where no receipt names it.
+/// One place's figures: 404 where no receipt names it.
+#[utoipa::path(
+    get,
+    path = "/v1/analytics/places/{place_id}",
+    tag = "Figures",
+    operation_id = "readPlaceFigures",
+    params(("place_id" = String, Path, example = "cafe-1"), ReadHeaders),
+    responses(
+        (status = 200, description = "Its figures over all time.", body = Figures),
+        (status = 404, description = "No receipt names this place.", body = Problem, content_type = "application/problem+json",
+            example = json!({"type": "about:blank", "title": "Not Found", "status": 404,
+                "detail": "no receipt names this place"})),
+        OfCallers,
+        OfReads,
+    )
+)]
 pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let mut snapshot = read.snapshot(&[Projection::Places]).await?;
@@ -51,7 +76,19 @@ pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Pr
     Ok(Json(figures.ok_or_else(|| Problem::not_found("no receipt names this place"))?).into_response())
 }
 
-/// `GET /v1/analytics/places`: by id.
+/// What each place has sold, by id.
+#[utoipa::path(
+    get,
+    path = "/v1/analytics/places",
+    tag = "Figures",
+    operation_id = "listPlaceFigures",
+    params(PageQuery, ReadHeaders),
+    responses(
+        (status = 200, description = "A page of them.", body = Page),
+        OfCallers,
+        OfReads,
+    )
+)]
 pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let (after, limit) = read.query.bounds()?;

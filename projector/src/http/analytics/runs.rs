@@ -4,28 +4,38 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use runtime::Problem;
+use runtime::openapi::responses::{OfCallers, OfReads};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::http::ANALYSTS;
 use crate::http::paging::{self, Cursor};
-use crate::http::parameters::{Read, interval};
+use crate::http::parameters::{Read, ReadHeaders, interval};
 use crate::projection::Projection;
 use crate::reads::failed;
 
 /// `?from&to&cursor&limit`
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct RunsQuery {
+    /// First instant within: RFC 3339, or a date, whose first instant in the service's time zone is meant.
+    #[param(example = "2024-05-01T00:00:00Z")]
     from: Option<String>,
+    /// First instant after.
+    #[param(example = "2024-05-02")]
     to: Option<String>,
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Rows of the page; 100 where it is missing.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
 }
 
 /// A closed window. `slices` are `[{partition, start, end}]` of the receipts topic; each start is the end of the
 /// window before.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Run {
     window_start: DateTime<Utc>,
     window_end: DateTime<Utc>,
@@ -33,17 +43,40 @@ struct Run {
     voided: i64,
     places: i64,
     closed_at: DateTime<Utc>,
+    #[schema(value_type = Vec<Slice>)]
     slices: Box<RawValue>,
 }
 
+/// The offsets of a partition from `start` on, before `end`.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it is described, not made")]
+struct Slice {
+    partition: i32,
+    start: i64,
+    end: i64,
+}
+
 /// A page of the list.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RunPage)]
 struct Page {
     runs: Vec<Run>,
     next_cursor: Option<String>,
 }
 
-/// `GET /v1/analytics/runs?from&to&cursor&limit`: the windows that begin in the interval, newest first.
+/// The closed windows that begin in the interval, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/analytics/runs",
+    tag = "Figures",
+    operation_id = "listRuns",
+    params(RunsQuery, ReadHeaders),
+    responses(
+        (status = 200, description = "A page of them.", body = Page),
+        OfCallers,
+        OfReads,
+    )
+)]
 pub async fn list(read: Read<RunsQuery>) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let within = interval(read.query.from.as_deref(), read.query.to.as_deref(), read.zone())?;

@@ -4,19 +4,22 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use runtime::Problem;
+use runtime::openapi::Money;
+use runtime::openapi::responses::{OfCallers, OfReads};
 use serde::Serialize;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 
 use super::intervals::{FiguresOf, FiguresQuery, Parts};
 use crate::http::ANALYSTS;
 use crate::http::paging::{self, Cursor};
-use crate::http::parameters::{Interval, Read};
+use crate::http::parameters::{Interval, Read, ReadHeaders};
 use crate::projection::Projection;
 use crate::reads::failed;
 
 /// The answer. `totals` are by business time, exact for any interval; `hours` are the closed windows that begin in
 /// the interval, by arrival, in order of window and place, a page of them.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TaxesAndTips {
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
@@ -27,35 +30,60 @@ struct TaxesAndTips {
 }
 
 /// Sums of receipts, voided ones left out.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Totals {
     purchases: i64,
+    #[schema(value_type = Money)]
     total_amount: String,
+    #[schema(value_type = Money)]
     tax_amount: String,
+    #[schema(value_type = Money)]
     tips_amount: String,
 }
 
 /// A place's figures of one window, voids of the window taken out; zeros where it had no receipts.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlaceWindow)]
 struct PlaceHour {
     window_start: DateTime<Utc>,
     window_end: DateTime<Utc>,
+    #[schema(example = "cafe-1")]
     place_id: String,
+    #[schema(example = "Corner Cafe")]
     place_name: String,
     recorded: i64,
     voided: i64,
     purchases: i64,
+    #[schema(value_type = Money)]
     total_amount: String,
+    #[schema(value_type = Money)]
     average_receipt: String,
+    #[schema(value_type = Money)]
     tax_amount: String,
+    #[schema(value_type = Money)]
     tips_amount: String,
     running_purchases: i64,
+    #[schema(value_type = Money)]
     running_total_amount: String,
+    #[schema(value_type = Money)]
     running_tax_amount: String,
+    #[schema(value_type = Money)]
     running_tips_amount: String,
 }
 
-/// `GET /v1/analytics/taxes-and-tips?from&to&place_id&cursor&limit`
+/// Totals of an interval by business time, and its closed windows by arrival.
+#[utoipa::path(
+    get,
+    path = "/v1/analytics/taxes-and-tips",
+    tag = "Figures",
+    operation_id = "readTaxesAndTips",
+    params(FiguresQuery, ReadHeaders),
+    responses(
+        (status = 200, description = "Totals, and a page of windows.", body = TaxesAndTips),
+        OfCallers,
+        OfReads,
+    )
+)]
 pub async fn read(read: Read<FiguresQuery>) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let of = FiguresOf::parse(&read)?;

@@ -1,0 +1,179 @@
+//! Bodies as the description shows them. Handlers read theirs field by field (see [`super::form`]), so that everything wrong is
+//! told at once: what they ask of a field is said here again, for whoever writes requests.
+
+#![allow(dead_code, reason = "they are described, not made")]
+
+use runtime::Problem;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{self, ObjectBuilder, Schema, Type};
+use utoipa::{IntoParams, ToSchema};
+
+/// A receipt. `total_amount` is the sum of price x quantity; `tax_amount` is within it, `tips_amount` on top of it.
+#[derive(ToSchema)]
+pub struct Receipt {
+    /// The till's own id. It makes the receipt idempotent.
+    #[schema(min_length = 1, max_length = 150, example = "demo-1")]
+    transaction_id: String,
+    /// Business time: RFC 3339, or a date and time without zone, read in the service's; at most a day ahead.
+    #[schema(example = "2024-05-01T12:00:00Z")]
+    timestamp: String,
+    #[schema(min_items = 1, max_items = 1000)]
+    items: Vec<Item>,
+    total_amount: Amount,
+    /// `nds_amount` is another name for it.
+    tax_amount: Amount,
+    /// 0 where it is missing.
+    tips_amount: Option<Amount>,
+    #[schema(min_length = 1, max_length = 150, example = "card")]
+    payment_method: String,
+    /// More than spaces.
+    #[schema(min_length = 1, max_length = 150, example = "cafe-1")]
+    place_id: String,
+    /// More than spaces.
+    #[schema(min_length = 1, max_length = 150, example = "Corner Cafe")]
+    place_name: String,
+}
+
+/// A line of a receipt.
+#[derive(ToSchema)]
+struct Item {
+    #[schema(min_length = 1, max_length = 150, example = "espresso")]
+    product_id: String,
+    #[schema(minimum = 1, maximum = 2_147_483_647, example = 2)]
+    quantity: i64,
+    price: Amount,
+    #[schema(min_length = 1, max_length = 150, example = "coffee")]
+    category: String,
+}
+
+/// Money as it is sent: a number, or the text of one.
+struct Amount;
+
+impl utoipa::PartialSchema for Amount {
+    fn schema() -> RefOr<Schema> {
+        let text =
+            ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^[0-9]{1,10}(\.[0-9]{1,2})?$"));
+        let number = ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .minimum(Some(0))
+            .maximum(Some(9_999_999_999.99))
+            .multiple_of(Some(0.01));
+        schema::OneOfBuilder::new()
+            .description(Some("Money, never rounded: at most 2 decimals, below 10,000,000,000."))
+            .item(text)
+            .item(number)
+            .examples([json!("5.00"), json!(2.5)])
+            .into()
+    }
+}
+
+impl ToSchema for Amount {}
+
+/// Why a receipt is void.
+#[derive(ToSchema)]
+pub struct Void {
+    #[schema(min_length = 1, max_length = 500, example = "entered twice")]
+    reason: String,
+}
+
+/// Who logs in.
+#[derive(ToSchema)]
+pub struct Login {
+    #[schema(example = "ann")]
+    username: String,
+    #[schema(format = Password, example = "correct horse")]
+    password: String,
+}
+
+/// A new account.
+#[derive(ToSchema)]
+pub struct Registration {
+    /// No white space, control characters or `/`.
+    #[schema(min_length = 1, max_length = 150, example = "ann")]
+    username: String,
+    #[schema(format = Password, min_length = 8, max_length = 200, example = "correct horse")]
+    password: String,
+}
+
+/// An account's roles and places; both replace what was.
+#[derive(ToSchema)]
+pub struct Roles {
+    #[schema(example = json!(["terminal"]))]
+    roles: Vec<Role>,
+    /// The places a terminal may send for; missing or empty: every place.
+    #[schema(max_items = 1000, example = json!(["cafe-1"]))]
+    places: Option<Vec<String>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Customer,
+    Staff,
+    Terminal,
+    Analyst,
+    Admin,
+}
+
+/// A line of a batch's answer.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum BatchLine {
+    Recorded(RecordedLine),
+    Refused(RefusedLine),
+}
+
+/// The receipt is recorded, now (`accepted`) or before (`duplicate`).
+#[derive(Serialize, ToSchema)]
+pub struct RecordedLine {
+    /// Which receipt of the batch, from 0.
+    index: u32,
+    result: RecordedResult,
+    transaction_id: String,
+    /// Its place in the log; for `Till-Position` of a read.
+    #[schema(example = "r4-17")]
+    position: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RecordedResult {
+    Accepted,
+    Duplicate,
+}
+
+/// The receipt is not recorded (`conflict`, `invalid`: 400, 403, 409, 413, 422), or must be sent again (`unavailable`: 503).
+#[derive(Serialize, ToSchema)]
+pub struct RefusedLine {
+    /// Which receipt of the batch, from 0.
+    index: u32,
+    result: RefusedResult,
+    #[serde(flatten)]
+    problem: Problem,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RefusedResult {
+    Conflict,
+    Invalid,
+    Unavailable,
+}
+
+/// Headers of every command.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct CommandHeaders {
+    /// Kept in the event's headers, up to 128 characters.
+    #[param(rename = "X-Request-Id", max_length = 128, example = "till-7-000123")]
+    request_id: Option<String>,
+    /// W3C trace context, kept in the event's headers.
+    #[param(
+        rename = "traceparent",
+        max_length = 128,
+        example = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    )]
+    traceparent: Option<String>,
+}

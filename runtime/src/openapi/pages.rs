@@ -1,0 +1,61 @@
+//! Serves a description, and Swagger UI to read it with. All links are relative, so that a prefix before them does not matter.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::{Config, serve};
+
+use crate::Problem;
+
+/// Swagger UI's files, for one description.
+#[derive(Clone)]
+pub struct Pages(Arc<Config<'static>>);
+
+impl Pages {
+    /// Pages that read the description from a URL, relative to themselves.
+    #[must_use]
+    pub fn of(url: &'static str) -> Self {
+        Self(Arc::new(Config::new([url])))
+    }
+
+    /// The file called `name`, if there is one.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<Response> {
+        match serve(name, Arc::clone(&self.0)) {
+            Ok(file) => file.map(|file| {
+                let kind = [(header::CONTENT_TYPE, file.content_type)];
+                (StatusCode::OK, kind, file.bytes.into_owned()).into_response()
+            }),
+            Err(error) => {
+                tracing::error!(%error, name, "a file of Swagger UI cannot be served");
+                None
+            }
+        }
+    }
+}
+
+/// `/openapi.json`, and Swagger UI under `/docs/`.
+pub fn routes<S: Clone + Send + Sync + 'static>(description: &OpenApi) -> Router<S> {
+    let text: Arc<str> = super::text(description).into();
+    let json = async move || {
+        let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        (kind, text.to_string()).into_response()
+    };
+    Router::new()
+        .route("/openapi.json", get(json.clone()))
+        .route("/docs/openapi.json", get(json))
+        .route("/docs", get(async || (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "docs/")])))
+        .route("/docs/", get(async |State(pages): State<Pages>| file(&pages, "index.html")))
+        .route("/docs/{name}", get(async |State(pages), Path(name): Path<String>| file(&pages, &name)))
+        .with_state(Pages::of("openapi.json"))
+}
+
+fn file(pages: &Pages, name: &str) -> Response {
+    let none = || Problem::not_found("Swagger UI has no file of this name; it begins at /docs/");
+    pages.file(name).unwrap_or_else(|| none().into_response())
+}

@@ -1,0 +1,124 @@
+//! Errors that many routes answer with, each described once; and the groups that routes of a kind have in common.
+
+#![allow(dead_code, reason = "they are described here, and made where a problem is")]
+
+use utoipa::{IntoResponses, ToResponse};
+
+use crate::Problem;
+
+/// The body is not JSON, or a parameter or header cannot be read.
+#[derive(ToResponse)]
+#[response(
+    content_type = "application/problem+json",
+    example = json!({"type": "urn:till:malformed", "title": "Malformed JSON", "status": 400,
+        "detail": "the body is not JSON: EOF while parsing a value at line 1 column 0"})
+)]
+pub struct BadRequest(Problem);
+
+/// No token, or one that is wrong or has expired.
+#[derive(ToResponse)]
+#[response(
+    content_type = "application/problem+json",
+    headers(("WWW-Authenticate" = String, description = "`Bearer`.")),
+    example = json!({"type": "about:blank", "title": "Unauthorized", "status": 401, "detail": "the token has expired: log in again"})
+)]
+pub struct Unauthorized(Problem);
+
+/// The caller lacks the role, or is a terminal that is bound to other places.
+#[derive(ToResponse)]
+#[response(
+    content_type = "application/problem+json",
+    example = json!({"type": "about:blank", "title": "Forbidden", "status": 403,
+        "detail": "this needs one of the roles: admin; an admin assigns roles"})
+)]
+pub struct Forbidden(Problem);
+
+/// The body did not come in time.
+#[derive(ToResponse)]
+#[response(
+    content_type = "application/problem+json",
+    example = json!({"type": "about:blank", "title": "Request Timeout", "status": 408,
+        "detail": "the request's body did not come within 10 s"})
+)]
+pub struct BodyTooSlow(Problem);
+
+/// The body is above its limit.
+#[derive(ToResponse)]
+#[response(
+    content_type = "application/problem+json",
+    example = json!({"type": "urn:till:too-large", "title": "Body too large", "status": 413,
+        "detail": "a request's body may have at most 1 MiB"})
+)]
+pub struct BodyTooLarge(Problem);
+
+/// Fields are missing or wrong; `errors` names all of them.
+#[derive(ToResponse)]
+#[response(
+    content_type = "application/problem+json",
+    example = json!({"type": "urn:till:invalid", "title": "Invalid request", "status": 422,
+        "detail": "1 field(s) are missing or wrong; `errors` names each",
+        "errors": [{"pointer": "/total_amount", "detail": "must be the sum of price x quantity, which is 5.00"}]})
+)]
+pub struct Invalid(Problem);
+
+/// A read failed for a reason of its own; the service's log says why.
+#[derive(ToResponse)]
+#[response(
+    content_type = "application/problem+json",
+    example = json!({"type": "about:blank", "title": "Internal Server Error", "status": 500,
+        "detail": "the read failed; the projector's log says why"})
+)]
+pub struct Failed(Problem);
+
+/// Not now: starting, too much waits, a shard is moving, Kafka or Postgres is away, or a read is not far
+/// enough in time.
+#[derive(ToResponse)]
+#[response(
+    content_type = "application/problem+json",
+    headers(("Retry-After" = u32, description = "Seconds to wait before the same request is sent again.")),
+    example = json!({"type": "urn:till:moving", "title": "Shard is moving", "status": 503,
+        "detail": "the shard of this request is moving between replicas: nothing happened, try again"})
+)]
+pub struct Unavailable(Problem);
+
+/// What a request with a body, read as a whole, may be answered.
+#[derive(IntoResponses)]
+pub enum OfBodies {
+    /// 400.
+    #[response(status = 400)]
+    BadRequest(#[ref_response] BadRequest),
+    /// 408.
+    #[response(status = 408)]
+    TooSlow(#[ref_response] BodyTooSlow),
+    /// 413.
+    #[response(status = 413)]
+    TooLarge(#[ref_response] BodyTooLarge),
+    /// 503.
+    #[response(status = 503)]
+    Unavailable(#[ref_response] Unavailable),
+}
+
+/// What a request that needs a role may be answered.
+#[derive(IntoResponses)]
+pub enum OfCallers {
+    /// 401.
+    #[response(status = 401)]
+    Unauthorized(#[ref_response] Unauthorized),
+    /// 403.
+    #[response(status = 403)]
+    Forbidden(#[ref_response] Forbidden),
+}
+
+/// What any read may be answered, besides [`OfCallers`].
+#[derive(IntoResponses)]
+pub enum OfReads {
+    /// 400.
+    #[response(status = 400)]
+    BadRequest(#[ref_response] BadRequest),
+    /// 500.
+    #[response(status = 500)]
+    Failed(#[ref_response] Failed),
+    /// 503.
+    #[response(status = 503)]
+    Unavailable(#[ref_response] Unavailable),
+}
