@@ -78,7 +78,7 @@ class Service:
         try:
             connection.request(method, self.url.path.rstrip("/") + path, data, headers)
             response = connection.getresponse()
-            answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read().decode())
+            answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read().decode(errors="replace"))
         finally:
             connection.close()
         return answer if self.fault is None else FAULTS[self.fault](answer)

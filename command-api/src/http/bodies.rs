@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "they are described, not made")]
 
+#![allow(unused_qualifications, reason = "utoipa writes the types of fields out")]
+
 use runtime::Problem;
 use serde::Serialize;
 use serde_json::json;
