@@ -2,7 +2,6 @@
 //! told at once: what they ask of a field is said here again, for whoever writes requests.
 
 #![allow(dead_code, reason = "they are described, not made")]
-
 #![allow(unused_qualifications, reason = "utoipa writes the types of fields out")]
 
 use runtime::Problem;
