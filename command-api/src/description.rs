@@ -7,14 +7,17 @@ use utoipa::OpenApi;
 
 use crate::http::{accounts, batch, bodies, receipts};
 
-/// Till's commands.
-///
-/// Receipts, voids and accounts are changed here and appended to Kafka before they are answered; the projector answers reads, and
-/// has a description of its own. Errors are problem details (RFC 9457). A path that is not served is answered 404, another method
-/// 405. Every 503 has `Retry-After`, and every command may be sent again: it counts once.
+/// The whole of it.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Till: commands", license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    info(
+        title = "Till: commands",
+        description = "Till's commands.\n\nReceipts, voids and accounts are changed here and appended to Kafka before they \
+            are answered; the projector answers reads, and has a description of its own. Errors are problem \
+            details (RFC 9457). A path that is not served is answered 404, another method 405. Every 503 has \
+            `Retry-After`, and every command may be sent again: it counts once.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
     servers((url = "/", description = "This service, or the front door before it")),
     paths(
         receipts::record,

@@ -7,14 +7,17 @@ use utoipa::OpenApi;
 
 use crate::http::{accounts, analytics, places, receipts};
 
-/// Till's reads.
-///
-/// They are answered from Postgres tables that are folded from Kafka; command-api takes commands, and has a description of its own.
-/// `Till-Position` of a command's answer makes a read see that command. Errors are problem details (RFC 9457). A path that is not
-/// served is answered 404, another method 405, an unknown query parameter 400. Every 503 has `Retry-After`.
+/// The whole of it.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Till: reads", license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    info(
+        title = "Till: reads",
+        description = "Till's reads.\n\nThey are answered from Postgres tables that are folded from Kafka; command-api \
+            takes commands, and has a description of its own. `Till-Position` of a command's answer makes a read \
+            see that command. Errors are problem details (RFC 9457). A path that is not served is answered 404, \
+            another method 405, an unknown query parameter 400. Every 503 has `Retry-After`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
     servers((url = "/", description = "This service, or the front door before it")),
     paths(
         receipts::list,

@@ -6,10 +6,9 @@
 
 use runtime::Problem;
 use serde::Serialize;
-use serde_json::json;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{self, ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
+
+use super::amount::Amount;
 
 /// A receipt. `total_amount` is the sum of price x quantity; `tax_amount` is within it, `tips_amount` on top of it.
 #[derive(ToSchema)]
@@ -48,29 +47,6 @@ struct Item {
     #[schema(min_length = 1, max_length = 150, example = "coffee")]
     category: String,
 }
-
-/// Money as it is sent: a number, or the text of one.
-struct Amount;
-
-impl utoipa::PartialSchema for Amount {
-    fn schema() -> RefOr<Schema> {
-        let text =
-            ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^[0-9]{1,10}(\.[0-9]{1,2})?$"));
-        let number = ObjectBuilder::new()
-            .schema_type(Type::Number)
-            .minimum(Some(0))
-            .maximum(Some(9_999_999_999.99))
-            .multiple_of(Some(0.01));
-        schema::OneOfBuilder::new()
-            .description(Some("Money, never rounded: at most 2 decimals, below 10,000,000,000."))
-            .item(text)
-            .item(number)
-            .examples([json!("5.00"), json!(2.5)])
-            .into()
-    }
-}
-
-impl ToSchema for Amount {}
 
 /// Why a receipt is void.
 #[derive(ToSchema)]
@@ -168,11 +144,12 @@ enum RefusedResult {
 #[into_params(parameter_in = Header)]
 pub struct CommandHeaders {
     /// Kept in the event's headers, up to 128 characters.
-    #[param(rename = "X-Request-Id", max_length = 128, example = "till-7-000123")]
+    #[param(rename = "X-Request-Id", nullable = false, max_length = 128, example = "till-7-000123")]
     request_id: Option<String>,
     /// W3C trace context, kept in the event's headers.
     #[param(
         rename = "traceparent",
+        nullable = false,
         max_length = 128,
         example = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     )]

@@ -1,6 +1,7 @@
 //! HTTP: what handlers share. A handler parses, sends one command to its shard, and answers.
 
 pub mod accounts;
+mod amount;
 pub mod batch;
 pub mod bodies;
 mod error;

@@ -38,6 +38,8 @@ struct Account {
 #[schema(as = AccountPage)]
 struct Page {
     accounts: Vec<Account>,
+    /// `cursor` of the next page; `null` at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

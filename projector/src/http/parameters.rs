@@ -69,13 +69,13 @@ impl<Q> Read<Q> {
 #[allow(dead_code, reason = "they are described here, and read in `Consistency`")]
 pub struct ReadHeaders {
     /// Waits until the read has seen these positions of earlier answers, separated by commas.
-    #[param(rename = "Till-Position", example = "r0-0")]
+    #[param(rename = "Till-Position", nullable = false, example = "r0-0")]
     position: Option<String>,
     /// `strong`: waits until it has seen everything accepted before the request.
-    #[param(rename = "Till-Consistency", inline)]
+    #[param(rename = "Till-Consistency", value_type = ConsistencyHeader, required = false, inline)]
     consistency: Option<ConsistencyHeader>,
     /// Waits so many seconds at most: 5 where it is missing, never above 30; then 503.
-    #[param(rename = "Prefer", pattern = r"^wait=[0-9]{1,9}$", example = "wait=10")]
+    #[param(rename = "Prefer", nullable = false, pattern = r"^wait=[0-9]{1,9}$", example = "wait=10")]
     prefer: Option<String>,
 }
 

@@ -53,6 +53,8 @@ struct Place {
 #[schema(as = PlacePage)]
 struct Page {
     places: Vec<Place>,
+    /// `cursor` of the next page; `null` at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

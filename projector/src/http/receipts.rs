@@ -77,6 +77,7 @@ struct Receipt {
     #[schema(example = "r9-0")]
     position: String,
     /// `null` where it is not.
+    #[schema(required)]
     voided: Option<Void>,
 }
 
@@ -107,6 +108,8 @@ struct Void {
 #[schema(as = ReceiptPage)]
 struct Page {
     receipts: Vec<Receipt>,
+    /// `cursor` of the next page; `null` at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

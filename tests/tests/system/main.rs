@@ -13,6 +13,7 @@ mod forged;
 mod garbage;
 mod harness;
 mod load;
+mod openapi;
 mod ownership;
 mod rebuild;
 mod receipts;

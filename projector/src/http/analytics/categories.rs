@@ -23,11 +23,16 @@ use crate::reads::failed;
 /// page of them.
 #[derive(Serialize, ToSchema)]
 struct Categories {
+    #[schema(required)]
     from: Option<DateTime<Utc>>,
+    #[schema(required)]
     to: Option<DateTime<Utc>>,
+    #[schema(required)]
     place_id: Option<String>,
     totals: Vec<Category>,
     hours: Vec<PlaceHour>,
+    /// `cursor` of the next page; `null` at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

@@ -39,6 +39,8 @@ struct Figures {
 #[schema(as = FiguresPage)]
 struct Page {
     places: Vec<Figures>,
+    /// `cursor` of the next page; `null` at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

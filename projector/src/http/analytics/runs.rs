@@ -61,6 +61,8 @@ struct Slice {
 #[schema(as = RunPage)]
 struct Page {
     runs: Vec<Run>,
+    /// `cursor` of the next page; `null` at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

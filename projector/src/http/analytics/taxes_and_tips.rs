@@ -21,11 +21,16 @@ use crate::reads::failed;
 /// the interval, by arrival, in order of window and place, a page of them.
 #[derive(Serialize, ToSchema)]
 struct TaxesAndTips {
+    #[schema(required)]
     from: Option<DateTime<Utc>>,
+    #[schema(required)]
     to: Option<DateTime<Utc>>,
+    #[schema(required)]
     place_id: Option<String>,
     totals: Totals,
     hours: Vec<PlaceHour>,
+    /// `cursor` of the next page; `null` at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
