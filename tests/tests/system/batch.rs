@@ -342,11 +342,14 @@ async fn memory_is_bounded_by_the_window_whatever_the_batch_and_its_client_do() 
     let lines = tokio::task::spawn_blocking(move || unread(&terminal)).await.unwrap();
     assert_eq!(counts(&lines), BTreeMap::from([("invalid", 10_000)]));
     let after_unread = peak_mib(&till);
+    println!(
+        "peaks of command-api: {before} MiB before, {after_large} after a large batch, {after_unread} after one unread"
+    );
     assert!(after_unread < before + 16, "answers not read took it from {before} to {after_unread} MiB");
 }
 
-/// Sends 30 MB for which there are over 30 MB of answers, and reads none of them until nothing more is taken. How much of the
-/// body is taken is the kernel's affair, whose buffers for it may be as large.
+/// Sends 30 MB for which there are 7 MB of answers, as many as a line may have, and reads none of them until nothing more is
+/// taken. How much of the body is taken is the kernel's affair, whose buffers for it may be as large.
 fn unread(client: &Client) -> Vec<Value> {
     let items = vec![json!({"note": "nothing of an item"}); 12];
     let line = json!({"items": items, "note": "x".repeat(2500)});
@@ -370,7 +373,7 @@ fn unread(client: &Client) -> Vec<Value> {
     let writes = std::thread::spawn(move || rest.write_all(&body.as_bytes()[sent..]).unwrap());
     let answer = raw.read_to_end();
     writes.join().unwrap();
-    assert!(answer.len() > 30_000_000, "{}", answer.len());
+    assert!(answer.len() > 7_000_000, "{}", answer.len());
     lines(&answer)
 }
 
