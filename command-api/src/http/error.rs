@@ -14,7 +14,13 @@ pub enum ApiError {
     Problem(Problem),
     /// Another replica can answer: [`super::forward`] asks it.
     Elsewhere(ShardAnnounced),
+    /// Nobody serves the shard: nothing happened.
+    Moving,
 }
+
+/// Marks a response to a request that nobody took: nothing happened.
+#[derive(Clone)]
+pub struct NotTaken;
 
 /// Marks a response that the owner of the shard must give.
 #[derive(Clone)]
@@ -32,7 +38,7 @@ impl From<Refusal> for ApiError {
             Refusal::Elsewhere(owner) => Self::Elsewhere(owner),
             Refusal::Rejected(rejection) => Self::Problem(rejected(rejection)),
             Refusal::Overloaded => Self::Problem(overloaded()),
-            Refusal::Moving => Self::Problem(moving()),
+            Refusal::Moving => Self::Moving,
             Refusal::Unknown => Self::Problem(
                 Problem::unavailable("the outcome is unknown: send the same request again, with the same id or Idempotency-Key; it counts once", 1)
                     .kind("urn:till:unknown", "Outcome unknown"),
@@ -46,7 +52,7 @@ impl ApiError {
     pub fn into_problem(self) -> Problem {
         match self {
             Self::Problem(problem) => problem,
-            Self::Elsewhere(_) => moving(),
+            Self::Elsewhere(_) | Self::Moving => moving(),
         }
     }
 }
@@ -86,8 +92,13 @@ impl IntoResponse for ApiError {
         match self {
             Self::Problem(problem) => problem.into_response(),
             Self::Elsewhere(owner) => {
-                let mut response = moving().into_response();
+                let mut response = Self::Moving.into_response();
                 response.extensions_mut().insert(Elsewhere(owner));
+                response
+            }
+            Self::Moving => {
+                let mut response = moving().into_response();
+                response.extensions_mut().insert(NotTaken);
                 response
             }
         }

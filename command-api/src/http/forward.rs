@@ -19,7 +19,7 @@ use runtime::Problem;
 use schemas::ShardAnnounced;
 use tokio::time::Instant;
 
-use super::error::{Elsewhere, overloaded};
+use super::error::{Elsewhere, NotTaken, overloaded};
 use super::{ApiError, App};
 use crate::shard::Refusal;
 
@@ -60,12 +60,14 @@ async fn answer(app: &App, request: Request, next: Next) -> Result<Response, Api
     loop {
         let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
         let mut response = next.clone().run(request).await;
-        let Some(Elsewhere(owner)) = response.extensions_mut().remove() else { return Ok(response) };
         if parts.headers.contains_key(FORWARDED) {
             // A second hop would chase a shard that is moving: whoever forwarded it looks again.
-            response.headers_mut().insert(NOT_TAKEN, HeaderValue::from_static("1"));
+            if response.extensions().get::<NotTaken>().is_some() {
+                response.headers_mut().insert(NOT_TAKEN, HeaderValue::from_static("1"));
+            }
             return Ok(response);
         }
+        let Some(Elsewhere(owner)) = response.extensions_mut().remove() else { return Ok(response) };
         if let Some(response) = forward(app, &owner, &parts, body.clone()).await? {
             return Ok(response);
         }
