@@ -13,7 +13,6 @@ mod fold;
 mod journal;
 mod reader;
 mod recompute;
-mod registry;
 mod serve;
 mod settings;
 mod slice;

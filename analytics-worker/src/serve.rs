@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::reader::Watch;
-use crate::registry;
 use crate::settings::Settings;
 use crate::worker::Worker;
+use runtime::registry;
 
 /// Serves until SIGTERM or SIGINT.
 ///

@@ -6,7 +6,6 @@ mod description;
 mod http;
 mod passwords;
 mod readiness;
-mod registry;
 mod reshard;
 mod routes;
 mod serve;
@@ -109,8 +108,8 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         }
         Task::Reshard { shards, yes } => {
             let common = &settings.common;
-            let framing =
-                runtime.block_on(registry::framing(common, &Readiness::waiting("the schema registry")))?;
+            let framing = runtime
+                .block_on(runtime::registry::framing(common, &Readiness::waiting("the schema registry")))?;
             reshard::reshard(common, shards, yes, &framing, runtime.handle())
         }
     }

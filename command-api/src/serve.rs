@@ -13,7 +13,6 @@ use uuid::Uuid;
 
 use crate::contracts::receipts::Contract;
 use crate::http::App;
-use crate::registry;
 use crate::settings::{Settings, fault_before_commit};
 use crate::shard::directory::{Directory, DirectoryError};
 use crate::shard::follower::Follower;
@@ -24,6 +23,7 @@ use crate::shard::topology::TopologyError;
 use crate::shard::{Engine, Limits, Shards, ownership, topology, verify};
 use crate::topics;
 use crate::{readiness, routes};
+use runtime::registry;
 
 const RETRY: Duration = Duration::from_secs(1);
 

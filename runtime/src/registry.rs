@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, StatusCode, Url};
+use schemas::codec::Framing;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::Common;
 use crate::server::Readiness;
 
 /// Versions of a subject must read each other, each and every one: consumers may be older or newer than what
@@ -33,18 +35,24 @@ enum RegistryError {
     Refused { registry: Url, subject: String, status: StatusCode, words: String },
 }
 
-/// Registers the schemas, each under its subject, in this order, and gives the ids they have in the registry,
-/// in the same order. Registering again what is registered changes nothing.
+/// How values are written: with a registry, every schema is registered before the first of them.
 ///
 /// Waits for a registry that does not answer, and says so in `readiness`.
 ///
 /// # Errors
 /// What the registry refuses, in its words.
-pub async fn register(
-    url: &str,
-    schemas: &[(String, &str)],
-    readiness: &Readiness,
-) -> Result<Vec<u32>, String> {
+pub async fn framing(common: &Common, readiness: &Readiness) -> Result<Framing, String> {
+    if common.schema_registry_url.is_empty() {
+        return Ok(Framing::SingleObject);
+    }
+    let schemas = schemas::registry::subjects(&common.topic_prefix);
+    let ids = register(&common.schema_registry_url, &schemas, readiness).await?;
+    Ok(Framing::confluent(&ids))
+}
+
+/// Registers the schemas, each under its subject, in this order, and gives the ids they have in the registry,
+/// in the same order. Registering again what is registered changes nothing.
+async fn register(url: &str, schemas: &[(String, &str)], readiness: &Readiness) -> Result<Vec<u32>, String> {
     let registry = Registry::new(url)?;
     loop {
         match registry.register(schemas).await {

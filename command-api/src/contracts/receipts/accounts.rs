@@ -8,7 +8,7 @@ use domain::account::token::{self, IssueLoginToken, RevokeLoginToken};
 use domain::account::{AccountState, ChangePassword, REALM};
 use domain::{Command, Rejection};
 use runtime::auth::Role;
-use runtime::contracts::receipts::answers::{detail, json, unauthorized};
+use runtime::contracts::receipts::answers::{Refused, detail, json, unauthorized};
 use runtime::contracts::receipts::messages::{
     BAD_TOKEN, BAD_USERNAME, DUPLICATE_USERNAME, LOGGED_OUT, LOGIN_REFUSED, NO_CREDENTIALS, PASSWORD_CHANGED,
     PASSWORDS_DIFFER, short_password,
@@ -16,9 +16,9 @@ use runtime::contracts::receipts::messages::{
 use runtime::contracts::receipts::token::{digest, presented};
 use serde::Serialize;
 
+use super::Contract;
 use super::check::MAX_CHARS;
 use super::fields::{Fields, NON_FIELD};
-use super::{Contract, Refused};
 use crate::http::ApiError;
 use crate::http::accounts::{authenticate, find, open};
 use crate::shard::{Origin, Refusal};

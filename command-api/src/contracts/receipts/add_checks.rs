@@ -9,15 +9,15 @@ use chrono::{DateTime, Utc};
 use domain::receipt::{self, RecordReceipt};
 use domain::{Command, Rejection};
 use runtime::contracts::receipts::CONSUMER;
-use runtime::contracts::receipts::answers::{detail, json};
+use runtime::contracts::receipts::answers::{Refused, detail, json};
 use runtime::contracts::receipts::messages::{BAD_KEY, KEY_REUSED};
 use schemas::{Item, Money, Receipt};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::Contract;
 use super::check::MAX_CHARS;
 use super::fields::{Fields, MAX_INTEGER};
-use super::{Contract, Refused};
 use crate::http::receipts::recorded;
 use crate::shard::{Origin, Refusal};
 

@@ -6,14 +6,14 @@ use axum::response::Response;
 use bytes::Bytes;
 use domain::receipt::{self, RecordReceipt};
 use domain::{Command, Rejection};
-use runtime::contracts::receipts::answers::json;
+use runtime::contracts::receipts::answers::{Refused, json};
 use runtime::contracts::receipts::messages::DUPLICATE_TRANSACTION;
 use runtime::contracts::receipts::{PRODUCER, moment};
 use schemas::{Item, Money, Receipt};
 use serde::Serialize;
 
+use super::Contract;
 use super::fields::{Fields, MAX_INTEGER};
-use super::{Contract, Refused};
 use crate::shard::{Origin, Refusal};
 
 /// Characters of ids and names, at most.

@@ -5,14 +5,13 @@ use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeZone, Utc};
 use runtime::contracts::receipts::ZONE;
-use runtime::contracts::receipts::answers::{detail, wrong_fields};
+use runtime::contracts::receipts::answers::{Refused, detail, wrong_fields};
 use runtime::contracts::receipts::messages::{self, Message};
 use rust_decimal::Decimal;
 use schemas::Money;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::Refused;
 use axum::http::StatusCode;
 
 /// The greatest integer its columns held.

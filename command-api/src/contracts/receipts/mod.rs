@@ -8,11 +8,10 @@ mod journal;
 
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{any, post};
-use runtime::Problem;
+use axum::response::IntoResponse;
+use axum::routing::post;
 use runtime::contracts::receipts::NAME;
-use runtime::contracts::receipts::answers::{in_its_shape, method_not_allowed, not_found, slashed};
+use runtime::contracts::receipts::answers::{Refused, complete, in_its_shape};
 use runtime::contracts::receipts::token::LoginTokens;
 
 use crate::http::{ApiError, App, forward};
@@ -49,24 +48,10 @@ pub fn routes(contract: Contract) -> Router {
         ("/contracts/receipts/consumer/auth/logout/", post(accounts::logout)),
         ("/contracts/receipts/consumer/auth/password/change/", post(accounts::change_password)),
     ];
-    let router =
-        routes.into_iter().fold(Router::new(), |router, (path, methods)| slashed(router, path, methods));
-    router
-        .route("/contracts/receipts/", any(not_found))
-        .route("/contracts/receipts/{*path}", any(not_found))
-        .method_not_allowed_fallback(method_not_allowed)
+    complete(Router::new(), routes)
         .route_layer(from_fn_with_state(contract.app.clone(), forward::to_owner))
         .layer(map_response(in_its_shape))
         .with_state(contract)
-}
-
-/// An answer other than the wished one.
-pub struct Refused(Box<Response>);
-
-impl From<Response> for Refused {
-    fn from(response: Response) -> Self {
-        Self(Box::new(response))
-    }
 }
 
 impl From<ApiError> for Refused {
@@ -75,20 +60,8 @@ impl From<ApiError> for Refused {
     }
 }
 
-impl From<Problem> for Refused {
-    fn from(problem: Problem) -> Self {
-        problem.into_response().into()
-    }
-}
-
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         ApiError::from(refusal).into()
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        *self.0
     }
 }

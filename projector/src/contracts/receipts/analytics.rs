@@ -11,12 +11,13 @@ use schemas::Money;
 use serde::Serialize;
 use sqlx::PgConnection;
 
+use super::Contract;
 use super::caller::Caller;
 use super::list::{Part, list as streamed};
 use super::windows::{Category, Taxes, Totals, Windows};
-use super::{Contract, Refused};
 use crate::projection::Projection;
 use crate::reads::failed;
+use runtime::contracts::receipts::answers::Refused;
 
 const PROJECTIONS: [Projection; 2] = [Projection::Places, Projection::Hours];
 /// Places of a part, at most.

@@ -5,12 +5,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use runtime::auth::Role;
 use runtime::contracts::receipts::REALM;
-use runtime::contracts::receipts::answers::{json, unauthorized};
+use runtime::contracts::receipts::answers::{Refused, json, unauthorized};
 use runtime::contracts::receipts::messages::{BAD_TOKEN, NO_ACCESS};
 use runtime::contracts::receipts::token::{digest, presented};
 use serde::Serialize;
 
-use super::{Contract, Refused};
+use super::Contract;
 use crate::projection::Projection;
 use crate::reads::failed;
 

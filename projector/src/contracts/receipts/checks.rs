@@ -6,11 +6,12 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use runtime::Problem;
+use runtime::contracts::receipts::answers::Refused;
 use runtime::contracts::receipts::{CONSUMER, moment};
 use serde::{Deserialize, Serialize};
 
+use super::Contract;
 use super::list::{Part, list as streamed};
-use super::{Contract, Refused};
 use crate::projection::Projection;
 use crate::reads::failed;
 

@@ -15,8 +15,8 @@ const PRODUCER: &str = include_str!("producer.openapi.json");
 const CONSUMER: &str = include_str!("consumer.openapi.json");
 
 /// The descriptions of both services.
-pub fn routes(router: Router<Contract>) -> Router<Contract> {
-    let router = service(router, "/contracts/receipts", PRODUCER);
+pub fn routes() -> Router<Contract> {
+    let router = service(Router::new(), "/contracts/receipts", PRODUCER);
     service(router, "/contracts/receipts/consumer", CONSUMER)
 }
 

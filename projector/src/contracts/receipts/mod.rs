@@ -11,11 +11,10 @@ mod windows;
 
 use axum::Router;
 use axum::middleware::map_response;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::get;
 use runtime::Problem;
 use runtime::contracts::receipts::NAME;
-use runtime::contracts::receipts::answers::{in_its_shape, method_not_allowed, not_found, slashed};
+use runtime::contracts::receipts::answers::{complete, in_its_shape};
 use runtime::contracts::receipts::token::LoginTokens;
 use runtime::openapi::Pages;
 
@@ -61,33 +60,5 @@ pub fn routes(contract: Contract) -> Router {
         ("/contracts/receipts/consumer/api/analytics/{place_id}/", get(analytics::one)),
         ("/contracts/receipts/consumer/auth/user/", get(caller::user)),
     ];
-    let router =
-        routes.into_iter().fold(Router::new(), |router, (path, methods)| slashed(router, path, methods));
-    docs::routes(router)
-        .route("/contracts/receipts/", any(not_found))
-        .route("/contracts/receipts/{*path}", any(not_found))
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(map_response(in_its_shape))
-        .with_state(contract)
-}
-
-/// An answer other than the wished one.
-pub struct Refused(Box<Response>);
-
-impl From<Response> for Refused {
-    fn from(response: Response) -> Self {
-        Self(Box::new(response))
-    }
-}
-
-impl From<Problem> for Refused {
-    fn from(problem: Problem) -> Self {
-        problem.into_response().into()
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        *self.0
-    }
+    complete(docs::routes(), routes).layer(map_response(in_its_shape)).with_state(contract)
 }

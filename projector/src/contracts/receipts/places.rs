@@ -4,12 +4,13 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use runtime::Problem;
+use runtime::contracts::receipts::answers::Refused;
 use runtime::contracts::receipts::moment;
 use serde::Serialize;
 
+use super::Contract;
 use super::caller::Caller;
 use super::list::{Part, list as streamed};
-use super::{Contract, Refused};
 use crate::projection::Projection;
 use crate::reads::failed;
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::messages;
+use crate::Problem;
 
 /// A problem's JSON is a few hundred bytes.
 const MAX_PROBLEM_BYTES: usize = 64 * 1024;
@@ -47,13 +48,26 @@ pub fn unauthorized(text: &str) -> Response {
 }
 
 /// 404 for paths that are not served.
-pub async fn not_found() -> Response {
+async fn not_found() -> Response {
     detail(StatusCode::NOT_FOUND, messages::NOT_FOUND)
 }
 
 /// 405; the router adds `Allow`.
-pub async fn method_not_allowed(method: Method) -> Response {
+async fn method_not_allowed(method: Method) -> Response {
     detail(StatusCode::METHOD_NOT_ALLOWED, messages::method_not_allowed(method.as_str()))
+}
+
+/// Adds [`slashed`] routes, and answers for whatever else is asked for below the contract's path.
+pub fn complete<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    routes: impl IntoIterator<Item = (&'static str, MethodRouter<S>)>,
+) -> Router<S> {
+    routes
+        .into_iter()
+        .fold(router, |router, (path, methods)| slashed(router, path, methods))
+        .route("/contracts/receipts/", any(not_found))
+        .route("/contracts/receipts/{*path}", any(not_found))
+        .method_not_allowed_fallback(method_not_allowed)
 }
 
 /// Serves `path`, which ends in a slash, and sends who leaves the slash out there.
@@ -73,6 +87,27 @@ async fn to_slash(uri: Uri) -> Response {
     let location = HeaderValue::from_str(&location).unwrap_or_else(|_| HeaderValue::from_static("/"));
     let headers = [(header::CONTENT_TYPE, html), (header::LOCATION, location)];
     (StatusCode::MOVED_PERMANENTLY, headers).into_response()
+}
+
+/// An answer other than the wished one, of a handler.
+pub struct Refused(Box<Response>);
+
+impl From<Response> for Refused {
+    fn from(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        problem.into_response().into()
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        *self.0
+    }
 }
 
 /// Puts a problem (RFC 9457) into the contract's shape; other answers pass.
