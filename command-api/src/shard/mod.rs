@@ -18,10 +18,10 @@ mod transaction;
 pub mod verify;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use domain::{Command, Rejection};
 use schemas::{Position, ShardAnnounced, partition_of};
 use tokio::sync::{oneshot, watch};
@@ -107,7 +107,7 @@ pub struct Shards {
 }
 
 struct Slot {
-    queue: SyncSender<Job>,
+    queue: Sender<Job>,
     /// Held by the thread that serves the shard.
     inbox: Arc<Mutex<Receiver<Job>>>,
     serving: watch::Sender<bool>,
@@ -279,7 +279,7 @@ impl Shards {
 
 impl Slot {
     fn new(queue: usize) -> Self {
-        let (queue, inbox) = sync_channel(queue);
+        let (queue, inbox) = bounded(queue);
         Self {
             queue,
             inbox: Arc::new(Mutex::new(inbox)),

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
+use crossbeam_channel::Receiver;
 use domain::{Command, Decision, Recorded, decide, evolve};
 use rdkafka::error::{KafkaError, KafkaResult};
 use schemas::codec::{self, Encoded};
@@ -22,6 +22,8 @@ use super::{Answer, Job, Origin, Reply, Returned, Shards, Work, record};
 
 /// How long the thread sleeps at most before it looks for a stop or a due to-do.
 const IDLE: Duration = Duration::from_millis(50);
+/// Between two looks at the queue while commands gather.
+const GATHERING_STEP: Duration = Duration::from_micros(150);
 
 /// Why a shard is no longer served.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +81,8 @@ struct Serving<'e> {
     turn: usize,
     todos: Todos,
     committed: Instant,
+    /// The commands just answered, and those that waited then: as many may wait soon.
+    expected: usize,
     names: HashMap<Topic, String>,
 }
 
@@ -102,7 +106,7 @@ impl<'e> Serving<'e> {
         let mine = partitions_of(shard, engine.shards, engine.partitions);
         let todos = Todos::load(&engine.store, mine);
         let names = Topic::COMMANDED.map(|topic| (topic, topic.name(&engine.prefix))).into();
-        Self { engine, shard, producers, turn: 0, todos, committed: Instant::now(), names }
+        Self { engine, shard, producers, turn: 0, todos, committed: Instant::now(), expected: 0, names }
     }
 
     fn run(mut self, stop: &AtomicBool, inbox: &Receiver<Job>) -> Ended {
@@ -111,7 +115,7 @@ impl<'e> Serving<'e> {
             let stopping = stop.load(Ordering::Acquire);
             let batch = self.gather(inbox, if stopping { Duration::ZERO } else { IDLE });
             if !batch.is_empty() {
-                if let Err(ended) = self.work(batch) {
+                if let Err(ended) = self.work(batch, inbox) {
                     return ended;
                 }
                 if self.producers.iter().any(Transactions::is_doubtful) {
@@ -130,8 +134,10 @@ impl<'e> Serving<'e> {
         if batch.is_empty() {
             batch.extend(inbox.recv_timeout(wait).ok());
         }
-        // A transaction costs much the same with one record or hundreds: the answers just given bring the next commands.
-        std::thread::sleep(self.engine.pause.saturating_sub(self.committed.elapsed()));
+        // A transaction costs much the same with one record or hundreds, and the answers just given bring the next commands.
+        while batch.len() + inbox.len() < self.expected && self.committed.elapsed() < self.engine.pause {
+            std::thread::sleep(GATHERING_STEP);
+        }
         batch.extend(inbox.try_iter().take(self.engine.batch.saturating_sub(batch.len())));
         // Whoever gave up waiting was told that the outcome is unknown.
         batch.retain(|job| job.origin.causation_id.is_some() || !job.reply.is_closed());
@@ -148,11 +154,12 @@ impl<'e> Serving<'e> {
         self.todos.due(Utc::now()).into_iter().map(job).collect()
     }
 
-    fn work(&mut self, batch: Vec<Job>) -> Result<(), Ended> {
+    fn work(&mut self, batch: Vec<Job>, inbox: &Receiver<Job>) -> Result<(), Ended> {
         let (pending, outcomes) = self.decide(batch);
         // Dropping the outcomes tells everybody that theirs is unknown.
         let offsets = self.commit(&pending).map_err(Ended::Unknown)?;
         let applied = self.apply(&pending, &offsets);
+        self.expected = (inbox.len() + outcomes.len()).min(self.engine.batch);
         for outcome in outcomes {
             let result = outcome.result.map(|answer| answer.map(|answer| settled(answer, &offsets)));
             let _ = outcome.reply.send(result);
