@@ -61,7 +61,9 @@ pub fn measure(stack: &Stack, plan: &Plan, with_raw: bool) -> Result<Vec<Section
     let routes = Routes::new(command_api.address)?;
     let mut raw = if with_raw { Some(Raw::new(stack)?) } else { None };
 
-    routes.receipts(512, BROKER_WARM_UP)?;
+    for connections in CONNECTIONS.into_iter().rev() {
+        routes.receipts(connections, BROKER_WARM_UP)?;
+    }
     routes.validate(512, Duration::from_secs(1))?;
     let mut recorded: BTreeMap<usize, Rounds> = BTreeMap::new();
     let mut validated: BTreeMap<usize, Rounds> = BTreeMap::new();
