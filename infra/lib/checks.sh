@@ -34,6 +34,7 @@ run_checks() {
 check_sources() {
     step format cargo fmt --all --check
     step shellcheck shellcheck till .ci/run infra/lib/*.sh
+    step "planted faults" check_faults
     step layers infra/lib/layers.sh
     step dependencies cargo deny --locked check --allow unused-wrapper bans licenses sources
     step "unused dependencies" cargo machete --skip-target-dir

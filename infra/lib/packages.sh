@@ -28,6 +28,7 @@ install_for_checks() {
     local missing=()
     need shellcheck command -v shellcheck
     need openssl command -v openssl
+    need patch command -v patch
     need python3-venv python3 -c 'import ensurepip, venv'
     install_packages "${missing[@]}"
 }

@@ -1,0 +1,83 @@
+# shellcheck shell=bash
+# `./till faults`: each fault of tests/faults is planted in a copy of the sources, and the test it names must fail. A test that
+# passes on its fault proves nothing.
+
+FAULTS=$ROOT/tests/faults
+
+# faults [NAME]: all, or those whose file name contains NAME.
+faults() {
+    (($# <= 1)) || die "faults takes one filter, a part of a file name in tests/faults."
+    local patch survived=()
+    create_home
+    install_for_stack
+    install_for_checks
+    fetch_kafka
+    install_tools
+    export_test_places
+    copy_sources
+    # Beside the checkout's own artifacts, which have no faults in them.
+    export CARGO_TARGET_DIR=$TILL_HOME/faults/target
+    cd "$TILL_HOME/faults/source" || exit
+    for patch in "$FAULTS"/*"${1:-}"*.patch; do
+        [[ -e $patch ]] || die "no fault of tests/faults has '$1' in its name. There are: $(names_of_faults)"
+        plant "$patch" || survived+=("$(basename "$patch" .patch)")
+    done
+    ((${#survived[@]} == 0)) || die "not found by their tests: ${survived[*]}"
+    say "== every fault was found by its test"
+}
+
+# check_faults: whether each can still be planted, which costs no build.
+check_faults() {
+    local patch failed=0
+    for patch in "$FAULTS"/*.patch; do
+        patch --strip 1 --dry-run --silent --directory "$ROOT" <"$patch" || {
+            complain "$patch cannot be planted: make it anew."
+            failed=1
+        }
+        grep --quiet --recursive --fixed-strings "fn $(test_of "$patch")(" "$ROOT/tests/tests" || {
+            complain "$patch names no test: $(test_of "$patch")"
+            failed=1
+        }
+    done
+    return "$failed"
+}
+
+# plant PATCH: fails where its test passes. The copy is as it was afterwards.
+plant() {
+    local patch=$1 test log found=1
+    test=$(test_of "$patch")
+    log=$TILL_HOME/faults/$(basename "$patch" .patch).log
+    printf '\n== %s: %s\n' "$(basename "$patch" .patch)" "$(sed -n 's/^Fault: //p' "$patch")"
+    patch --strip 1 --silent <"$patch" || die "$patch cannot be planted: make it anew."
+    cargo build --release --workspace --locked --quiet || die "with $patch planted Till does not build: make it anew."
+    if cargo test --release --workspace --locked --quiet --test system -- "$test" >"$log" 2>&1; then
+        say "NOT FOUND: $test passes; see $log"
+        found=0
+    else
+        grep --quiet '^test result: FAILED' "$log" || die "$test could not be run: see $log"
+        say "found: $test fails:"
+        grep --max-count 1 --after-context 2 'panicked at' "$log" || true
+    fi
+    patch --strip 1 --silent --reverse <"$patch"
+    ((found))
+}
+
+test_of() {
+    sed -n 's/^Test: //p' "$1"
+}
+
+names_of_faults() {
+    local patch
+    for patch in "$FAULTS"/*.patch; do
+        printf '%s ' "$(basename "$patch" .patch)"
+    done
+}
+
+# copy_sources: what git would commit, all as new: a file older than what was built with a fault in it would not be built again.
+copy_sources() {
+    local copy=$TILL_HOME/faults/source
+    rm -rf "$copy"
+    mkdir -p "$copy"
+    git -C "$ROOT" ls-files --cached --others --exclude-standard -z |
+        tar --create --directory "$ROOT" --null --files-from - --ignore-failed-read | tar --extract --touch --directory "$copy"
+}
