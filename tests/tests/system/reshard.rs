@@ -10,7 +10,7 @@ use crate::settings::refuses_to_start;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_is_resharded_and_a_process_of_the_former_epoch_is_fenced_and_ends() {
     let mut till = Till::prepare("reshard").await;
-    till.command_api.set("TILL_SHARDS", "1");
+    till.command_api.set("TILL_SHARDS", "2");
     till.command_api.set("TILL_FAULT_BEFORE_COMMIT_MS", "3000");
     till.command_api.start_ready().await;
     let terminal = till.terminal().await;
@@ -25,6 +25,13 @@ async fn a_log_is_resharded_and_a_process_of_the_former_epoch_is_fenced_and_ends
     })
     .await;
     till.command_api.pause();
+    // For its other shard, which is idle: read only when the process goes on.
+    let late = simple(&on_another_shard("resharded"), "place-reshard", "8.00");
+    let late_key = late["transaction_id"].as_str().unwrap();
+    let late_waiting = {
+        let (terminal, late) = (terminal.clone(), late.to_string());
+        tokio::spawn(async move { terminal.try_post("/v1/receipts", late).await })
+    };
 
     let mut second = till.another_command_api("command-api-b");
     second.unset("TILL_FAULT_BEFORE_COMMIT_MS");
@@ -36,9 +43,9 @@ async fn a_log_is_resharded_and_a_process_of_the_former_epoch_is_fenced_and_ends
     .await;
     let shards = format!("{}.shards", till.prefix);
     let partitions = || till_tests::kafka::partitions(till.servers.kafka.brokers(), &shards);
-    assert_eq!(partitions().await, 1, "without --yes nothing changes");
+    assert_eq!(partitions().await, 2, "without --yes nothing changes");
     let said = second.run("reshard", &["--shards", "3", "--yes"]).success("reshard");
-    assert!(said.contains("2 more partitions") && said.contains("TILL_SHARDS=3"), "{said}");
+    assert!(said.contains("1 more partitions") && said.contains("TILL_SHARDS=3"), "{said}");
     assert_eq!(partitions().await, 3);
 
     refuses_to_start(&mut second, &["set TILL_SHARDS=3"]);
@@ -46,6 +53,7 @@ async fn a_log_is_resharded_and_a_process_of_the_former_epoch_is_fenced_and_ends
     second.start_ready().await;
     let to_second = Client::new(&second.url(), &till.projector.url()).with_token(terminal.token());
     let position = accepted_by(&to_second, &receipt).await.expect(201).position.unwrap();
+    let _ = accepted_by(&to_second, &late).await.expect(201);
     let mut receipts = Receipts::new("after", 1, 3);
     for _ in 0..50 {
         let _ = accepted_by(&to_second, &receipts.make()).await.expect(201);
@@ -55,10 +63,15 @@ async fn a_log_is_resharded_and_a_process_of_the_former_epoch_is_fenced_and_ends
     if let Ok(answer) = waiting.await.unwrap() {
         let _ = answer.problem(503);
     }
+    if let Ok(answer) = late_waiting.await.unwrap() {
+        // It may have gone on to the new owner.
+        assert!([200, 503].contains(&answer.status), "{}", answer.text);
+    }
     let ended = till.command_api.wait(SURELY).expect("a process of the former epoch ends by itself");
     assert!(!ended.success() && till.command_api.log().contains("it was resharded"), "{ended}");
     assert_eq!(log.of_key("resharded", Isolation::Committed).await.len(), 1);
     assert_eq!(log.of_key("resharded", Isolation::Uncommitted).await.len(), 2);
+    assert_eq!(log.of_key(late_key, Isolation::Uncommitted).await.len(), 1, "a fenced process appended");
 
     let again = to_fewer_shards(&mut second, &to_second, &receipt).await;
     assert_eq!(again.position, Some(position));
@@ -66,6 +79,15 @@ async fn a_log_is_resharded_and_a_process_of_the_former_epoch_is_fenced_and_ends
         let _ = accepted_by(&to_second, &receipts.make()).await.expect(201);
     }
     assert_eq!(partitions().await, 3);
+}
+
+/// An id whose receipts another of two shards decides.
+fn on_another_shard(id: &str) -> String {
+    let shard = |id: &str| schemas::partition_of(id.as_bytes(), 4) % 2;
+    (0..)
+        .map(|number| format!("late-{number}"))
+        .find(|late| shard(late) != shard(id))
+        .expect("every other one")
 }
 
 /// From three to two: a partition of the shards' topic is left over, and nobody's.
