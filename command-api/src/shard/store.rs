@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use domain::{FOLD_VERSION, States};
 use fjall::compaction::Leveled;
@@ -14,8 +15,13 @@ use uuid::Uuid;
 
 /// What a thousand commands may change; bounds what is buffered before a write.
 const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
-/// While a compaction runs, the memtable is not rotated but grows: small tables make small compactions. fjall's 64 MiB
-/// takes 60 MB more at 4 million receipts. With a second worker fjall spins beside the compacting one.
+/// Written and not flushed, about as much at most. While its one worker compacts, fjall rotates no memtable, so that none of
+/// its own limits is met and a replay would fill memory; with a second worker it spins beside the compacting one.
+const UNFLUSHED_BYTES: u64 = 3 * MEMTABLE_BYTES;
+/// How long a write waits for that at most, and between two looks.
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+const FLUSH_STEP: Duration = Duration::from_millis(2);
+/// Small tables make small compactions, for which nobody waits long.
 const TABLE_BYTES: u64 = 4 * 1024 * 1024;
 const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 const ORIGIN_KEY: &[u8] = b"origin";
@@ -143,6 +149,7 @@ impl Store {
 
     /// Keeps changed states together with the positions they stand for, if nobody folded on meanwhile.
     pub fn write(&self, writes: Writes, advances: &[Advance]) -> Result<(), Overtaken> {
+        self.wait_for_flush();
         let mut folded = self.lock();
         for advance in advances {
             let found = folded.get(&(advance.topic, advance.partition)).map_or(0, |folded| folded.next);
@@ -168,6 +175,13 @@ impl Store {
         }
         batch.commit().unwrap_or_else(|error| self.give_up(&error));
         Ok(())
+    }
+
+    fn wait_for_flush(&self) {
+        let begun = Instant::now();
+        while self.database.write_buffer_size() > UNFLUSHED_BYTES && begun.elapsed() < FLUSH_WITHIN {
+            std::thread::sleep(FLUSH_STEP);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(Topic, i32), Folded>> {

@@ -53,18 +53,20 @@ pub fn measure(stack: &Stack, logs: &mut Logs<'_>, plan: &Plan) -> Result<Vec<Se
             logs.of(receipts)?.with_fresh_database(stack, &format!("bench-memory-{receipts}"))?;
         for measured in measure_one(&deployment, plan)? {
             if measured.name == COMMAND_API {
-                command_api_mb.push((receipts, measured.replayed.peak_mb));
+                let loaded_mb = measured.loaded.map(|memory| memory.peak_mb);
+                command_api_mb.push((receipts, measured.replayed.peak_mb, loaded_mb));
             }
             section.row(row(receipts, &measured));
         }
     }
-    if let [(few, little_mb), (many, much_mb)] = command_api_mb[..] {
-        let growth_mb = (much_mb - little_mb) / ((many - few) as f64 / 1e6);
+    if let [(few, replayed_few, loaded_few), (many, replayed_many, loaded_many)] = command_api_mb[..] {
+        let a_million = |few_mb: f64, many_mb: f64| (many_mb - few_mb) / ((many - few) as f64 / 1e6);
+        let loaded = loaded_few.zip(loaded_many).map(|(few_mb, many_mb)| a_million(few_mb, many_mb));
         section.row([
             "growth a million".to_owned(),
             COMMAND_API.to_owned(),
-            format!("{growth_mb:.1}"),
-            String::new(),
+            format!("{:.1}", a_million(replayed_few, replayed_many)),
+            loaded.map_or_else(String::new, |mb| format!("{mb:.1}")),
             String::new(),
             "at most 5 MB".to_owned(),
         ]);
