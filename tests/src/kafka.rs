@@ -114,10 +114,12 @@ impl Java {
     fn with(self, args: impl IntoIterator<Item = OsString>) -> Spec {
         let mut class_path = places::kafka_libs().into_os_string();
         class_path.push("/*");
+        // A broker that lives for a minute does not earn back what the optimising compiler costs.
+        let jvm = [places::kafka_jvm_options(), "-XX:TieredStopAtLevel=1".into()];
         let mut log = OsString::from("-Dlog4j2.configurationFile=");
         log.push(places::repository().join("infra/kafka/log4j2.properties"));
-        let jvm = [places::kafka_jvm_options(), log, "-cp".into(), class_path, self.main.into()];
-        self.spec.args(jvm.into_iter().chain(args))
+        let args = jvm.into_iter().chain([log, "-cp".into(), class_path, self.main.into()]).chain(args);
+        self.spec.args(args)
     }
 }
 
