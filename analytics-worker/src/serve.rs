@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use runtime::Common;
 use runtime::kafka::{Cluster, TopicSpec, await_topics};
+use runtime::registry;
 use runtime::server::{self, Readiness};
 use schemas::Topic;
 use schemas::codec::Framing;
@@ -13,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use crate::reader::Watch;
 use crate::settings::Settings;
 use crate::worker::Worker;
-use runtime::registry;
 
 /// Serves until SIGTERM or SIGINT.
 ///

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use runtime::kafka::{Cluster, Ends, Isolation, await_topics};
+use runtime::registry;
 use runtime::server::{self, Readiness, Starting};
 use schemas::codec::Framing;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,6 @@ use crate::shard::topology::TopologyError;
 use crate::shard::{Engine, Limits, Shards, ownership, topology, verify};
 use crate::topics;
 use crate::{readiness, routes};
-use runtime::registry;
 
 const RETRY: Duration = Duration::from_secs(1);
 

@@ -4,12 +4,7 @@
 # run_checks [FILTER]: with a filter only the tests whose names contain it.
 run_checks() {
     (($# <= 1)) || die "test takes one filter, a part of a test's name."
-    create_home
-    require_disk
-    install_for_stack
-    install_for_checks
-    fetch_kafka
-    install_tools
+    prepare_tests
     local failed=() skipped=()
     install_apicurio || skipped+=("the tests with a schema registry, because Apicurio or a Java 21 could not be had")
     export_test_places
@@ -28,6 +23,16 @@ run_checks() {
         step "local stack" infra/lib/stack-test.sh
     fi
     report
+}
+
+# prepare_tests: installs what tests are run with.
+prepare_tests() {
+    create_home
+    require_disk
+    install_for_stack
+    install_for_checks
+    fetch_kafka
+    install_tools
 }
 
 # check_sources: what needs no build.

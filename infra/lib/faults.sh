@@ -8,11 +8,7 @@ FAULTS=$ROOT/tests/faults
 faults() {
     (($# <= 1)) || die "faults takes one filter, a part of a file name in tests/faults."
     local patch survived=()
-    create_home
-    install_for_stack
-    install_for_checks
-    fetch_kafka
-    install_tools
+    prepare_tests
     export_test_places
     copy_sources
     # Beside the checkout's own artifacts, which have no faults in them.

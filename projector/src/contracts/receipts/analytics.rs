@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use runtime::Problem;
+use runtime::contracts::receipts::answers::Refused;
 use schemas::Money;
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -17,7 +18,6 @@ use super::list::{Part, list as streamed};
 use super::windows::{Category, Taxes, Totals, Windows};
 use crate::projection::Projection;
 use crate::reads::failed;
-use runtime::contracts::receipts::answers::Refused;
 
 const PROJECTIONS: [Projection; 2] = [Projection::Places, Projection::Hours];
 /// Places of a part, at most.
