@@ -1,5 +1,7 @@
 //! A client of Till's HTTP: what an integrator would write, with everything of an answer in hand.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder};
@@ -12,12 +14,27 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    /// Base URL of command-api.
-    pub writes: String,
-    /// Base URL of the projector.
-    pub reads: String,
+    writes: Turns,
+    reads: Turns,
     token: Option<String>,
     headers: Vec<(&'static str, String)>,
+}
+
+/// Base URLs that take requests in turn; the clones of a client share the turn.
+#[derive(Clone)]
+struct Turns {
+    urls: Arc<[String]>,
+    taken: Arc<AtomicUsize>,
+}
+
+impl Turns {
+    fn new(urls: impl IntoIterator<Item = String>) -> Self {
+        Self { urls: urls.into_iter().collect(), taken: Arc::default() }
+    }
+
+    fn next(&self) -> &str {
+        &self.urls[self.taken.fetch_add(1, Ordering::Relaxed) % self.urls.len()]
+    }
 }
 
 /// What came back.
@@ -116,12 +133,21 @@ impl Client {
     /// If the HTTP client cannot be built.
     #[must_use]
     pub fn new(writes: &str, reads: &str) -> Self {
+        Self::across([writes.to_owned()], [reads.to_owned()])
+    }
+
+    /// A caller without account, whose requests go to the replicas of command-api and projector in turn.
+    ///
+    /// # Panics
+    /// If the HTTP client cannot be built.
+    #[must_use]
+    pub fn across(writes: impl IntoIterator<Item = String>, reads: impl IntoIterator<Item = String>) -> Self {
         let http = reqwest::Client::builder()
             .timeout(REQUEST_TIMEOUT)
             .no_proxy()
             .build()
             .expect("plain HTTP needs nothing");
-        Self { http, writes: writes.to_owned(), reads: reads.to_owned(), token: None, headers: Vec::new() }
+        Self { http, writes: Turns::new(writes), reads: Turns::new(reads), token: None, headers: Vec::new() }
     }
 
     /// The same deployment, logged in.
@@ -142,13 +168,17 @@ impl Client {
     /// The same caller, at another command-api.
     #[must_use]
     pub fn at(&self, writes: &str) -> Self {
-        Self { writes: writes.to_owned(), ..self.clone() }
+        Self { writes: Turns::new([writes.to_owned()]), ..self.clone() }
     }
 
     /// The same caller, at another command-api and projector.
     #[must_use]
     pub fn of(&self, writes: &str, reads: &str) -> Self {
-        Self { writes: writes.to_owned(), reads: reads.to_owned(), ..self.clone() }
+        Self {
+            writes: Turns::new([writes.to_owned()]),
+            reads: Turns::new([reads.to_owned()]),
+            ..self.clone()
+        }
     }
 
     /// The same deployment, with another token.
@@ -174,6 +204,12 @@ impl Client {
         let http =
             reqwest::Client::builder().timeout(timeout).no_proxy().build().expect("plain HTTP needs nothing");
         Self { http, ..self.clone() }
+    }
+
+    /// The base URL of the command-api that takes its next write.
+    #[must_use]
+    pub fn writes(&self) -> &str {
+        self.writes.next()
     }
 
     /// The token it sends.
@@ -203,7 +239,7 @@ impl Client {
     /// # Panics
     /// If there is no answer.
     pub async fn post_as(&self, path: &str, media_type: &str, body: impl Into<reqwest::Body>) -> Answer {
-        let request = self.request(Method::POST, &self.writes, path).header("content-type", media_type);
+        let request = self.request(Method::POST, self.writes.next(), path).header("content-type", media_type);
         self.send(request.body(body)).await.unwrap_or_else(|e| panic!("no answer to POST {path}: {e:?}"))
     }
 
@@ -213,7 +249,7 @@ impl Client {
     /// What the HTTP client says.
     pub async fn try_post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Result<Answer> {
         self.send(
-            self.request(Method::POST, &self.writes, path)
+            self.request(Method::POST, self.writes.next(), path)
                 .header("content-type", "application/json")
                 .body(body),
         )
@@ -234,7 +270,7 @@ impl Client {
     /// What the HTTP client says.
     pub async fn try_put(&self, path: &str, body: &Value) -> reqwest::Result<Answer> {
         let request =
-            self.request(Method::PUT, &self.writes, path).header("content-type", "application/json");
+            self.request(Method::PUT, self.writes.next(), path).header("content-type", "application/json");
         self.send(request.body(body.to_string())).await
     }
 
@@ -251,7 +287,7 @@ impl Client {
     /// # Errors
     /// What the HTTP client says.
     pub async fn try_get(&self, path: &str) -> reqwest::Result<Answer> {
-        self.send(self.request(Method::GET, &self.reads, path)).await
+        self.send(self.request(Method::GET, self.reads.next(), path)).await
     }
 
     /// A read that has seen every write answered before it, waiting generously for it.

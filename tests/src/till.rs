@@ -31,6 +31,8 @@ pub struct Till {
     pub projector: Service,
     /// The hourly worker.
     pub analytics: Service,
+    /// Further replicas of the three, which start with them.
+    pub further: Vec<Service>,
     /// Kafka and Postgres.
     pub servers: Arc<Servers>,
     /// The test's folder.
@@ -75,13 +77,41 @@ impl Till {
         set_up_command_api(&mut command_api, scratch.path());
         projector.set("TILL_DATABASE_URL", &servers.postgres.url(&prefix));
         analytics.set("TILL_ANALYTICS_SCHEDULE", SCHEDULE);
-        Self { command_api, projector, analytics, servers, scratch, prefix }
+        Self { command_api, projector, analytics, further: Vec::new(), servers, scratch, prefix }
+    }
+
+    /// Adds replicas, not started, until there are `count` of each service. They get the settings that the first one has now.
+    pub fn replicate(&mut self, count: usize) {
+        for number in self.replicas("command-api").count() + 1..=count {
+            let further = [
+                self.another_command_api(&format!("command-api-{number}")),
+                self.another_projector(&format!("projector-{number}")),
+                self.another_analytics(&format!("analytics-worker-{number}")),
+            ];
+            self.further.extend(further);
+        }
+    }
+
+    /// The replicas of a service, by the name of its binary, the first one first.
+    pub fn replicas<'a>(&'a self, binary: &'a str) -> impl Iterator<Item = &'a Service> {
+        let all = [&self.command_api, &self.projector, &self.analytics].into_iter().chain(&self.further);
+        all.filter(move |service| service.binary() == binary)
+    }
+
+    /// The base URLs of a service's replicas.
+    #[must_use]
+    pub fn urls(&self, binary: &str) -> Vec<String> {
+        self.replicas(binary).map(Service::url).collect()
+    }
+
+    fn services(&mut self) -> impl Iterator<Item = &mut Service> {
+        [&mut self.command_api, &mut self.projector, &mut self.analytics].into_iter().chain(&mut self.further)
     }
 
     /// Starts all services and waits until they serve.
     pub async fn start_all(&mut self) {
         let _ = self.projector.run("migrate", &[]).success("projector migrate");
-        for service in [&mut self.command_api, &mut self.projector, &mut self.analytics] {
+        for service in self.services() {
             service.start();
         }
         self.all_ready().await;
@@ -89,7 +119,7 @@ impl Till {
 
     /// Waits until all services serve.
     pub async fn all_ready(&mut self) {
-        for service in [&mut self.command_api, &mut self.projector, &mut self.analytics] {
+        for service in self.services() {
             service.ready().await;
         }
     }
@@ -180,6 +210,17 @@ impl Service {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.spec.name
+    }
+
+    /// The name of its binary, which all replicas of a service share.
+    fn binary(&self) -> &str {
+        self.spec.program.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its base URL.

@@ -241,7 +241,7 @@ struct Raw {
 
 impl Raw {
     fn open(client: &Client, length: &str) -> Self {
-        let address = client.writes.strip_prefix("http://").unwrap();
+        let address = client.writes().strip_prefix("http://").unwrap();
         let stream = TcpStream::connect(address).unwrap();
         let mut raw = Self { stream, read: Vec::new() };
         let head = format!(
