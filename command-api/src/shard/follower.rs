@@ -12,12 +12,11 @@ use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Ends, Isolation};
+use runtime::kafka::{Cluster, Ends, Isolation, is_outside_the_log};
 use schemas::Topic;
 
 use super::record::{self, Unreadable};
 use super::store::{Advance, Folded, Overlay, Overtaken, Store};
-use super::verify::is_outside_the_log;
 
 /// Events folded before they are written, at most.
 const BATCH_EVENTS: usize = 5_000;

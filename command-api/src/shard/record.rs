@@ -3,10 +3,9 @@
 use domain::Recorded;
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Header, OwnedHeaders};
-use runtime::kafka::header;
+use runtime::kafka::{event_id, header};
 use schemas::record::{Claim, Newer, Reading};
 use schemas::{Event, EventHeaders, Position, Topic, headers};
-use uuid::Uuid;
 
 /// A record this binary is too old for: nothing may be skipped, so it stops the reader.
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +33,6 @@ pub fn read(topic: Topic, message: &BorrowedMessage<'_>) -> Result<Option<(Event
         }
         Err(newer) => Err(Unreadable { topic: message.topic().to_owned(), partition, offset, newer }),
     }
-}
-
-/// The id of the event in a record.
-pub fn event_id(topic: Topic, message: &BorrowedMessage<'_>) -> Uuid {
-    let value = message.payload().unwrap_or_default();
-    let id = header(message, headers::EVENT_ID);
-    schemas::record::event_id(id, topic, message.partition(), message.offset(), value)
 }
 
 /// The headers of a record to be written.

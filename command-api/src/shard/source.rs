@@ -45,7 +45,7 @@ impl Source {
                     let read = record::read(position.topic, &message);
                     break Ok(read.ok().flatten().map(|(event, _)| event));
                 }
-                Some(Err(error)) if super::verify::is_outside_the_log(&error) => break Err(error),
+                Some(Err(error)) if runtime::kafka::is_outside_the_log(&error) => break Err(error),
                 _ if Instant::now() > deadline => break Err(KafkaError::Canceled),
                 _ => {}
             }

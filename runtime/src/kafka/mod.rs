@@ -1,6 +1,7 @@
 //! Kafka clients. Every option Till sets is in this file, with its reason: defaults change, reasons don't.
 
 mod ends;
+mod identity;
 mod renewed;
 mod topics;
 
@@ -12,6 +13,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 
 pub use ends::{Ends, end_offsets};
+pub use identity::{LastRead, difference, event_id, is_outside_the_log};
 pub use renewed::Renewed;
 pub use topics::{TopicError, TopicSpec, add_partitions, await_topics, ensure_topics, partition_count};
 
