@@ -8,6 +8,7 @@ times with what the contract says. Every line it prints names a section and what
 
 import argparse
 import http.client
+import itertools
 import json
 import pathlib
 import re
@@ -61,11 +62,16 @@ class Answer:
         return answer
 
 
-class Service:
-    """One base URL; each request on a connection of its own."""
+# What command-api serves of the contract; the rest is the projector's. nginx knows the same (infra/nginx/contracts.conf.template).
+WRITES = re.compile(r"/api/(add_)?checks|/auth/(?!user)")
 
-    def __init__(self, url, fault):
-        self.url, self.fault = urlsplit(url), fault
+
+class Service:
+    """Base URLs, each for one kind of route, and several of one kind in turn; each request on a connection of its own."""
+
+    def __init__(self, writes, reads, fault):
+        self.writes, self.reads = (itertools.cycle([urlsplit(url) for url in urls.split(",")]) for urls in (writes, reads))
+        self.path, self.fault = urlsplit(writes.split(",")[0]).path.rstrip("/"), fault
 
     def send(self, method, path, body=None, token=None, scheme="Token", raw=None):
         headers = {} if token is None else {"Authorization": f"{scheme} {token}".rstrip()}
@@ -74,9 +80,10 @@ class Service:
             data = json.dumps(body, ensure_ascii=False).encode()
         if data is not None:
             headers["Content-Type"] = JSON
-        connection = http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=60)
+        url = next(self.writes if WRITES.match(path) else self.reads)
+        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=60)
         try:
-            connection.request(method, self.url.path.rstrip("/") + path, data, headers)
+            connection.request(method, self.path + path, data, headers)
             response = connection.getresponse()
             answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read().decode(errors="replace"))
         finally:
@@ -194,7 +201,7 @@ def producer_routes(report, producer, _consumer):
     for path in ("/api/checks", "/api/ch"):
         answer = producer.send("GET", path)
         report.equal(f"{path}: status", answer.status, 301)
-        report.equal(f"{path}: location", answer.headers.get("location"), producer.url.path.rstrip("/") + path + "/")
+        report.equal(f"{path}: location", answer.headers.get("location"), producer.path + path + "/")
         report.equal(f"{path}: body", answer.text, "")
     report.answer("no such path", producer.send("GET", "/api/nothing/"), 404, {"detail": "Не найдено."})
     report.answer("the root", producer.send("GET", "/"), 404)
@@ -439,12 +446,14 @@ SECTIONS = [
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--producer", required=True, help="base URL")
-    arguments.add_argument("--consumer", required=True, help="base URL")
+    for name in ("producer", "consumer"):
+        arguments.add_argument(f"--{name}", required=True, metavar="URLS", help="base URL; several, separated by commas, are used in turn")
+        arguments.add_argument(f"--{name}-reads", metavar="URLS", help="where the projector's routes have base URLs of their own")
     arguments.add_argument("--journals", type=pathlib.Path, help="folder of the journals, to look at them too")
     arguments.add_argument("--plant", choices=FAULTS, help="spoil every answer so")
     chosen = arguments.parse_args()
-    producer, consumer = Service(chosen.producer, chosen.plant), Service(chosen.consumer, chosen.plant)
+    producer = Service(chosen.producer, chosen.producer_reads or chosen.producer, chosen.plant)
+    consumer = Service(chosen.consumer, chosen.consumer_reads or chosen.consumer, chosen.plant)
     report = Report()
     sections = [(section.__name__, lambda section=section: section(report, producer, consumer)) for section in SECTIONS]
     if chosen.journals:

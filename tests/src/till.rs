@@ -98,6 +98,11 @@ impl Till {
         all.filter(move |service| service.binary() == binary)
     }
 
+    /// The same, to stop and start them.
+    pub fn replicas_mut<'a>(&'a mut self, binary: &'a str) -> impl Iterator<Item = &'a mut Service> {
+        self.services().filter(move |service| service.binary() == binary)
+    }
+
     /// The base URLs of a service's replicas.
     #[must_use]
     pub fn urls(&self, binary: &str) -> Vec<String> {

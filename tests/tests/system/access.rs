@@ -5,46 +5,54 @@ use till_tests::client::eventually;
 use till_tests::receipts::simple;
 use till_tests::{Client, Till};
 
-use crate::common::{LOCK_S, account, shared};
+use crate::common::{Entry, LOCK_S, Setting, account, in_every_setting};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_account_is_registered_once_logs_in_and_can_do_nothing_yet() {
-    let till = shared().await;
-    let anyone = till.anyone();
-    let body = json!({"username": "anna", "password": "a long password"});
+in_every_setting! {
+    an_account_is_registered_once_logs_in_and_can_do_nothing_yet,
+    an_idempotency_key_makes_a_repeated_registration_the_same_one,
+    credentials_and_roles_that_break_a_rule_are_told_by_field,
+    logins_are_limited_whether_the_account_exists_or_not,
+    every_route_lets_its_roles_in_and_nobody_else,
+    a_token_of_the_demo_secret_is_refused_by_a_deployment_with_its_own,
+}
+
+async fn an_account_is_registered_once_logs_in_and_can_do_nothing_yet(at: Setting) {
+    let (_till, entry) = at.shared().await;
+    let anyone = entry.anyone();
+    let name = at.own("anna");
+    let body = json!({"username": name, "password": "a long password"});
     let registered = anyone.post("/v1/auth/register", &body).await.expect(201);
     assert_eq!(
         (&registered.body["username"], &registered.body["roles"]),
-        (&json!("anna"), &json!(["customer"]))
+        (&json!(name), &json!(["customer"]))
     );
     let _ = anyone.post("/v1/auth/register", &body).await.problem(409);
 
-    let login = anyone.try_login("anna", "a long password").await.expect(200);
+    let login = anyone.try_login(&name, "a long password").await.expect(200);
     assert_eq!(login.body["token_type"], "Bearer");
     assert!(login.body["expires_in"].as_u64().is_some_and(|seconds| seconds > 0));
-    let anna = anyone.login("anna", "a long password").await;
-    let _ = anna.receipt(&simple("annas", "p", "1.00")).await.problem(403);
+    let anna = anyone.login(&name, "a long password").await;
+    let _ = anna.receipt(&simple(&at.own("annas"), "p", "1.00")).await.problem(403);
     let _ = anna.get("/v1/receipts").await.problem(403);
-    let _ = anna.put("/v1/accounts/anna/roles", &json!({"roles": ["admin"]})).await.problem(403);
+    let _ = anna.put(&format!("/v1/accounts/{name}/roles"), &json!({"roles": ["admin"]})).await.problem(403);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idempotency_key_makes_a_repeated_registration_the_same_one() {
-    let till = shared().await;
-    let client = till.anyone().with_header("idempotency-key", "8e1b");
-    let body = json!({"username": "ivan", "password": "a long password"});
+async fn an_idempotency_key_makes_a_repeated_registration_the_same_one(at: Setting) {
+    let (_till, entry) = at.shared().await;
+    let client = entry.anyone().with_header("idempotency-key", &at.own("8e1b"));
+    let name = at.own("ivan");
+    let body = json!({"username": name, "password": "a long password"});
     let first = client.post("/v1/auth/register", &body).await.expect(201);
     let again = client.post("/v1/auth/register", &body).await;
     assert!([200, 201].contains(&again.status), "{}", again.text);
     assert_eq!(again.body, first.body);
-    let other = json!({"username": "ivan", "password": "another password"});
+    let other = json!({"username": name, "password": "another password"});
     let _ = client.post("/v1/auth/register", &other).await.problem(422);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn credentials_and_roles_that_break_a_rule_are_told_by_field() {
-    let till = shared().await;
-    let anyone = till.anyone();
+async fn credentials_and_roles_that_break_a_rule_are_told_by_field(at: Setting) {
+    let (_till, entry) = at.shared().await;
+    let anyone = entry.anyone();
     let cases = [
         (json!({}), vec!["/password", "/username"]),
         (json!({"username": "", "password": "short"}), vec!["/password", "/username"]),
@@ -56,7 +64,7 @@ async fn credentials_and_roles_that_break_a_rule_are_told_by_field() {
     for (body, pointers) in cases {
         assert_eq!(anyone.post("/v1/auth/register", &body).await.problem(422).pointers(), pointers, "{body}");
     }
-    let admin = till.admin().await;
+    let admin = entry.admin().await;
     for body in [json!({}), json!({"roles": ["king"]}), json!({"roles": "admin"})] {
         assert_eq!(
             admin.put("/v1/accounts/analyst/roles", &body).await.problem(422).pointers(),
@@ -83,17 +91,17 @@ async fn lock_out(anyone: &Client, username: &str) {
     panic!("20 wrong passwords were let through");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn logins_are_limited_whether_the_account_exists_or_not() {
-    let till = shared().await;
-    let anyone = till.anyone();
-    let _ = account(&till, "guessed", &["staff"], &[]).await;
-    lock_out(&anyone, "guessed").await;
-    let _ = anyone.try_login("guessed", "correct horse battery").await.problem(429);
-    lock_out(&anyone, "not-an-account").await;
+async fn logins_are_limited_whether_the_account_exists_or_not(at: Setting) {
+    let (_till, entry) = at.shared().await;
+    let anyone = entry.anyone();
+    let guessed = at.own("guessed");
+    let _ = account(&anyone, &guessed, &["staff"], &[]).await;
+    lock_out(&anyone, &guessed).await;
+    let _ = anyone.try_login(&guessed, "correct horse battery").await.problem(429);
+    lock_out(&anyone, &at.own("not-an-account")).await;
     let _ = anyone.login("analyst", "analyst").await;
     eventually("the lock ends", std::time::Duration::from_secs(60), async || {
-        anyone.try_login("guessed", "correct horse battery").await.status == 200
+        anyone.try_login(&guessed, "correct horse battery").await.status == 200
     })
     .await;
 }
@@ -125,12 +133,11 @@ async fn call(client: &Client, method: &str, path: &str) -> till_tests::Answer {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_route_lets_its_roles_in_and_nobody_else() {
-    let till = shared().await;
-    let foreign = foreign_tokens(&till).await;
+async fn every_route_lets_its_roles_in_and_nobody_else(at: Setting) {
+    let (_till, entry) = at.shared().await;
+    let foreign = foreign_tokens(&entry).await;
     for role in ["customer", "staff", "terminal", "analyst", "admin"] {
-        let client = account(&till, &format!("only-{role}"), &[role], &[]).await;
+        let client = account(&entry.anyone(), &at.own(&format!("only-{role}")), &[role], &[]).await;
         for (method, path, allowed) in routes() {
             let answer = call(&client, method, path).await;
             let may = allowed.contains(&role);
@@ -153,9 +160,9 @@ async fn every_route_lets_its_roles_in_and_nobody_else() {
 }
 
 /// Callers without a token, or with one that Till did not sign.
-async fn foreign_tokens(till: &Till) -> Vec<Client> {
-    let anyone = till.anyone();
-    let good = till.admin().await.token().to_owned();
+async fn foreign_tokens(entry: &Entry) -> Vec<Client> {
+    let anyone = entry.anyone();
+    let good = entry.admin().await.token().to_owned();
     let parts: Vec<&str> = good.split('.').collect();
     // {"alg":"none","typ":"JWT"}
     let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", parts[1]);
@@ -166,10 +173,9 @@ async fn foreign_tokens(till: &Till) -> Vec<Client> {
     clients
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_of_the_demo_secret_is_refused_by_a_deployment_with_its_own() {
-    let demo = shared().await;
-    let mut till = Till::prepare("own-secret").await;
+async fn a_token_of_the_demo_secret_is_refused_by_a_deployment_with_its_own(at: Setting) {
+    let (_demo, demo) = at.shared().await;
+    let mut till = Till::prepare(&at.own(&format!("own-secret-{}", at.replicas))).await;
     for service in [&mut till.command_api, &mut till.projector] {
         service.set("TILL_DEMO", "false");
         service.set("TILL_JWT_SECRET", "a secret of one's own, long enough for HS256");
@@ -177,15 +183,15 @@ async fn a_token_of_the_demo_secret_is_refused_by_a_deployment_with_its_own() {
     till.command_api.set("TILL_ADMIN_USERNAME", "root");
     till.command_api.set("TILL_ADMIN_PASSWORD", "chosen by the operator");
     till.analytics.set("TILL_DEMO", "false");
-    till.start_all().await;
+    let entry = at.start(&mut till).await;
     let demo_admin = demo.admin().await;
-    let foreign = till.anyone().with_token(demo_admin.token());
+    let foreign = entry.anyone().with_token(demo_admin.token());
     let _ = foreign.receipt(&simple("x", "p", "1.00")).await.problem(401);
     let _ = foreign.get("/v1/receipts").await.problem(401);
     for (username, password) in [("admin", "admin"), ("analyst", "analyst"), ("terminal", "terminal")] {
-        let _ = till.anyone().try_login(username, password).await.problem(401);
+        let _ = entry.anyone().try_login(username, password).await.problem(401);
     }
-    let root = till.anyone().login("root", "chosen by the operator").await;
+    let root = entry.anyone().login("root", "chosen by the operator").await;
     let _ = root.receipt(&simple("x", "p", "1.00")).await.expect(201);
     assert_eq!(root.get_strong("/v1/receipts/x").await.expect(200).body["transaction_id"], Value::from("x"));
 }

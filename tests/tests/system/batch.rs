@@ -140,7 +140,7 @@ async fn who_may_not_send_a_receipt_may_not_send_it_in_a_batch() {
     let receipts = [simple("batch-bound-a", "batch-1", "1.00"), simple("batch-bound-b", "batch-2", "1.00")];
     let _ = till.anyone().post_as(PATH, NDJSON, ndjson(&receipts)).await.problem(401);
     let _ = till.analyst().await.post_as(PATH, NDJSON, ndjson(&receipts)).await.problem(403);
-    let bound = account(&till, "batch-bound", &["terminal"], &["batch-1"]).await;
+    let bound = account(&till.anyone(), "batch-bound", &["terminal"], &["batch-1"]).await;
     let lines = send(&bound, &receipts).await;
     assert_eq!(results(&lines), ["accepted", "invalid"]);
     assert_eq!(lines[1]["status"], 403);

@@ -1,8 +1,9 @@
-//! A deployment that tests share which only send requests, each with ids of its own.
+//! Deployments that tests share which only send requests, each with ids of its own, and the settings that tests of contracts and
+//! of access run in.
 
 use std::sync::Arc;
 
-use till_tests::{Client, Till};
+use till_tests::{Client, FrontDoor, Till};
 use tokio::sync::OnceCell;
 
 /// Seconds a login stays locked after too many wrong passwords.
@@ -11,21 +12,151 @@ pub const LOCK_S: u64 = 3;
 /// The shared deployment, all services serving; it lives as long as the test process.
 pub async fn shared() -> Arc<Till> {
     static SHARED: OnceCell<Arc<Till>> = OnceCell::const_new();
-    let start = || async {
-        let mut till = Till::prepare("shared-services").await;
-        till.command_api.set("TILL_LOGIN_LOCK_S", &LOCK_S.to_string());
-        till.start_all().await;
-        Arc::new(till)
-    };
-    SHARED.get_or_init(start).await.clone()
+    SHARED.get_or_init(|| async { Arc::new(Till::start("shared-services").await) }).await.clone()
 }
 
-/// A new account with these roles, logged in.
-pub async fn account(till: &Till, name: &str, roles: &[&str], places: &[&str]) -> Client {
+/// A new account with these roles, logged in; `anyone` is a caller without account.
+pub async fn account(anyone: &Client, name: &str, roles: &[&str], places: &[&str]) -> Client {
     let password = "correct horse battery";
     let body = serde_json::json!({"username": name, "password": password});
-    let _ = till.anyone().post("/v1/auth/register", &body).await.expect(201);
+    let _ = anyone.post("/v1/auth/register", &body).await.expect(201);
     let body = serde_json::json!({"roles": roles, "places": places});
-    let _ = till.admin().await.put(&format!("/v1/accounts/{name}/roles"), &body).await.expect(200);
-    till.anyone().login(name, password).await
+    let admin = anyone.login("admin", "admin").await;
+    let _ = admin.put(&format!("/v1/accounts/{name}/roles"), &body).await.expect(200);
+    anyone.login(name, password).await
+}
+
+/// How many replicas of each service there are, and how a test reaches them.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    /// Replicas of each service: 1 or 2.
+    pub replicas: usize,
+    /// Through nginx, or the services' own ports, the replicas in turn.
+    pub front_door: bool,
+}
+
+/// Makes of each function four tests: it is run with one replica and with two, through the front door and directly.
+macro_rules! in_every_setting {
+    ($($test:ident),+ $(,)?) => { $(
+        mod $test {
+            use crate::common::Setting;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn with_one_replica_directly() {
+                super::$test(Setting { replicas: 1, front_door: false }).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn with_two_replicas_directly() {
+                super::$test(Setting { replicas: 2, front_door: false }).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn with_one_replica_through_the_front_door() {
+                super::$test(Setting { replicas: 1, front_door: true }).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn with_two_replicas_through_the_front_door() {
+                super::$test(Setting { replicas: 2, front_door: true }).await;
+            }
+        }
+    )+ };
+}
+pub(crate) use in_every_setting;
+
+/// The ways to a deployment's services.
+pub struct Entry {
+    front_door: Option<Arc<FrontDoor>>,
+    writes: Vec<String>,
+    reads: Vec<String>,
+}
+
+/// A deployment, and nginx before it.
+type Fronted = (Arc<Till>, Arc<FrontDoor>);
+
+impl Setting {
+    /// The deployment that all tests of this setting share. It serves the receipts contract too, with windows of three seconds.
+    pub async fn shared(self) -> (Arc<Till>, Entry) {
+        static SHARED: [OnceCell<Fronted>; 2] = [OnceCell::const_new(), OnceCell::const_new()];
+        let start = || async {
+            let mut till = Till::prepare(&format!("replicas-{}", self.replicas)).await;
+            till.command_api.set("TILL_LOGIN_LOCK_S", &LOCK_S.to_string());
+            serve_contracts(&mut till);
+            till.replicate(self.replicas);
+            till.start_all().await;
+            let front_door = FrontDoor::start(&till).await;
+            (Arc::new(till), Arc::new(front_door))
+        };
+        let (till, front_door) = SHARED[self.replicas - 1].get_or_init(start).await.clone();
+        let entry = Entry::new(&till, self.front_door.then_some(front_door));
+        (till, entry)
+    }
+
+    /// Starts a deployment of the test's own in this setting.
+    pub async fn start(self, till: &mut Till) -> Entry {
+        till.replicate(self.replicas);
+        till.start_all().await;
+        let front_door = if self.front_door { Some(Arc::new(FrontDoor::start(till).await)) } else { None };
+        Entry::new(till, front_door)
+    }
+
+    /// A name that tests of the other settings do not use, though they share the deployment.
+    pub fn own(self, name: &str) -> String {
+        let way = if self.front_door { "front-door" } else { "direct" };
+        format!("{name}-{way}")
+    }
+}
+
+/// Switches the receipts contract on, with windows of three seconds.
+pub fn serve_contracts(till: &mut Till) {
+    let journals = till.scratch.path().join("journals").display().to_string();
+    for service in [&mut till.command_api, &mut till.projector, &mut till.analytics] {
+        service.set("TILL_CONTRACTS", "receipts");
+        service.set("TILL_JOURNAL_DIR", &journals);
+    }
+    till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/3 * * * * *");
+}
+
+impl Entry {
+    fn new(till: &Till, front_door: Option<Arc<FrontDoor>>) -> Self {
+        let urls = |service| match &front_door {
+            Some(door) => vec![door.url.clone()],
+            None => till.urls(service),
+        };
+        Self { writes: urls("command-api"), reads: urls("projector"), front_door }
+    }
+
+    /// A caller without account.
+    pub fn anyone(&self) -> Client {
+        Client::across(self.writes.clone(), self.reads.clone())
+    }
+
+    /// The demo's admin.
+    pub async fn admin(&self) -> Client {
+        self.anyone().login("admin", "admin").await
+    }
+
+    /// Base URLs of `/v1`, for command-api and for the projector.
+    pub fn v1(&self) -> [Vec<String>; 2] {
+        [&self.writes, &self.reads].map(|urls| urls.iter().map(|url| format!("{url}/v1")).collect())
+    }
+
+    /// Base URLs of the receipts contract's producer: for what command-api serves, and for what the projector does.
+    pub fn receipts_producer(&self) -> [Vec<String>; 2] {
+        self.contract("/contracts/receipts", |door| &door.receipts_producer)
+    }
+
+    /// The same of its consumer.
+    pub fn receipts_consumer(&self) -> [Vec<String>; 2] {
+        self.contract("/contracts/receipts/consumer", |door| &door.receipts_consumer)
+    }
+
+    fn contract(&self, prefix: &str, port: impl Fn(&FrontDoor) -> &String) -> [Vec<String>; 2] {
+        let prefixed = |urls: &[String]| urls.iter().map(|url| format!("{url}{prefix}")).collect();
+        match &self.front_door {
+            Some(door) => [vec![port(door).clone()], vec![port(door).clone()]],
+            None => [prefixed(&self.writes), prefixed(&self.reads)],
+        }
+    }
 }

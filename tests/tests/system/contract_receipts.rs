@@ -1,4 +1,5 @@
-//! Contract 003, `receipts`, as an unchanged client meets it: through nginx, one port for each of its two services.
+//! Contract 003, `receipts`, as an unchanged client meets it: through nginx, one port for each of its two services, and under
+//! its prefixes on the services themselves.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -9,33 +10,43 @@ use serde_json::{Value, json};
 use till_tests::client::eventually;
 use till_tests::process::Finished;
 use till_tests::receipts::simple;
-use till_tests::{FrontDoor, Spec, Till, places};
+use till_tests::{Client, Spec, Till, places};
+
+use crate::common::{Setting, in_every_setting, serve_contracts};
+
+/// Base URLs of one of the contract's services: for what command-api serves, and for what the projector does.
+type Urls = [Vec<String>; 2];
+
+/// A caller of one of the contract's services.
+fn of([writes, reads]: Urls) -> Client {
+    Client::across(writes, reads)
+}
 
 /// How long the client may take. Liveness only.
 const ENDS_WITHIN: Duration = Duration::from_secs(600);
 
-/// A deployment that serves the contract, with windows of three seconds, and nginx before it.
-async fn served(name: &str) -> (Till, FrontDoor) {
-    let mut till = Till::prepare(name).await;
-    let journals = till.scratch.path().join("journals").display().to_string();
-    for service in [&mut till.command_api, &mut till.projector, &mut till.analytics] {
-        service.set("TILL_CONTRACTS", "receipts");
-        service.set("TILL_JOURNAL_DIR", &journals);
-    }
-    till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/3 * * * * *");
-    till.start_all().await;
-    let front_door = FrontDoor::start(&till).await;
-    (till, front_door)
+in_every_setting! {
+    an_unchanged_client_of_the_receipts_contract_finds_what_its_document_says,
+    a_check_that_does_not_add_up_is_recorded_through_the_contract_marked_listed_and_voided,
+    an_idempotency_key_makes_a_repeated_check_of_the_consumer_the_same_one,
+    a_contract_that_is_not_switched_on_is_not_there,
+    the_consumers_journal_is_not_written_again_by_restarts_and_rebuilds,
 }
 
-/// The Python client's words on the deployment.
-fn client(till: &Till, label: &str, producer: &str, consumer: &str, more: &[&str]) -> Finished {
+/// The Python client's words on the services with these base URLs, each for what command-api serves and for what the projector does.
+fn client(till: &Till, label: &str, producer: &Urls, consumer: &Urls, more: &[&str]) -> Finished {
     let script = places::repository().join("tests/contracts/receipts_client.py");
     let mut spec = Spec::new(&format!("client-{label}"), &places::python(), till.scratch.path());
     spec.env.insert("PYTHONIOENCODING".into(), "utf-8".into());
-    let options =
-        [script.into_os_string(), "--producer".into(), producer.into(), "--consumer".into(), consumer.into()];
-    spec.args(options.into_iter().chain(more.iter().map(OsString::from))).run(ENDS_WITHIN)
+    let options = [
+        ("--producer", &producer[0]),
+        ("--producer-reads", &producer[1]),
+        ("--consumer", &consumer[0]),
+        ("--consumer-reads", &consumer[1]),
+    ];
+    let options = options.into_iter().flat_map(|(name, urls)| [name.to_owned(), urls.join(",")]);
+    let args = [script.into_os_string()].into_iter().chain(options.map(OsString::from));
+    spec.args(args.chain(more.iter().map(OsString::from))).run(ENDS_WITHIN)
 }
 
 /// The sections of the client that found a difference.
@@ -48,15 +59,25 @@ fn sections(client: &Finished) -> BTreeSet<String> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unchanged_client_of_the_receipts_contract_finds_what_its_document_says() {
-    let (till, door) = served("contract-receipts").await;
-    let (producer, consumer) = (&door.receipts_producer, &door.receipts_consumer);
+async fn an_unchanged_client_of_the_receipts_contract_finds_what_its_document_says(at: Setting) {
+    let (till, entry) = at.shared().await;
+    let (producer, consumer) = (entry.receipts_producer(), entry.receipts_consumer());
     let journals = till.scratch.path().join("journals").display().to_string();
-    let content = client(&till, "content", producer, consumer, &["--journals", &journals]);
+    let label = at.own("content");
+    let content = client(&till, &label, &producer, &consumer, &["--journals", &journals]);
     println!("{}", content.success("the client of the receipts contract"));
+    // The client's own faults are no matter of the setting.
+    if at.replicas == 1 && at.front_door {
+        the_client_notices_planted_faults(&till, &producer, &consumer);
+        // /v1 is no place for its client.
+        let v1 = entry.v1();
+        let lost = client(&till, "v1", &v1, &v1, &[]);
+        assert!(!lost.status.success(), "{}", lost.output);
+    }
+}
 
-    // The client is shown to notice: every answer spoilt in one way, and each section that should must say so.
+/// Every answer is spoilt in one way, and each section that should notice must say so.
+fn the_client_notices_planted_faults(till: &Till, producer: &Urls, consumer: &Urls) {
     let everywhere = [
         "producer_takes_checks",
         "producer_refuses",
@@ -98,86 +119,89 @@ async fn an_unchanged_client_of_the_receipts_contract_finds_what_its_document_sa
         ("messages", &words),
     ];
     for (fault, expected) in faults {
-        let spoilt = client(&till, fault, producer, consumer, &["--plant", fault]);
+        let spoilt = client(till, fault, producer, consumer, &["--plant", fault]);
         assert!(!spoilt.status.success(), "{fault}: the client is content:\n{}", spoilt.output);
         let found = sections(&spoilt);
         let missed: Vec<_> = expected.iter().filter(|section| !found.contains(**section)).collect();
         assert!(missed.is_empty(), "{fault}: {missed:?} notice nothing:\n{}", spoilt.output);
     }
-    // And so is its look at journals, by another folder's.
+    // Its look at the journals notices another folder's.
     let elsewhere = till.scratch.path().join("no-journals");
     std::fs::create_dir_all(&elsewhere).unwrap();
     std::fs::write(elsewhere.join("journal.csv"), "").unwrap();
     std::fs::write(elsewhere.join("journal.txt"), "something else\n").unwrap();
-    let other =
-        client(&till, "journals", producer, consumer, &["--journals", &elsewhere.display().to_string()]);
+    let elsewhere = elsewhere.display().to_string();
+    let other = client(till, "journals", producer, consumer, &["--journals", &elsewhere]);
     assert_eq!(sections(&other), BTreeSet::from(["journals_are_kept".to_owned()]), "{}", other.output);
-    // /v1 is no place for its client.
-    let wrong = format!("{}/v1", door.url);
-    let lost = client(&till, "v1", &wrong, &wrong, &[]);
-    assert!(!lost.status.success(), "{}", lost.output);
 }
 
-/// A check whose total is not the sum of its items.
-fn mismatched(transaction_id: &str) -> Value {
-    let mut check = simple(transaction_id, "place-mismatch", "5.00");
+/// A check of this place whose total is not the sum of its items.
+fn mismatched(transaction_id: &str, place_id: &str) -> Value {
+    let mut check = simple(transaction_id, place_id, "5.00");
     check["total_amount"] = json!("7.00");
     check["nds_amount"] = check["tax_amount"].take();
     check["tips_amount"] = json!(0);
     check
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_check_that_does_not_add_up_is_recorded_through_the_contract_marked_listed_and_voided() {
-    let (till, _door) = served("contract-facts").await;
-    let (anyone, admin) = (till.anyone(), till.admin().await);
-    let check = mismatched("odd");
-    let _ = admin.receipt(&check).await.problem(422);
-    // Under the prefix, on the services themselves: writes here, reads there.
-    let taken = anyone.post("/contracts/receipts/api/checks/", &check).await.expect(201);
+async fn a_check_that_does_not_add_up_is_recorded_through_the_contract_marked_listed_and_voided(at: Setting) {
+    let (_till, entry) = at.shared().await;
+    let admin = entry.admin().await;
+    let producer = of(entry.receipts_producer());
+    let (place, odd) = (at.own("place-mismatch"), at.own("odd"));
+    let check = mismatched(&odd, &place);
+    let mut judged = check.clone();
+    judged["tax_amount"] = judged["nds_amount"].take();
+    judged.as_object_mut().unwrap().remove("nds_amount");
+    let _ = admin.receipt(&judged).await.problem(422);
+    let taken = producer.post("/api/checks/", &check).await.expect(201);
     assert_eq!(taken.body["total_amount"], "7.00");
-    let mut even = mismatched("even");
+    let mut even = mismatched(&at.own("even"), &place);
     even["total_amount"] = json!("5.00");
-    let _ = anyone.post("/contracts/receipts/api/checks/", &even).await.expect(201);
+    let _ = producer.post("/api/checks/", &even).await.expect(201);
 
-    let listed =
-        admin.get_strong("/v1/receipts?totals_match=false&place_id=place-mismatch").await.expect(200);
-    let ids: Vec<_> =
-        listed.body["receipts"].as_array().unwrap().iter().map(|r| &r["transaction_id"]).collect();
-    assert_eq!(ids, ["odd"]);
-    assert_eq!(listed.body["receipts"][0]["totals_match"], false);
-    assert_eq!(listed.body["receipts"][0]["recorded_by"], "contracts/receipts");
-    let matching = admin.get_strong("/v1/receipts?totals_match=true").await.expect(200);
-    assert_eq!(matching.body["receipts"].as_array().unwrap().len(), 1);
+    let with_match = async |matches: bool| {
+        let path = format!("/v1/receipts?totals_match={matches}&place_id={place}");
+        let listed = admin.get_strong(&path).await.expect(200);
+        listed.body["receipts"].as_array().unwrap().clone()
+    };
+    let listed = with_match(false).await;
+    assert_eq!(listed.len(), 1);
+    assert_eq!((&listed[0]["transaction_id"], &listed[0]["totals_match"]), (&json!(odd), &json!(false)));
+    assert_eq!(listed[0]["recorded_by"], "contracts/receipts");
+    assert_eq!(with_match(true).await.len(), 1);
     let _ = admin.get("/v1/receipts?totals_match=perhaps").await.problem(400);
 
-    let place = admin.get_strong("/v1/analytics/places/place-mismatch").await.expect(200);
-    assert_eq!((&place.body["purchases"], &place.body["total_amount"]), (&json!(2), &json!("12.00")));
-    let _ = admin.void("odd", "it never happened").await.expect(201);
-    let place = admin.get_strong("/v1/analytics/places/place-mismatch").await.expect(200);
-    assert_eq!((&place.body["purchases"], &place.body["total_amount"]), (&json!(1), &json!("5.00")));
-    let checks = anyone.get("/contracts/receipts/api/ch/").await.expect(200);
-    assert_eq!(checks.body.as_array().unwrap().len(), 2, "a void is no part of the contract");
+    let path = format!("/v1/analytics/places/{place}");
+    let figures = admin.get_strong(&path).await.expect(200);
+    assert_eq!((&figures.body["purchases"], &figures.body["total_amount"]), (&json!(2), &json!("12.00")));
+    let _ = admin.void(&odd, "it never happened").await.expect(201);
+    let figures = admin.get_strong(&path).await.expect(200);
+    assert_eq!((&figures.body["purchases"], &figures.body["total_amount"]), (&json!(1), &json!("5.00")));
+    let checks = producer.get("/api/ch/").await.expect(200);
+    let of_place = checks.body.as_array().unwrap().iter().filter(|check| check["place_id"] == place.as_str());
+    assert_eq!(of_place.count(), 2, "a void is no part of the contract");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idempotency_key_makes_a_repeated_check_of_the_consumer_the_same_one() {
-    let (till, _door) = served("contract-keys").await;
-    let path = "/contracts/receipts/consumer/api/add_checks/";
-    let check = json!({"place_id": "p", "place_name": "P", "total_amount": "-1.50", "nds_amount": 0, "tips_amount": null,
+async fn an_idempotency_key_makes_a_repeated_check_of_the_consumer_the_same_one(at: Setting) {
+    let (_till, entry) = at.shared().await;
+    let consumer = of(entry.receipts_consumer());
+    let path = "/api/add_checks/";
+    let place = at.own("place-keys");
+    let check = json!({"place_id": place, "place_name": "P", "total_amount": "-1.50", "nds_amount": 0, "tips_amount": null,
         "items": [{"quantity": -3, "price": "0.50", "category": "c"}]});
-    let keyed = till.anyone().with_header("idempotency-key", "one");
+    let keyed = consumer.with_header("idempotency-key", &at.own("one"));
     let first = keyed.post(path, &check).await.expect(201);
     assert_eq!(keyed.post(path, &check).await.expect(201).body, first.body);
     let mut other = check.clone();
     other["place_name"] = json!("Q");
     let _ = keyed.post(path, &other).await.expect(422);
-    let _ = till.anyone().post(path, &check).await.expect(201);
+    let _ = consumer.post(path, &check).await.expect(201);
 
-    let admin = till.admin().await;
-    let place = admin.get_strong("/v1/analytics/places/p").await.expect(200);
-    assert_eq!((&place.body["purchases"], &place.body["total_amount"]), (&json!(2), &json!("-3.00")));
-    let receipts = admin.get_strong("/v1/receipts?place_id=p").await.expect(200);
+    let admin = entry.admin().await;
+    let figures = admin.get_strong(&format!("/v1/analytics/places/{place}")).await.expect(200);
+    assert_eq!((&figures.body["purchases"], &figures.body["total_amount"]), (&json!(2), &json!("-3.00")));
+    let receipts = admin.get_strong(&format!("/v1/receipts?place_id={place}")).await.expect(200);
     let receipt = &receipts.body["receipts"][0];
     assert_eq!(
         (&receipt["totals_match"], &receipt["recorded_by"]),
@@ -185,33 +209,36 @@ async fn an_idempotency_key_makes_a_repeated_check_of_the_consumer_the_same_one(
     );
     // Figures by arrival take negative numbers too.
     eventually("the window is closed", Duration::from_secs(120), async || {
-        let read = admin.get_strong("/v1/analytics/categories?place_id=p").await.expect(200);
+        let read = admin.get_strong(&format!("/v1/analytics/categories?place_id={place}")).await.expect(200);
         let hours = read.body["hours"].as_array().unwrap();
         hours.iter().any(|hour| hour["categories"][0]["running_quantity"] == -6)
     })
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_contract_that_is_not_switched_on_is_not_there() {
-    let till = crate::common::shared().await;
-    let _ = till.anyone().post("/contracts/receipts/api/checks/", &mismatched("off")).await.problem(404);
-    let _ = till.anyone().get("/contracts/receipts/api/ch/").await.problem(404);
-    let mut other = Till::prepare("contract-unknown").await;
-    other.command_api.set("TILL_CONTRACTS", "receipts, nonsense");
-    let checked = other.command_api.run("check-config", &[]);
+async fn a_contract_that_is_not_switched_on_is_not_there(at: Setting) {
+    let mut till = Till::prepare(&at.own(&format!("contract-off-{}", at.replicas))).await;
+    let entry = at.start(&mut till).await;
+    let producer = of(entry.receipts_producer());
+    let _ = producer.post("/api/checks/", &mismatched("off", "p")).await.problem(404);
+    let _ = producer.get("/api/ch/").await.problem(404);
+    till.command_api.set("TILL_CONTRACTS", "receipts, nonsense");
+    let checked = till.command_api.run("check-config", &[]);
     assert!(!checked.status.success() && checked.output.contains("TILL_CONTRACTS"), "{}", checked.output);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_consumers_journal_is_not_written_again_by_restarts_and_rebuilds() {
-    let (mut till, _door) = served("contract-journal").await;
-    let admin = till.admin().await;
+async fn the_consumers_journal_is_not_written_again_by_restarts_and_rebuilds(at: Setting) {
+    let mut till = Till::prepare(&at.own(&format!("contract-journal-{}", at.replicas))).await;
+    serve_contracts(&mut till);
+    let entry = at.start(&mut till).await;
+    let admin = entry.admin().await;
     let _ = admin.receipt(&simple("a", "p", "1.00")).await.expect(201);
     let journal = till.scratch.path().join("journals/journal.txt");
     let lines = |journal: &Path| std::fs::read_to_string(journal).unwrap_or_default().lines().count();
     eventually("a window is closed", Duration::from_secs(120), async || lines(&journal) > 0).await;
-    let _ = till.analytics.terminate();
+    for worker in till.replicas_mut("analytics-worker") {
+        let _ = worker.terminate();
+    }
     let windows = async || {
         let runs = admin.get_strong("/v1/analytics/runs?limit=1000").await.expect(200);
         runs.body["runs"].as_array().unwrap().len()
@@ -219,7 +246,9 @@ async fn the_consumers_journal_is_not_written_again_by_restarts_and_rebuilds() {
     let (closed, written) = (windows().await, lines(&journal));
     assert_eq!(written, closed, "a line for each window");
     let _ = till.projector.run("rebuild", &["hours"]).success("projector rebuild hours");
-    till.projector.kill();
-    till.projector.start_ready().await;
+    for projector in till.replicas_mut("projector") {
+        projector.kill();
+        projector.start_ready().await;
+    }
     assert_eq!((windows().await, lines(&journal)), (closed, written));
 }
