@@ -42,6 +42,8 @@ check_sources() {
     step "planted faults" check_faults
     step layers infra/lib/layers.sh
     step dependencies cargo deny --locked check --allow unused-wrapper bans licenses sources
+    check_advisories
+    step images check_images docker-compose*.yml infra/images/Dockerfile
     step "unused dependencies" cargo machete --skip-target-dir
 }
 
@@ -60,7 +62,7 @@ step() {
 
 report() {
     printf '\n== %d s in all\n' "$SECONDS"
-    ((${#skipped[@]} == 0)) || complain "SKIPPED: ${skipped[*]}"
+    ((${#skipped[@]} == 0)) || complain "${skipped[@]/#/SKIPPED: }"
     ((${#failed[@]} == 0)) || die "failed: $(printf '%s, ' "${failed[@]}" | sed 's/, $//')"
     say "== everything passed"
 }
