@@ -12,7 +12,8 @@ use crate::shard::Engine;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Ready once every shard has an owner and the first accounts exist, and as long as every shard has an owner.
+/// Ready once every shard has an owner and the first accounts stand in the local store, and as long as every shard has an
+/// owner and the log is followed.
 pub async fn watch(app: App, engine: Arc<Engine>, readiness: Readiness, stopping: CancellationToken) {
     tokio::select! {
         () = look(&app, &engine, &readiness) => {}
@@ -28,13 +29,16 @@ async fn look(app: &App, engine: &Engine, readiness: &Readiness) {
     while !app.shards.unserved().is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    readiness.set_waiting("waiting for the first accounts");
     ensure_first_accounts(app).await;
     // A request waits so long for a shard that moves: only where one is gone for longer are requests refused.
     let a_move = Duration::from_millis(app.own.move_timeout_ms);
     let mut unserved_since = None;
     loop {
         let unserved = app.shards.unserved();
-        if unserved.is_empty() {
+        if engine.follower.stands_still() {
+            readiness.set_waiting("the log goes on and the local store does not follow");
+        } else if unserved.is_empty() {
             unserved_since = None;
             if readiness.reason().is_some() {
                 readiness.set_ready();

@@ -7,6 +7,8 @@
 //! ([`crate::shard`]), so whoever takes a former id after the second fence finds the next epoch declared, and
 //! whoever took it before is fenced.
 
+use std::sync::Arc;
+
 use runtime::Common;
 use runtime::kafka::{Cluster, Ends, Isolation, add_partitions, partition_count};
 use schemas::codec::Framing;
@@ -33,8 +35,10 @@ pub fn reshard(
     let kafka = |error| format!("Kafka at {}: {error}", common.kafka_brokers);
     let asking = cluster.reader(Isolation::Uncommitted).map_err(kafka)?;
     let held = partition_count(&asking, &topic).map_err(kafka)?;
-    let directory = Directory::start(&cluster, prefix, |error| eprintln!("command-api: {error}"))
-        .map_err(|error| error.to_string())?;
+    let ends = Arc::new(Ends::new(&cluster));
+    let unread = |error| eprintln!("command-api: {error}");
+    let directory =
+        Directory::start(&cluster, prefix, Arc::clone(&ends), unread).map_err(|error| error.to_string())?;
     let former = directory.topology().ok_or_else(|| nothing_to_reshard(&topic))?;
     check_shards(shards, former)?;
     match members(&asking, prefix).map_err(kafka)? {
@@ -48,7 +52,7 @@ pub fn reshard(
         return Ok(());
     }
     let mut declaration = Declaration::begin(&cluster, prefix, framing).map_err(kafka)?;
-    if directory.topology_now(&Ends::new(&cluster)).map_err(kafka)? != Some(former) {
+    if directory.topology_now(&ends).map_err(kafka)? != Some(former) {
         return Err("another reshard was faster: run it again".to_owned());
     }
     // One more epoch back: a reshard that was interrupted after its declaration is made good by the next.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::contracts::receipts::Contract;
 use crate::http::App;
-use crate::settings::{Settings, fault_before_commit};
+use crate::settings::Settings;
 use crate::shard::directory::{Directory, DirectoryError};
 use crate::shard::follower::Follower;
 use crate::shard::ownership::Patience;
@@ -120,7 +120,7 @@ fn build(settings: &Settings, framing: Framing) -> Result<Parts, Unbuilt> {
     let prefix = &common.topic_prefix;
     let store = Arc::new(open_store(settings, &cluster)?);
     let ends = Arc::new(Ends::new(&cluster));
-    let directory = Directory::start(&cluster, prefix, |error| end(&error))?;
+    let directory = Directory::start(&cluster, prefix, Arc::clone(&ends), |error| end(&error))?;
     let topology_epoch = topology::agreed(&cluster, common, &directory, &ends, &framing)?;
     let follower = Follower::start(
         &cluster,
@@ -155,7 +155,6 @@ fn build(settings: &Settings, framing: Framing) -> Result<Parts, Unbuilt> {
         refusals: refusals(&cluster, prefix)?,
         batch: own.shard_batch,
         pause: Duration::from_micros(own.shard_pause_us),
-        fault_before_commit: fault_before_commit(),
         cluster,
     });
     let app = App::new(settings, Arc::clone(&shards), Arc::clone(&engine.store), source)

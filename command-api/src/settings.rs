@@ -63,7 +63,6 @@ impl runtime::settings::Own for Own {
             common.demo || self.admin_password.is_empty() || self.admin_password.chars().count() >= 8,
             "TILL_ADMIN_PASSWORD must have at least 8 characters",
         );
-        require(common.demo || !faulty_hook(), "TILL_FAULT_BEFORE_COMMIT_MS is a test's hook: the demo only");
         faults.extend(runtime::auth::secret_fault(&self.jwt_secret, common.demo));
     }
 }
@@ -77,14 +76,4 @@ impl Own {
             self.command_api_advertise.trim_end_matches('/').to_owned()
         }
     }
-}
-
-/// How long a shard waits between delivery and commit: lets a test stop an owner just there.
-pub fn fault_before_commit() -> Option<std::time::Duration> {
-    let millis = std::env::var("TILL_FAULT_BEFORE_COMMIT_MS").ok()?.parse().ok()?;
-    Some(std::time::Duration::from_millis(millis))
-}
-
-fn faulty_hook() -> bool {
-    std::env::var_os("TILL_FAULT_BEFORE_COMMIT_MS").is_some()
 }

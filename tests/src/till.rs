@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
+use crate::kafka_proxy::KafkaProxy;
 use crate::log::Log;
 use crate::places;
 use crate::ports::free_port;
@@ -157,6 +158,13 @@ impl Till {
             service.set(&key, &value);
         }
         service
+    }
+
+    /// A proxy before the deployment's broker, for the services that are set to it. They are delayed, held back and cut as
+    /// the test says.
+    #[must_use]
+    pub fn kafka_proxy(&self) -> KafkaProxy {
+        KafkaProxy::start(self.servers.kafka.brokers())
     }
 
     /// One of its topics: `receipts`, `accounts`, `analytics` or `shards`.

@@ -23,6 +23,8 @@ use super::{ApiError, App, Segment, bodies};
 use crate::shard::{Origin, Refusal};
 
 const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=200;
+/// Between two looks whether the first accounts are there.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const MAX_PLACES: usize = 1000;
 /// The demo's accounts: the password is the name.
 const DEMO_ACCOUNTS: [(&str, Role); 3] =
@@ -229,13 +231,16 @@ pub async fn assign_roles(
     Ok((position, Json(Account { username: &username, roles, places })).into_response())
 }
 
-/// Opens the demo's accounts, or the first admin, where the log has none of the name. Another replica does
-/// it where the accounts' shard is served there.
+/// Waits until the demo's accounts, or the first admin, stand in this replica's fold, and opens those that the log has not
+/// where the accounts' shard is served here. Where it is served elsewhere, its owner opens them; but the shard may move
+/// meanwhile, so that every replica looks until they are there.
 pub async fn ensure_first_accounts(app: &App) {
     for (username, password, role) in first_accounts(app) {
-        while let Err(error) = ensure_account(app, &username, &password, role).await {
-            tracing::warn!(username, ?error, "a first account could not be opened yet");
-            tokio::time::sleep(Duration::from_millis(500)).await;
+        while find(app, &username).is_none() {
+            if let Err(error) = ensure_account(app, &username, &password, role).await {
+                tracing::warn!(username, ?error, "a first account could not be opened yet");
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Ends, Isolation, end_offsets, partition_count};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
+use runtime::kafka::{Cluster, Ends, Isolation, Standstill, end_offsets, partition_count};
 use schemas::{Event, ShardAnnounced, Topic, TopologyDeclared};
 use tokio::sync::watch;
 
@@ -51,6 +51,7 @@ impl Directory {
     pub fn start(
         cluster: &Cluster,
         prefix: &str,
+        ends_of: Arc<Ends>,
         failed: impl FnOnce(Unreadable) + Send + 'static,
     ) -> Result<Self, DirectoryError> {
         let topic = Topic::Shards.name(prefix);
@@ -58,20 +59,14 @@ impl Directory {
         // More than K, where the log was resharded to fewer.
         let partitions = partition_count(&asking, &topic)?;
         let ends = end_offsets(&asking, &[(&topic, partitions)])?;
-        let reader = cluster.reader(Isolation::Committed)?;
-        let mut assignment = TopicPartitionList::new();
-        for partition in 0..partitions {
-            assignment.add_partition_offset(&topic, partition, Offset::Beginning)?;
-        }
-        reader.assign(&assignment)?;
         let directory = Self { topic, known: Arc::new(watch::channel(Known::default()).0) };
+        let reader = directory.reader(cluster, partitions, |_| Offset::Beginning)?;
         directory.read_up_to(&reader, &ends)?;
-        let reading = directory.clone();
+        let reading =
+            Reading { directory: directory.clone(), cluster: cluster.clone(), ends: ends_of, partitions };
         let read = move || {
-            loop {
-                if let Err(error) = reading.read_one(&reader, POLL) {
-                    return failed(error);
-                }
+            if let Err(error) = reading.read(reader) {
+                failed(error);
             }
         };
         std::thread::Builder::new().name("directory".into()).spawn(read).expect("a thread can be started");
@@ -113,6 +108,21 @@ impl Directory {
     /// Tells of each change of what [`Self::owner`] and [`Self::topology`] say.
     pub fn changes(&self) -> watch::Receiver<Known> {
         self.known.subscribe()
+    }
+
+    fn reader(
+        &self,
+        cluster: &Cluster,
+        partitions: i32,
+        from: impl Fn(i32) -> Offset,
+    ) -> KafkaResult<BaseConsumer> {
+        let reader = cluster.reader(Isolation::Committed)?;
+        let mut assignment = TopicPartitionList::new();
+        for partition in 0..partitions {
+            assignment.add_partition_offset(&self.topic, partition, from(partition))?;
+        }
+        reader.assign(&assignment)?;
+        Ok(reader)
     }
 
     fn read_up_to(
@@ -167,5 +177,54 @@ impl Directory {
                 known.topology = Some(declared);
             }
         });
+    }
+}
+
+/// The directory's thread.
+struct Reading {
+    directory: Directory,
+    cluster: Cluster,
+    ends: Arc<Ends>,
+    partitions: i32,
+}
+
+impl Reading {
+    /// Reads for the life of the process; a reader that has come to a standstill is made anew.
+    fn read(&self, mut reader: BaseConsumer) -> Result<(), Unreadable> {
+        let mut standstill = Standstill::default();
+        loop {
+            self.directory.read_one(&reader, POLL)?;
+            if !standstill.is_due() || !self.stands_still(&reader, &mut standstill) {
+                continue;
+            }
+            tracing::warn!("the shards' topic is not read any more: its reader is made anew");
+            let next = self.next_offsets(&reader);
+            let from = |partition| next.get(&partition).copied().map_or(Offset::Beginning, Offset::Offset);
+            // Where no reader can be made, the former one stays, and is looked at again.
+            match self.directory.reader(&self.cluster, self.partitions, from) {
+                Ok(renewed) => runtime::kafka::end(std::mem::replace(&mut reader, renewed)),
+                Err(error) => tracing::warn!(%error, "no reader of the shards' topic"),
+            }
+        }
+    }
+
+    fn stands_still(&self, reader: &BaseConsumer, standstill: &mut Standstill) -> bool {
+        let asked = [(self.directory.topic.as_str(), self.partitions)];
+        let Ok(ends) = self.ends.ask(&asked) else { return false };
+        let next = self.next_offsets(reader);
+        // A partition that was never written has no position.
+        let next =
+            ends.iter().map(|((_, partition), end)| next.get(partition).copied().unwrap_or(0).min(*end));
+        standstill.note(next.sum(), ends.values().sum())
+    }
+
+    fn next_offsets(&self, reader: &BaseConsumer) -> HashMap<i32, i64> {
+        let positions = reader.position().unwrap_or_default();
+        let next = positions.elements_for_topic(&self.directory.topic).into_iter();
+        let known = |element: &TopicPartitionListElem<'_>| match element.offset() {
+            Offset::Offset(next) => Some((element.partition(), next)),
+            _ => None,
+        };
+        next.filter_map(|element| known(&element)).collect()
     }
 }

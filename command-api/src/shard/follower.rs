@@ -12,7 +12,7 @@ use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Ends, Isolation, is_outside_the_log};
+use runtime::kafka::{Cluster, Ends, Isolation, Standstill, is_outside_the_log};
 use schemas::Topic;
 
 use super::record::{self, Unreadable};
@@ -26,7 +26,7 @@ const BATCH_TIME: Duration = Duration::from_millis(20);
 const NEAR_OFFSETS: i64 = 1_000;
 
 /// The partitions of an event topic that belong to a shard.
-pub fn partitions_of(shard: i32, shards: i32, partitions: i32) -> impl Iterator<Item = (Topic, i32)> {
+pub fn partitions_of(shard: i32, shards: i32, partitions: i32) -> impl Iterator<Item = (Topic, i32)> + Clone {
     let mine = (0..partitions).filter(move |partition| partition % shards == shard);
     mine.flat_map(|partition| Topic::COMMANDED.map(|topic| (topic, partition)))
 }
@@ -46,6 +46,7 @@ enum Request {
 pub struct Follower {
     requests: Sender<Request>,
     near_the_end: Arc<AtomicBool>,
+    stands_still: Arc<AtomicBool>,
 }
 
 /// Why following ended.
@@ -75,14 +76,18 @@ impl Follower {
     ) -> KafkaResult<Self> {
         let (requests, inbox) = mpsc::channel();
         let near_the_end = Arc::new(AtomicBool::new(false));
+        let stands_still = Arc::new(AtomicBool::new(false));
         let mut following = Following {
             reader: cluster.reader(Isolation::Committed)?,
+            cluster: cluster.clone(),
             ends,
             names: Topic::COMMANDED.map(|topic| (topic, topic.name(prefix))),
             partitions,
             store,
             inbox,
             near_the_end: Arc::clone(&near_the_end),
+            stands_still: Arc::clone(&stands_still),
+            standstill: Standstill::default(),
             assigned: HashSet::new(),
             releases: Vec::new(),
             progress: Progress::default(),
@@ -93,12 +98,17 @@ impl Follower {
             }
         };
         std::thread::Builder::new().name("follower".into()).spawn(follow).expect("a thread can be started");
-        Ok(Self { requests, near_the_end })
+        Ok(Self { requests, near_the_end, stands_still })
     }
 
     /// Whether the store has come near the end of the log once.
     pub fn is_near_the_end(&self) -> bool {
         self.near_the_end.load(Ordering::Acquire)
+    }
+
+    /// Whether the log goes on and the store does not follow, also with a reader made anew.
+    pub fn stands_still(&self) -> bool {
+        self.stands_still.load(Ordering::Acquire)
     }
 
     /// Folds the partitions up to their ends and leaves them to the caller. `false` where that takes longer.
@@ -126,12 +136,15 @@ struct Release {
 
 struct Following {
     reader: BaseConsumer,
+    cluster: Cluster,
     ends: Arc<Ends>,
     names: [(Topic, String); 2],
     partitions: i32,
     store: Arc<Store>,
     inbox: Receiver<Request>,
     near_the_end: Arc<AtomicBool>,
+    stands_still: Arc<AtomicBool>,
+    standstill: Standstill,
     assigned: HashSet<(Topic, i32)>,
     releases: Vec<Release>,
     progress: Progress,
@@ -158,6 +171,7 @@ impl Following {
             self.fold_batch()?;
             self.finish_releases()?;
             self.notice_the_end();
+            self.notice_a_standstill()?;
         }
     }
 
@@ -263,6 +277,36 @@ impl Following {
         if behind <= NEAR_OFFSETS {
             self.near_the_end.store(true, Ordering::Release);
         }
+    }
+
+    fn notice_a_standstill(&mut self) -> KafkaResult<()> {
+        if !self.near_the_end.load(Ordering::Relaxed) || !self.standstill.is_due() {
+            return Ok(());
+        }
+        let asked: Vec<_> = self.names.iter().map(|(_, name)| (name.as_str(), self.partitions)).collect();
+        let Ok(ends) = self.ends.ask(&asked) else { return Ok(()) };
+        let (mut next, mut end) = (0, 0);
+        for (topic, partition) in &self.assigned {
+            next += self.store.folded(*topic, *partition).next;
+            end += ends.get(&(self.name(*topic).to_owned(), *partition)).copied().unwrap_or_default();
+        }
+        if self.standstill.note(next, end) {
+            tracing::warn!(
+                follower.offsets_behind = end - next,
+                "the log is not followed any more: its reader is made anew"
+            );
+            self.renew()?;
+        }
+        self.stands_still.store(self.standstill.lasts(), Ordering::Release);
+        Ok(())
+    }
+
+    /// A reader from where the store stands. The former one may take long to end: nobody waits for it.
+    fn renew(&mut self) -> KafkaResult<()> {
+        let former = std::mem::replace(&mut self.reader, self.cluster.reader(Isolation::Committed)?);
+        runtime::kafka::end(former);
+        let assigned = std::mem::take(&mut self.assigned);
+        self.assign(assigned.into_iter().collect())
     }
 
     fn topic(&self, name: &str) -> Topic {

@@ -4,6 +4,7 @@
 //! answers. How a shard comes here: [`ownership`] -> [`takeover`] -> [`owner`]. Beside both, [`follower`]
 //! folds every partition nobody here owns into the [`store`].
 
+mod assignment;
 pub mod directory;
 pub mod follower;
 mod owner;
@@ -11,6 +12,7 @@ pub mod ownership;
 mod record;
 pub mod source;
 pub mod store;
+mod tail;
 mod takeover;
 mod todos;
 pub mod topology;
@@ -110,6 +112,8 @@ struct Slot {
     queue: Sender<Job>,
     /// Held by the thread that serves the shard.
     inbox: Arc<Mutex<Receiver<Job>>>,
+    /// The same queue, for what no thread will take.
+    waiting: Receiver<Job>,
     serving: watch::Sender<bool>,
     /// The group gave it to this replica, which may still be taking it over.
     assigned: AtomicBool,
@@ -204,6 +208,16 @@ impl Shards {
         self.move_timeout
     }
 
+    /// Gives what waits for shards that are not served here back to [`Self::ask`], which looks where they are by then. A
+    /// request that saw its shard served a moment ago may still put a job into the queue of one that has left.
+    fn return_what_waits(&self) {
+        for slot in self.slots.iter().filter(|slot| !*slot.serving.borrow()) {
+            for job in slot.waiting.try_iter() {
+                let _ = job.reply.send(Err(Returned::Moved(job.work)));
+            }
+        }
+    }
+
     /// The shards that have no owner, neither here nor elsewhere.
     pub fn unserved(&self) -> Vec<i32> {
         let is_served = |shard| self.is_serving(shard) || self.elsewhere(shard).is_some();
@@ -282,6 +296,7 @@ impl Slot {
         let (queue, inbox) = bounded(queue);
         Self {
             queue,
+            waiting: inbox.clone(),
             inbox: Arc::new(Mutex::new(inbox)),
             serving: watch::channel(false).0,
             assigned: AtomicBool::new(false),

@@ -1,7 +1,6 @@
 //! Serving a shard: decide all that wait, append in one transaction, commit, apply, answer.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -13,8 +12,10 @@ use schemas::{Event, EventHeaders, Position, Topic};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::assignment::Assignment;
 use super::follower::partitions_of;
 use super::store::{Advance, Folded, Overlay, Writes};
+use super::tail::Tail;
 use super::takeover::{Engine, Producers, TakeoverError, take_over};
 use super::todos::Todos;
 use super::transaction::{Append, Transactions};
@@ -45,31 +46,41 @@ pub enum Ended {
     /// Somebody else folded its partitions.
     #[error(transparent)]
     Overtaken(#[from] super::store::Overtaken),
+    /// Somebody else appended to its partitions.
+    #[error(
+        "{topic:?}/{partition}: the batch's event is at {offset}, which is not where this owner's next one belongs: somebody else wrote"
+    )]
+    NotAlone {
+        /// The topic.
+        topic: Topic,
+        /// Its partition.
+        partition: i32,
+        /// Where the event stands.
+        offset: i64,
+    },
 }
 
-/// Takes the shard over and serves it until `stop`, or until something went wrong.
-pub fn serve(engine: &Engine, shards: &Shards, shard: i32, stop: &AtomicBool) -> Ended {
+/// Takes the shard over and serves it until the assignment ends, or until something went wrong.
+pub fn serve(engine: &Engine, shards: &Shards, shard: i32, assignment: &Assignment) -> Ended {
     let inbox = shards.inbox(shard);
     // A former thread of this shard may still be on its way out.
     let inbox = inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let begun = Instant::now();
-    let ended = match take_over(engine, shard) {
+    let ended = match take_over(engine, shard, assignment) {
         Ok(producers) => {
+            let serving = Serving::new(engine, shard, producers);
             tracing::info!(shard.id = shard, takeover.ms = begun.elapsed().as_millis(), "serving");
             shards.set_serving(shard, true);
-            let ended = Serving::new(engine, shard, producers).run(stop, &inbox);
+            let ended = serving.run(assignment, &inbox);
             shards.set_serving(shard, false);
             ended
         }
+        Err(TakeoverError::GivenBack) => Ended::GivenBack,
         Err(error) => Ended::NotTakenOver(error),
     };
     let mine = partitions_of(shard, engine.shards, engine.partitions);
     engine.follower.resume(mine.collect());
-    if matches!(ended, Ended::GivenBack) {
-        for job in inbox.try_iter() {
-            let _ = job.reply.send(Err(Returned::Moved(job.work)));
-        }
-    }
+    shards.return_what_waits();
     ended
 }
 
@@ -84,6 +95,7 @@ struct Serving<'e> {
     /// The commands just answered, and those that waited then: as many may wait soon.
     expected: usize,
     names: HashMap<Topic, String>,
+    tails: HashMap<(Topic, i32), Tail>,
 }
 
 /// An event of the batch on its way into the log.
@@ -104,15 +116,27 @@ struct Outcome {
 impl<'e> Serving<'e> {
     fn new(engine: &'e Engine, shard: i32, producers: Producers) -> Self {
         let mine = partitions_of(shard, engine.shards, engine.partitions);
+        let tail = |place: (Topic, i32)| (place, Tail::new(engine.store.folded(place.0, place.1).next));
+        let tails = mine.clone().map(tail).collect();
         let todos = Todos::load(&engine.store, mine);
         let names = Topic::COMMANDED.map(|topic| (topic, topic.name(&engine.prefix))).into();
-        Self { engine, shard, producers, turn: 0, todos, committed: Instant::now(), expected: 0, names }
+        Self {
+            engine,
+            shard,
+            producers,
+            turn: 0,
+            todos,
+            committed: Instant::now(),
+            expected: 0,
+            names,
+            tails,
+        }
     }
 
-    fn run(mut self, stop: &AtomicBool, inbox: &Receiver<Job>) -> Ended {
+    fn run(mut self, assignment: &Assignment, inbox: &Receiver<Job>) -> Ended {
         loop {
-            // What waits when the stop comes is still answered here.
-            let stopping = stop.load(Ordering::Acquire);
+            // What waits when the assignment ends is still answered here.
+            let stopping = assignment.has_ended();
             let batch = self.gather(inbox, if stopping { Duration::ZERO } else { IDLE });
             if !batch.is_empty() {
                 if let Err(ended) = self.work(batch, inbox) {
@@ -158,13 +182,13 @@ impl<'e> Serving<'e> {
         let (pending, outcomes) = self.decide(batch);
         // Dropping the outcomes tells everybody that theirs is unknown.
         let offsets = self.commit(&pending).map_err(Ended::Unknown)?;
-        let applied = self.apply(&pending, &offsets);
+        self.apply(&pending, &offsets)?;
         self.expected = (inbox.len() + outcomes.len()).min(self.engine.batch);
         for outcome in outcomes {
             let result = outcome.result.map(|answer| answer.map(|answer| settled(answer, &offsets)));
             let _ = outcome.reply.send(result);
         }
-        applied
+        Ok(())
     }
 
     /// Decides each command against the state with the batch's earlier events.
@@ -196,8 +220,8 @@ impl<'e> Serving<'e> {
         (pending, outcomes)
     }
 
-    /// Appends the events in one transaction; the next one begins only when its outcome is known. A batch without any commits an offset instead, so that a
-    /// fenced owner cannot even say no.
+    /// Appends the events in one transaction; the next one begins only when its outcome is known. A batch without any
+    /// commits an offset instead, so that a fenced owner cannot even say no.
     fn commit(&mut self, pending: &[Pending]) -> KafkaResult<Vec<i64>> {
         let begun = Instant::now();
         let offsets = if pending.is_empty() {
@@ -208,9 +232,6 @@ impl<'e> Serving<'e> {
             self.producers[self.turn].append(pending.iter().map(|pending| self.record(pending)).collect())?
         };
         let appended = begun.elapsed();
-        if let Some(wait) = self.engine.fault_before_commit {
-            std::thread::sleep(wait);
-        }
         self.producers[self.turn].commit()?;
         tracing::debug!(
             shard.id = self.shard,
@@ -234,8 +255,10 @@ impl<'e> Serving<'e> {
         }
     }
 
-    /// Folds the committed events, at their true offsets, into the store.
+    /// Folds the committed events, at their true offsets, into the store. Where one of them is not where this owner's next
+    /// event belongs, the batch was decided without what stands before it: nothing is written, and the follower folds it.
     fn apply(&mut self, pending: &[Pending], offsets: &[i64]) -> Result<(), Ended> {
+        self.follow_tails(pending, offsets)?;
         let store = &self.engine.store;
         let mut states = Overlay::new(store);
         let mut advances: HashMap<(Topic, i32), Advance> = HashMap::new();
@@ -254,6 +277,22 @@ impl<'e> Serving<'e> {
         self.todos.follow(&writes);
         let advances: Vec<_> = advances.into_values().collect();
         Ok(store.write(writes, &advances)?)
+    }
+
+    fn follow_tails(&mut self, pending: &[Pending], offsets: &[i64]) -> Result<(), Ended> {
+        let mut written = HashSet::new();
+        for (pending, offset) in pending.iter().zip(offsets.iter().copied()) {
+            let place @ (topic, partition) = (pending.event.topic(), pending.partition);
+            if !self.tails.get_mut(&place).is_some_and(|tail| tail.append(offset)) {
+                return Err(Ended::NotAlone { topic, partition, offset });
+            }
+            written.insert(place);
+        }
+        self.tails
+            .iter_mut()
+            .filter(|(place, _)| written.contains(place))
+            .for_each(|(_, tail)| tail.commit());
+        Ok(())
     }
 }
 

@@ -4,13 +4,12 @@
 //! except that a revoked shard is drained before the group may give it to somebody else.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, Rebalance};
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
 use runtime::kafka::{Cluster, REQUEST_TIMEOUT};
@@ -18,6 +17,7 @@ use schemas::Topic;
 use tokio_util::sync::CancellationToken;
 
 use super::Shards;
+use super::assignment::Assignment;
 use super::owner::{self, Ended};
 use super::takeover::{Engine, TakeoverError};
 use super::topology::{group, members};
@@ -45,58 +45,75 @@ pub struct Patience {
 
 /// A shard that is assigned here.
 struct Held {
+    assignment: Arc<Assignment>,
     not_serving_since: Instant,
     start_at: Instant,
-    thread: Option<Running>,
-}
-
-struct Running {
-    stop: Arc<AtomicBool>,
-    ended: Receiver<Ended>,
+    /// Says why the shard's thread has ended; `None` while there is no thread.
+    thread: Option<Receiver<Ended>>,
 }
 
 impl ClientContext for Rebalances {}
 
 impl ConsumerContext for Rebalances {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(revoked) = rebalance {
-            let lost = consumer.assignment_lost();
-            let shards: Vec<_> = revoked.elements().iter().map(TopicPartitionListElem::partition).collect();
-            tracing::info!(shards = ?shards, lost, "shards are taken away");
-            self.give_back(&shards, if lost { Duration::ZERO } else { DRAIN });
+        match rebalance {
+            Rebalance::Revoke(revoked) => {
+                let lost = consumer.assignment_lost();
+                let shards = partitions_in(revoked);
+                tracing::info!(shards = ?shards, lost, "shards are taken away");
+                self.give_back(&shards, if lost { Duration::ZERO } else { DRAIN });
+            }
+            // Here and not after the assignment: until this callback returns, the client cannot join the next generation,
+            // whose metadata would then be taken for this one's.
+            Rebalance::Assign(assigned) => match consumer.group_metadata() {
+                Some(group) => self.take(&partitions_in(assigned), &Arc::new(group)),
+                None => tracing::error!("the group gives shards and no metadata: they are not served"),
+            },
+            Rebalance::Error(_) => {}
         }
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(assigned) = rebalance {
+        if let Rebalance::Assign(assigned) = rebalance
             // The assignment is all that is wanted of this consumer, not the records.
-            if let Err(error) = consumer.pause(assigned) {
-                tracing::warn!(%error, "the shards' topic could not be paused");
-            }
-            let now = Instant::now();
-            let mut held = self.lock();
-            let elements = assigned.elements();
-            let shards = elements.iter().map(TopicPartitionListElem::partition);
-            for shard in shards.filter(|shard| *shard < self.shards) {
-                tracing::info!(shard.id = shard, "a shard is assigned");
-                held.insert(shard, Held { not_serving_since: now, start_at: now, thread: None });
-            }
+            && let Err(error) = consumer.pause(assigned)
+        {
+            tracing::warn!(%error, "the shards' topic could not be paused");
         }
     }
 }
 
+fn partitions_in(list: &TopicPartitionList) -> Vec<i32> {
+    list.elements().iter().map(TopicPartitionListElem::partition).collect()
+}
+
 impl Rebalances {
+    /// Notes what is assigned anew. Every generation calls for it, also one that adds nothing: what is held already stays
+    /// here in that generation.
+    fn take(&self, assigned: &[i32], group: &Arc<ConsumerGroupMetadata>) {
+        let now = Instant::now();
+        let mut held = self.lock();
+        for held in held.values() {
+            held.assignment.goes_on_in(Arc::clone(group));
+        }
+        for shard in assigned.iter().copied().filter(|shard| *shard < self.shards) {
+            tracing::info!(shard.id = shard, "a shard is assigned");
+            let assignment = Arc::new(Assignment::new(Arc::clone(group)));
+            held.insert(shard, Held { assignment, not_serving_since: now, start_at: now, thread: None });
+        }
+    }
+
     /// Stops the shards' threads and waits for them. One that takes longer is left behind: the next owner
     /// fences it, and the store refuses what it would still write.
     fn give_back(&self, shards: &[i32], at_most: Duration) {
         let deadline = Instant::now() + at_most;
         let mut held = self.lock();
-        let leaving: Vec<_> = shards.iter().filter_map(|shard| held.remove(shard)?.thread).collect();
-        for thread in &leaving {
-            thread.stop.store(true, Ordering::Release);
+        let leaving: Vec<_> = shards.iter().filter_map(|shard| held.remove(shard)).collect();
+        for shard in &leaving {
+            shard.assignment.end();
         }
-        for thread in leaving {
-            let _ = thread.ended.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        for ended in leaving.into_iter().filter_map(|shard| shard.thread) {
+            let _ = ended.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         }
     }
 
@@ -141,6 +158,7 @@ fn serve_assigned(
         let reachable = || member.fetch_metadata(Some(&topic), REQUEST_TIMEOUT).is_ok();
         let context = member.context();
         start_and_reap(engine, shards, &mut context.lock())?;
+        shards.return_what_waits();
         let stuck = context
             .lock()
             .iter()
@@ -161,7 +179,7 @@ fn start_and_reap(
 ) -> Result<(), String> {
     shards.set_assigned(|shard| held.contains_key(&shard));
     for (shard, held) in held {
-        let ended = held.thread.as_ref().map(|thread| thread.ended.try_recv());
+        let ended = held.thread.as_ref().map(Receiver::try_recv);
         if matches!(ended, Some(Err(TryRecvError::Disconnected))) {
             return Err(format!("the thread of shard {shard} panicked"));
         }
@@ -174,7 +192,7 @@ fn start_and_reap(
             held.start_at = Instant::now() + RETRY;
         }
         if held.thread.is_none() && held.start_at <= Instant::now() {
-            held.thread = Some(start(engine, shards, *shard));
+            held.thread = Some(start(engine, shards, *shard, &held.assignment));
         }
         if shards.is_serving(*shard) {
             held.not_serving_since = Instant::now();
@@ -183,17 +201,21 @@ fn start_and_reap(
     Ok(())
 }
 
-fn start(engine: &Arc<Engine>, shards: &Arc<Shards>, shard: i32) -> Running {
-    let stop = Arc::new(AtomicBool::new(false));
+fn start(
+    engine: &Arc<Engine>,
+    shards: &Arc<Shards>,
+    shard: i32,
+    assignment: &Arc<Assignment>,
+) -> Receiver<Ended> {
     let (sender, ended) = mpsc::channel();
-    let (engine, shards, stopped) = (Arc::clone(engine), Arc::clone(shards), Arc::clone(&stop));
+    let (engine, shards, assignment) = (Arc::clone(engine), Arc::clone(shards), Arc::clone(assignment));
     let serve = move || {
-        let ended = owner::serve(&engine, &shards, shard, &stopped);
+        let ended = owner::serve(&engine, &shards, shard, &assignment);
         // Nobody listens where the shard was given back.
         let _ = sender.send(ended);
     };
     std::thread::Builder::new().name(format!("shard-{shard}")).spawn(serve).expect("a thread can be started");
-    Running { stop, ended }
+    ended
 }
 
 /// Drains every shard, then leaves the group, so that the next owner need not wait for the session to end.
@@ -214,5 +236,6 @@ fn leave(engine: &Engine, shards: &Shards, at_most: Duration) {
     let deadline = Instant::now() + at_most;
     while Instant::now() < deadline && (!has_left() || !given_back.iter().all(is_taken) && anybody_there()) {
         let _ = member.poll(POLL);
+        shards.return_what_waits();
     }
 }

@@ -25,6 +25,12 @@ const FLUSH_STEP: Duration = Duration::from_millis(2);
 const TABLE_BYTES: u64 = 4 * 1024 * 1024;
 const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 const ORIGIN_KEY: &[u8] = b"origin";
+/// The store's own folder in the one of the setting, which may hold other things: discarding the store deletes this one.
+const FOLDER: &str = "till-store";
+/// In the store's folder: it is Till's, and may be deleted.
+const OWN_MARK: &str = "TILL-STORE";
+const OWN_MARK_TEXT: &str =
+    "A cache of Till's log, deleted and rebuilt when it differs. Keep nothing here.\n";
 const DISCARD_MARK: &str = "DISCARD";
 
 /// How far one partition is folded.
@@ -74,12 +80,13 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store, or a new one where there is none or the one there cannot be read or is of another
-    /// fold or deployment. Whether it is of this log, [`super::verify`] finds out.
+    /// Opens the store in its folder within `dir`, or a new one where there is none or the one there cannot be read or is of
+    /// another fold or deployment. Whether it is of this log, [`super::verify`] finds out.
     pub fn open(dir: &Path, origin: &str, cache_mib: u64) -> Result<Self, fjall::Error> {
+        let dir = &dir.join(FOLDER);
         if dir.join(DISCARD_MARK).exists() {
             tracing::warn!(store.dir = %dir.display(), "the local store is marked as damaged: it is rebuilt from the log");
-            Self::discard(dir)?;
+            Self::delete(dir)?;
         }
         match Self::try_open(dir, origin, cache_mib) {
             Ok(Some(store)) => return Ok(store),
@@ -91,22 +98,42 @@ impl Store {
                 tracing::warn!(store.dir = %dir.display(), %error, "the local store cannot be read: it is rebuilt from the log");
             }
         }
-        Self::discard(dir)?;
+        Self::delete(dir)?;
         let store = Self::try_open(dir, origin, cache_mib)?;
         Ok(store.expect("a new store has the origin it was given"))
     }
 
-    /// Deletes a store's files. They are only a cache: the log has it all.
+    /// Deletes the files of the store within `dir`, which nobody has open. They are only a cache: the log has it all.
     pub fn discard(dir: &Path) -> Result<(), fjall::Error> {
-        match std::fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
+        Self::delete(&dir.join(FOLDER))
+    }
+
+    /// Deletes a folder that a store has marked as its own, and no other.
+    fn delete(folder: &Path) -> Result<(), fjall::Error> {
+        if !folder.exists() {
+            return Ok(());
         }
+        if !folder.join(OWN_MARK).exists() {
+            let refusal =
+                format!("{} has no file {OWN_MARK}: it is not deleted, move it away", folder.display());
+            return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, refusal).into());
+        }
+        Ok(std::fs::remove_dir_all(folder)?)
+    }
+
+    /// Makes the folder where it is missing or empty, and marks it.
+    fn claim(folder: &Path) -> Result<(), fjall::Error> {
+        std::fs::create_dir_all(folder)?;
+        if std::fs::read_dir(folder)?.next().is_none() {
+            std::fs::write(folder.join(OWN_MARK), OWN_MARK_TEXT)?;
+        }
+        Ok(())
     }
 
     /// `None` where the store there has another origin.
     fn try_open(dir: &Path, origin: &str, cache_mib: u64) -> Result<Option<Self>, fjall::Error> {
         let origin = format!("{origin} fold-{FOLD_VERSION}");
+        Self::claim(dir)?;
         let database = Database::builder(dir)
             .cache_size(cache_mib * 1024 * 1024)
             .max_journaling_size(JOURNAL_BYTES)
@@ -344,9 +371,27 @@ mod tests {
         filled("till 16");
         assert_eq!(dir.open("other 16").get(b"a"), None);
         filled("other 16");
-        std::fs::write(dir.0.join(DISCARD_MARK), "").unwrap();
+        std::fs::write(dir.0.join(FOLDER).join(DISCARD_MARK), "").unwrap();
         assert_eq!(dir.open("other 16").get(b"a"), None);
         assert_eq!(dir.open("other 16").folded(Topic::Receipts, 3), Folded::NOTHING);
+    }
+
+    #[test]
+    fn discarding_the_store_deletes_nothing_that_is_not_its_own() {
+        let dir = Dir::new();
+        std::fs::create_dir_all(&dir.0).unwrap();
+        let others = dir.0.join("accounts.xlsx");
+        std::fs::write(&others, "another's").unwrap();
+        drop(dir.open("till 16"));
+        drop(dir.open("other 16"));
+        Store::discard(&dir.0).unwrap();
+        assert!(others.exists() && !dir.0.join(FOLDER).exists());
+
+        std::fs::create_dir_all(dir.0.join(FOLDER)).unwrap();
+        let others = dir.0.join(FOLDER).join("accounts.xlsx");
+        std::fs::write(&others, "another's").unwrap();
+        assert!(Store::discard(&dir.0).is_err(), "a folder of the same name that is somebody else's");
+        assert!(others.exists());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use schemas::codec::{self, Framing};
 use schemas::{Event, EventHeaders, ShardAnnounced, Topic, TopologyDeclared};
 use uuid::Uuid;
 
+use super::assignment::Assignment;
 use super::directory::Directory;
 use super::follower::{Follower, partitions_of};
 use super::ownership::Rebalances;
@@ -46,7 +47,6 @@ pub struct Engine {
     pub refusals: ConsumerGroupMetadata,
     pub batch: usize,
     pub pause: Duration,
-    pub fault_before_commit: Option<Duration>,
 }
 
 /// Why a shard could not be taken over.
@@ -54,6 +54,9 @@ pub struct Engine {
 pub enum TakeoverError {
     #[error(transparent)]
     Kafka(#[from] KafkaError),
+    /// The group gave it to somebody else meanwhile.
+    #[error("it was given back before it was served")]
+    GivenBack,
     #[error("the local store did not reach the end of the log within {FOLD_TIMEOUT:?}")]
     Behind,
     #[error(
@@ -67,36 +70,48 @@ pub enum TakeoverError {
 pub type Producers = [Transactions; TURNS];
 
 /// Takes the shard over. When it returns, no former owner can write to it, and the store holds all that any
-/// of them committed.
-pub fn take_over(engine: &Engine, shard: i32) -> Result<Producers, TakeoverError> {
+/// of them committed. An assignment that ends meanwhile ends the takeover at its next step.
+pub fn take_over(engine: &Engine, shard: i32, assignment: &Assignment) -> Result<Producers, TakeoverError> {
     engine.prove_membership(shard)?;
-    let mut producers = fence(engine, shard)?;
-    // Whoever takes an old id after a reshard has fenced it finds the next epoch declared.
+    let mut producers = fence(engine, shard, assignment)?;
+    // After a reshard, a stale process can still call `init_transactions` with an old id. It then reads the new epoch
+    // here and stops.
     engine.check_topology()?;
     // Only after the fence: nothing can be appended to these partitions any more but by us.
     let ends = engine.ends_of(shard)?;
     if !engine.follower.release(ends, FOLD_TIMEOUT) {
         return Err(TakeoverError::Behind);
     }
-    announce(engine, &mut producers[0], shard)?;
+    still_assigned(assignment)?;
+    announce(engine, &mut producers[0], shard, assignment)?;
+    still_assigned(assignment)?;
     Ok(producers)
 }
 
-/// Both at once: each connects and waits for brokers.
-fn fence(engine: &Engine, shard: i32) -> KafkaResult<Producers> {
-    let fence = |turn| {
-        let id = transactional_id(&engine.prefix, engine.topology_epoch, shard, turn);
-        Transactions::fence(&engine.cluster, &id)
-    };
-    std::thread::scope(|threads| {
-        let second = threads.spawn(|| fence(1));
-        let first = fence(0)?;
-        Ok([first, second.join().expect("fencing does not panic")?])
-    })
+fn still_assigned(assignment: &Assignment) -> Result<(), TakeoverError> {
+    if assignment.has_ended() { Err(TakeoverError::GivenBack) } else { Ok(()) }
 }
 
-/// The first transaction: whoever lost the assignment meanwhile fails here, before it has served anybody.
-fn announce(engine: &Engine, transactions: &mut Transactions, shard: i32) -> Result<(), TakeoverError> {
+/// One id after the other. Another process whose second id is fenced later than this one's has fenced the first id later
+/// too, so that this one's announcement, which uses the first, fails (ADR 7 has the proof). In parallel, each could
+/// hold one valid id, and both would serve.
+fn fence(engine: &Engine, shard: i32, assignment: &Assignment) -> Result<Producers, TakeoverError> {
+    let fence = |turn| {
+        still_assigned(assignment)?;
+        let id = transactional_id(&engine.prefix, engine.topology_epoch, shard, turn);
+        Ok::<_, TakeoverError>(Transactions::fence(&engine.cluster, &id)?)
+    };
+    Ok([fence(0)?, fence(1)?])
+}
+
+/// The first transaction. It carries the group's metadata of the assignment itself: with whichever is current, a process
+/// that has lost the shard and is still a member would be believed.
+fn announce(
+    engine: &Engine,
+    transactions: &mut Transactions,
+    shard: i32,
+    assignment: &Assignment,
+) -> Result<(), TakeoverError> {
     let event = Event::from(ShardAnnounced {
         shard,
         topology_epoch: engine.topology_epoch,
@@ -110,8 +125,7 @@ fn announce(engine: &Engine, transactions: &mut Transactions, shard: i32) -> Res
     let record =
         Append { topic: &topic, partition: shard, key: key.as_bytes(), value: &encoded.value, headers };
     transactions.append(vec![record])?;
-    let group = engine.membership.group_metadata().ok_or(KafkaError::Canceled)?;
-    transactions.send_offsets(&engine.shard_offset(shard)?, &group)?;
+    transactions.send_offsets(&engine.shard_offset(shard)?, &assignment.group())?;
     transactions.commit()?;
     Ok(())
 }

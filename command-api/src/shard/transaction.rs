@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::bindings as native;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedHeaders};
@@ -20,6 +21,8 @@ use runtime::kafka::Cluster;
 
 /// Past this a commit's outcome may belong to a later transaction: the producer is not used again.
 const SUSPICIOUS_COMMIT: Duration = Duration::from_secs(1);
+/// What librdkafka calls the lines about connections that were refused or closed.
+const CONNECTION_FAILED: &str = "FAIL";
 /// Longer than `transaction.timeout.ms`: by then the broker itself has ended the transaction.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -99,7 +102,11 @@ impl Transactions {
     /// Whether librdkafka may have sent an EndTxn twice: a late one would end a later transaction, so the
     /// producer must be fenced before the next.
     pub fn is_doubtful(&self) -> bool {
-        self.doubtful || self.producer.context().connection_broke.load(Ordering::Relaxed)
+        // What librdkafka has to say of connections waits in the producer's queue until somebody polls.
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(Duration::ZERO);
+        }
+        self.doubtful || self.producer.context().connection_broke.load(Ordering::Acquire)
     }
 
     fn send(&self, index: usize, record: Append<'_>) -> KafkaResult<()> {
@@ -168,6 +175,20 @@ impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
         self.connection_broke.store(true, Ordering::Relaxed);
         tracing::warn!(%error, reason, "the shard's producer reports an error");
+    }
+
+    /// librdkafka reports a closed connection in a log line only, which it queues before it sends again what was under way.
+    /// Connections that were idle for a minute close without one.
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == CONNECTION_FAILED {
+            self.connection_broke.store(true, Ordering::Release);
+        }
+        match level {
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                tracing::debug!(facility, message, "the shard's producer");
+            }
+            _ => tracing::warn!(facility, message, "the shard's producer"),
+        }
     }
 }
 

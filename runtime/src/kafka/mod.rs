@@ -3,6 +3,7 @@
 mod ends;
 mod identity;
 mod renewed;
+mod standstill;
 mod topics;
 
 use std::time::Duration;
@@ -14,7 +15,8 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 
 pub use ends::{Ends, end_offsets};
 pub use identity::{LastRead, difference, event_id, is_outside_the_log};
-pub use renewed::Renewed;
+pub use renewed::{Renewed, end};
+pub use standstill::Standstill;
 pub use topics::{TopicError, TopicSpec, add_partitions, await_topics, ensure_topics, partition_count};
 
 use crate::Common;
@@ -160,6 +162,9 @@ impl Cluster {
         P: FromClientConfigAndContext<C>,
     {
         self.transactional(transactional_id)
+            // Its owner must know of each connection that breaks: a request sent again may be carried out twice.
+            .set("log.connection.close", "true")
+            .set_log_level(RDKafkaLogLevel::Info)
             // A dead writer's open transaction stalls committed readers this long at most.
             .set("transaction.timeout.ms", "5000")
             // The batch is gathered before it is sent: waiting for more would only delay it.

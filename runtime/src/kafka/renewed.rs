@@ -89,7 +89,7 @@ impl<C: Send + 'static> Renewed<C> {
 }
 
 /// A client that failed may take long to end: nobody waits for it.
-fn end<C: Send + 'static>(client: C) {
+pub fn end<C: Send + 'static>(client: C) {
     let ending = std::thread::Builder::new().name("client-end".into()).spawn(move || drop(client));
     if let Err(error) = ending {
         // The client was dropped with the closure.

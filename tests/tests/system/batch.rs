@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use till_tests::client::eventually;
+use till_tests::kafka_proxy::Api;
 use till_tests::receipts::{Receipts, simple};
 use till_tests::{Client, Isolation, Till};
 
@@ -319,7 +320,9 @@ const AT_ONCE: usize = 4;
 async fn memory_is_bounded_by_the_window_whatever_the_batch_and_its_client_do() {
     let mut till = Till::prepare("batch-memory").await;
     // Shards that take their time: what is not bounded piles up before them.
-    till.command_api.set("TILL_FAULT_BEFORE_COMMIT_MS", "150");
+    let proxy = till.kafka_proxy();
+    till.command_api.set("TILL_KAFKA_BROKERS", proxy.brokers());
+    proxy.delay_answers(Api::Produce, Duration::from_millis(150));
     till.command_api.start_ready().await;
     let terminal = till.terminal().await;
     // What the store, the producers and the allocator take once.

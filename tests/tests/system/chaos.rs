@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use schemas::{Event, codec};
 use till_tests::client::eventually;
+use till_tests::kafka_proxy::Api;
 use till_tests::receipts::Random;
-use till_tests::{Isolation, Log, RawRecord, Servers, Service, Till, oracle};
+use till_tests::{Isolation, KafkaProxy, Log, RawRecord, Servers, Service, Till, oracle};
 
 use crate::forged::Foreigner;
 use crate::load::{Load, pause};
@@ -23,6 +24,8 @@ const CHECKS: [&str; 7] = ["stream", "accepted", "straddling", "figures", "hours
 async fn receipts_survive_twenty_kills_of_every_service_of_the_broker_and_of_postgres() {
     let mut till = Till::prepare_alone("chaos").await;
     till.analytics.set("TILL_ANALYTICS_SCHEDULE", SCHEDULE);
+    let proxy = till.kafka_proxy();
+    till.command_api.set("TILL_KAFKA_BROKERS", proxy.brokers());
     till.start_all().await;
     let admin = till.admin().await;
     let began = Instant::now();
@@ -31,7 +34,7 @@ async fn receipts_survive_twenty_kills_of_every_service_of_the_broker_and_of_pos
 
     let servers = Arc::clone(&till.servers);
     tokio::join!(
-        torment_writers(&mut till.command_api, &servers),
+        torment_writers(&mut till.command_api, &servers, &proxy),
         torment(&mut till.projector, 2),
         torment(&mut till.analytics, 3),
         torment_postgres(&servers),
@@ -100,7 +103,7 @@ async fn torment(service: &mut Service, seed: u64) {
 /// The broker and command-api fall together or shortly after one another, in either order, with commands on their way.
 /// Every third life of command-api holds each transaction open for a while before its commit, so that some span the end
 /// of a window.
-async fn torment_writers(service: &mut Service, servers: &Servers) {
+async fn torment_writers(service: &mut Service, servers: &Servers, proxy: &KafkaProxy) {
     let mut random = Random::new(1);
     for kill in 0..KILLS {
         serve_a_while(service, &mut random).await;
@@ -118,14 +121,11 @@ async fn torment_writers(service: &mut Service, servers: &Servers) {
         }
         pause(&mut random, 0, 300).await;
         servers.kafka.restart();
-        if kill % 3 == 1 {
-            service.set("TILL_FAULT_BEFORE_COMMIT_MS", "1500");
-        } else {
-            service.unset("TILL_FAULT_BEFORE_COMMIT_MS");
-        }
+        let open_for = if kill % 3 == 1 { Duration::from_millis(1500) } else { Duration::ZERO };
+        proxy.delay_answers(Api::Produce, open_for);
         service.start();
     }
-    service.unset("TILL_FAULT_BEFORE_COMMIT_MS");
+    proxy.delay_answers(Api::Produce, Duration::ZERO);
 }
 
 /// Until it serves, and on for some seconds of receipts.

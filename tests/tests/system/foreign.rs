@@ -7,25 +7,13 @@ use schemas::{Event, HOURS_KEY, partition_of};
 use serde_json::json;
 use till_tests::client::eventually;
 use till_tests::receipts::simple;
-use till_tests::{Log, RawRecord, Till};
+use till_tests::{RawRecord, Till};
 
 use crate::figures::closed_past;
 use crate::forged;
 
 /// What bounds a wait for a service to notice.
 const SURELY: Duration = Duration::from_secs(60);
-
-async fn append(log: &Log, records: Vec<RawRecord>) {
-    let log = log.clone();
-    let appended = tokio::task::spawn_blocking(move || {
-        // Tests share a broker: a transactional id of one's own.
-        let id = format!("foreign-{}", uuid::Uuid::now_v7());
-        let transaction = log.begin(&id, Duration::from_secs(30))?;
-        records.iter().try_for_each(|record| transaction.append(record))?;
-        transaction.commit()
-    });
-    appended.await.unwrap().unwrap();
-}
 
 fn under(key: &str, value: &[u8]) -> RawRecord {
     let partition = partition_of(key.as_bytes(), 4);
@@ -61,9 +49,9 @@ async fn what_is_no_event_is_skipped_by_every_service_alike_and_its_keys_go_on()
     let admin = till.admin().await;
     let _ = admin.receipt(&simple("before", "place-foreign", "10.00")).await.expect(201);
 
-    append(&till.topic("receipts"), garbage("before", "after")).await;
-    append(&till.topic("accounts"), vec![under("till", b"not an event")]).await;
-    append(&till.topic("analytics"), vec![under(HOURS_KEY, b"not an event")]).await;
+    forged::append(&till.topic("receipts"), garbage("before", "after")).await;
+    forged::append(&till.topic("accounts"), vec![under("till", b"not an event")]).await;
+    forged::append(&till.topic("analytics"), vec![under(HOURS_KEY, b"not an event")]).await;
 
     let _ = admin.receipt(&simple("after", "place-foreign", "3.00")).await.expect(201);
     let _ = admin.void("before", "test").await.expect(201);
@@ -107,7 +95,7 @@ async fn a_record_of_a_newer_till_stops_every_service_before_it_in_words() {
     till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/2 * * * * *");
     till.start_all().await;
     let admin = till.admin().await;
-    append(&till.topic("receipts"), vec![of_a_newer_till("newer")]).await;
+    forged::append(&till.topic("receipts"), vec![of_a_newer_till("newer")]).await;
     let words = "this binary is older than the writer";
 
     let mut second = till.another_command_api("command-api-b");

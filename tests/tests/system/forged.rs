@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::Utc;
 use schemas::codec::{self, Framing};
 use schemas::{Event, Item, Money, Receipt, ReceiptRecorded};
-use till_tests::{RawRecord, Till};
+use till_tests::{Log, RawRecord, Till};
 
 /// A producer that is none of Till's holds transactions open over the ends of windows, then takes its record back.
 pub struct Foreigner {
@@ -83,4 +83,17 @@ pub fn record(event: &Event, partitions: i32) -> RawRecord {
         value: encoded.value,
         headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
     }
+}
+
+/// Appends records in one transaction that is none of Till's.
+pub async fn append(log: &Log, records: Vec<RawRecord>) {
+    let log = log.clone();
+    let appended = tokio::task::spawn_blocking(move || {
+        // Tests share a broker: a transactional id of one's own.
+        let id = format!("foreign-{}", uuid::Uuid::now_v7());
+        let transaction = log.begin(&id, Duration::from_secs(30))?;
+        records.iter().try_for_each(|record| transaction.append(record))?;
+        transaction.commit()
+    });
+    appended.await.unwrap().unwrap();
 }

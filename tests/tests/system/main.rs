@@ -23,3 +23,4 @@ mod reshard;
 mod settings;
 mod store;
 mod strong;
+mod takeover;

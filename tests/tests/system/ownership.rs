@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use till_tests::client::eventually;
+use till_tests::kafka_proxy::Api;
 use till_tests::receipts::simple;
 use till_tests::{Client, Isolation, Till};
 
@@ -13,9 +14,12 @@ pub const SURELY: Duration = Duration::from_secs(60);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_former_owner_is_fenced_its_client_gets_503_and_its_record_stays_invisible() {
     let mut till = Till::prepare("fencing").await;
-    till.command_api.set("TILL_FAULT_BEFORE_COMMIT_MS", "3000");
+    let proxy = till.kafka_proxy();
+    till.command_api.set("TILL_KAFKA_BROKERS", proxy.brokers());
     till.command_api.start_ready().await;
     let terminal = till.terminal().await;
+    // Its record is in the log, and it does not know: it has not begun to commit.
+    proxy.delay_answers(Api::Produce, Duration::from_secs(3));
     let receipt = simple("fenced", "place-fenced", "7.00");
     let waiting = {
         let (terminal, receipt) = (terminal.clone(), receipt.clone());
@@ -30,7 +34,7 @@ async fn a_former_owner_is_fenced_its_client_gets_503_and_its_record_stays_invis
     assert!(!waiting.is_finished(), "the client waits for the commit");
 
     let mut second = till.another_command_api("command-api-b");
-    second.unset("TILL_FAULT_BEFORE_COMMIT_MS");
+    second.set("TILL_KAFKA_BROKERS", till.servers.kafka.brokers());
     second.start_ready().await;
     let to_second = Client::new(&second.url(), &till.projector.url()).with_token(terminal.token());
     let taken = accepted_by(&to_second, &receipt).await;
@@ -95,9 +99,11 @@ async fn a_killed_owner_is_replaced_and_every_answer_stays_as_it_was() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_is_asked_to_end_answers_what_it_took_and_ends_well() {
     let mut till = Till::prepare("graceful").await;
-    till.command_api.set("TILL_FAULT_BEFORE_COMMIT_MS", "300");
+    let proxy = till.kafka_proxy();
+    till.command_api.set("TILL_KAFKA_BROKERS", proxy.brokers());
     till.command_api.start_ready().await;
     let terminal = till.terminal().await;
+    proxy.delay_answers(Api::Produce, Duration::from_millis(300));
     let sent: Vec<_> = (0..20)
         .map(|number| {
             let terminal = terminal.clone();

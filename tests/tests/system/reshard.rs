@@ -1,6 +1,9 @@
 //! Another number of shards, and what is left of the former topology.
 
+use std::time::Duration;
+
 use till_tests::client::eventually;
+use till_tests::kafka_proxy::Api;
 use till_tests::receipts::{Receipts, simple};
 use till_tests::{Answer, Client, Isolation, Service, Till};
 
@@ -11,9 +14,12 @@ use crate::settings::refuses_to_start;
 async fn a_log_is_resharded_and_a_process_of_the_former_epoch_is_fenced_and_ends() {
     let mut till = Till::prepare("reshard").await;
     till.command_api.set("TILL_SHARDS", "2");
-    till.command_api.set("TILL_FAULT_BEFORE_COMMIT_MS", "3000");
+    let proxy = till.kafka_proxy();
+    till.command_api.set("TILL_KAFKA_BROKERS", proxy.brokers());
     till.command_api.start_ready().await;
     let terminal = till.terminal().await;
+    // Its record is in the log, and it does not know: it has not begun to commit.
+    proxy.delay_answers(Api::Produce, Duration::from_secs(3));
     let receipt = simple("resharded", "place-reshard", "7.00");
     let waiting = {
         let (terminal, receipt) = (terminal.clone(), receipt.clone());
@@ -34,7 +40,7 @@ async fn a_log_is_resharded_and_a_process_of_the_former_epoch_is_fenced_and_ends
     };
 
     let mut second = till.another_command_api("command-api-b");
-    second.unset("TILL_FAULT_BEFORE_COMMIT_MS");
+    second.set("TILL_KAFKA_BROKERS", till.servers.kafka.brokers());
     let running = second.run("reshard", &["--shards", "3", "--yes"]);
     assert!(!running.status.success() && running.output.contains("stop them all"), "{}", running.output);
     eventually("the stopped process is no member any more", SURELY, async || {

@@ -35,9 +35,6 @@ async fn a_default_secret_is_refused_outside_the_demo() {
     command_api.set("TILL_ADMIN_PASSWORD", "admin");
     refuses_to_start(command_api, &["TILL_ADMIN_PASSWORD"]);
     command_api.set("TILL_ADMIN_PASSWORD", "chosen by the operator");
-    command_api.set("TILL_FAULT_BEFORE_COMMIT_MS", "1");
-    refuses_to_start(command_api, &["TILL_FAULT_BEFORE_COMMIT_MS"]);
-    command_api.unset("TILL_FAULT_BEFORE_COMMIT_MS");
     command_api.start_ready().await;
 }
 

@@ -1,0 +1,70 @@
+//! Where an owner's next event belongs: an offset elsewhere means that somebody else wrote.
+
+/// The end of one partition as its owner knows it. It begins where the takeover's fold ended.
+///
+/// Each commit appends a marker to every partition that it wrote to, some time after it was acknowledged. So before an event
+/// there may be as many offsets as this owner's commits have markers due, and no more. That is two at most: a transaction
+/// of one of the two ids begins only after the markers of its former transaction are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    next: i64,
+    markers_due: i64,
+}
+
+impl Tail {
+    /// Nothing is appended at or after `next`.
+    pub fn new(next: i64) -> Self {
+        Self { next, markers_due: 0 }
+    }
+
+    /// This owner's event stands at `offset`. `false` where more lies before it than markers of this owner.
+    #[must_use]
+    pub fn append(&mut self, offset: i64) -> bool {
+        let skipped = offset - self.next;
+        if !(0..=self.markers_due).contains(&skipped) {
+            return false;
+        }
+        self.markers_due -= skipped;
+        self.next = offset + 1;
+        true
+    }
+
+    /// A transaction of this owner that appended here is committed.
+    pub fn commit(&mut self) {
+        self.markers_due += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Appends and commits events at these offsets, a slice a transaction.
+    fn is_alone(transactions: &[&[i64]]) -> bool {
+        let mut tail = Tail::new(10);
+        transactions.iter().all(|offsets| {
+            let alone = offsets.iter().all(|offset| tail.append(*offset));
+            tail.commit();
+            alone
+        })
+    }
+
+    #[test]
+    fn markers_of_own_commits_may_come_before_between_and_after_the_next_events() {
+        assert!(is_alone(&[&[10, 11], &[13, 14], &[16]]), "each before the next transaction");
+        assert!(
+            is_alone(&[&[10], &[11, 13], &[15]]),
+            "the first one's marker is at 12, within the second transaction"
+        );
+        assert!(is_alone(&[&[10], &[11], &[14]]), "both markers after the second transaction");
+    }
+
+    #[test]
+    fn a_record_or_a_marker_of_somebody_else_is_noticed() {
+        assert!(!is_alone(&[&[11]]), "nothing was due before the first transaction");
+        assert!(!is_alone(&[&[10], &[13]]), "one marker was due, two offsets are taken");
+        assert!(!is_alone(&[&[10, 12]]), "nothing was due within the first transaction");
+        assert!(!is_alone(&[&[10], &[12], &[15]]));
+        assert!(!is_alone(&[&[9]]), "the log was shorter when the shard was taken over");
+    }
+}

@@ -1,0 +1,306 @@
+//! A TCP proxy before the broker that holds back, delays and cuts single kinds of requests: what a bad network does to one
+//! client, chosen by a test. It reads frames by Kafka's protocol (KIP-482: length, api key, version, correlation id) and lets
+//! clients reconnect to itself by rewriting the broker's address in metadata.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// A broker that has read a request goes on with it when its client is gone, if the connection's end comes later.
+const LINGER: Duration = Duration::from_secs(1);
+/// Between two looks whether a request is still held.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// Between two requests that were held.
+const ONE_BY_ONE: Duration = Duration::from_millis(50);
+/// The largest frame a broker sends to Till's clients is a few MiB.
+const FRAME_BYTES: usize = 64 * 1024 * 1024;
+/// Metadata and FindCoordinator name brokers.
+const NAMING_BROKERS: [i16; 2] = [3, 10];
+
+/// A kind of request, by its key in Kafka's protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i16)]
+pub enum Api {
+    /// Records of a producer.
+    Produce = 0,
+    /// A producer takes its transactional id, and fences the former holders.
+    InitProducerId = 22,
+    /// Commit or abort.
+    EndTxn = 26,
+}
+
+/// A request the proxy has seen.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// When it came from the client.
+    pub arrived: Instant,
+    /// When it went on to the broker.
+    pub forwarded: Option<Instant>,
+    api: i16,
+    frame: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Rules {
+    /// Requests of this kind that contain the bytes wait.
+    held: Vec<(Api, Vec<u8>)>,
+    /// The numbers of those that wait.
+    waiting: BTreeSet<u64>,
+    count: u64,
+    /// Answers of this kind wait so long.
+    delayed: Vec<(Api, Duration)>,
+    /// The next answer of this kind is withheld and its connection closed.
+    cut: Option<Api>,
+    seen: Vec<Seen>,
+}
+
+/// A running proxy; it ends with the value.
+pub struct KafkaProxy {
+    brokers: String,
+    rules: Arc<Mutex<Rules>>,
+    _end: oneshot::Sender<()>,
+}
+
+impl KafkaProxy {
+    /// Begins to listen before a broker at `127.0.0.1:PORT`, on a thread of its own.
+    ///
+    /// # Panics
+    /// If it cannot listen.
+    #[must_use]
+    pub fn start(broker: &str) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        listener.set_nonblocking(true).expect("a socket can be made non-blocking");
+        let port = listener.local_addr().expect("it is bound").port();
+        let rules = Arc::new(Mutex::new(Rules::default()));
+        let (end, ended) = oneshot::channel();
+        let way = Way { broker: broker.to_owned(), port, rules: Arc::clone(&rules) };
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime starts").block_on(async {
+                tokio::select! {
+                    () = way.accept(listener) => {}
+                    _ = ended => {}
+                }
+            });
+        };
+        std::thread::Builder::new().name("kafka-proxy".into()).spawn(run).expect("a thread can be started");
+        Self { brokers: format!("127.0.0.1:{port}"), rules, _end: end }
+    }
+
+    /// What clients that go through it are given as their broker.
+    #[must_use]
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// Requests of this kind that contain the text reach the broker only after [`Self::release`], also if their client is
+    /// gone by then. What follows them on the same connection waits too.
+    pub fn hold_requests(&self, api: Api, containing: &str) {
+        lock(&self.rules).held.push((api, containing.as_bytes().to_vec()));
+    }
+
+    /// Lets go on what is held, one after the other as they came, and holds nothing more: a client that has asked again
+    /// is answered last.
+    pub fn release(&self) {
+        lock(&self.rules).held.clear();
+    }
+
+    /// Answers of this kind reach the client so much later; zero ends it.
+    pub fn delay_answers(&self, api: Api, by: Duration) {
+        let mut rules = lock(&self.rules);
+        rules.delayed.retain(|(delayed, _)| *delayed != api);
+        rules.delayed.push((api, by));
+    }
+
+    /// The next request of this kind is carried out by the broker, and the connection closed instead of its answer.
+    pub fn cut_next(&self, api: Api) {
+        lock(&self.rules).cut = Some(api);
+    }
+
+    /// Whether [`Self::cut_next`] has cut.
+    #[must_use]
+    pub fn has_cut(&self) -> bool {
+        lock(&self.rules).cut.is_none()
+    }
+
+    /// The requests of this kind that contain the text, in the order of their arrival.
+    #[must_use]
+    pub fn seen(&self, api: Api, containing: &str) -> Vec<Seen> {
+        let rules = lock(&self.rules);
+        let wanted = |seen: &&Seen| seen.api == api as i16 && contains(&seen.frame, containing.as_bytes());
+        rules.seen.iter().filter(wanted).cloned().collect()
+    }
+}
+
+fn lock(rules: &Mutex<Rules>) -> MutexGuard<'_, Rules> {
+    rules.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn contains(frame: &[u8], text: &[u8]) -> bool {
+    frame.windows(text.len()).any(|window| window == text)
+}
+
+/// From the proxy's port to the broker.
+#[derive(Clone)]
+struct Way {
+    broker: String,
+    port: u16,
+    rules: Arc<Mutex<Rules>>,
+}
+
+/// A request on its way; answers come in the order of the requests.
+struct Awaited {
+    api: i16,
+    cut: bool,
+}
+
+type Waiting = Arc<Mutex<VecDeque<Awaited>>>;
+
+impl Way {
+    async fn accept(self, listener: std::net::TcpListener) {
+        let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
+        while let Ok((client, _)) = listener.accept().await {
+            let way = self.clone();
+            // A connection that breaks on either side ends on both.
+            tokio::spawn(async move { drop(way.connect(client).await) });
+        }
+    }
+
+    async fn connect(&self, client: TcpStream) -> io::Result<()> {
+        let broker = TcpStream::connect(&self.broker).await?;
+        client.set_nodelay(true)?;
+        broker.set_nodelay(true)?;
+        let (from_client, to_client) = client.into_split();
+        let (from_broker, to_broker) = broker.into_split();
+        let waiting = Waiting::default();
+        let requests = async {
+            let ended = self.requests(from_client, to_broker, &waiting).await;
+            tokio::time::sleep(LINGER).await;
+            ended
+        };
+        tokio::select! {
+            ended = requests => ended,
+            ended = self.answers(from_broker, to_client, &waiting) => ended,
+        }
+    }
+
+    async fn requests(
+        &self,
+        mut from: OwnedReadHalf,
+        mut to: OwnedWriteHalf,
+        waiting: &Waiting,
+    ) -> io::Result<()> {
+        loop {
+            let frame = read_frame(&mut from).await?;
+            let api = i16::from_be_bytes([frame[4], frame[5]]);
+            let number = self.note(api, &frame);
+            self.hold(api, &frame).await;
+            let cut = self.is_cut(api);
+            waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(Awaited { api, cut });
+            to.write_all(&frame).await?;
+            if let Some(number) = number {
+                lock(&self.rules).seen[number].forwarded = Some(Instant::now());
+            }
+        }
+    }
+
+    async fn answers(
+        &self,
+        mut from: OwnedReadHalf,
+        mut to: OwnedWriteHalf,
+        waiting: &Waiting,
+    ) -> io::Result<()> {
+        loop {
+            let mut frame = read_frame(&mut from).await?;
+            let awaited = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(Awaited { api, cut }) = awaited else { return Err(io::ErrorKind::InvalidData.into()) };
+            if cut {
+                return Ok(());
+            }
+            tokio::time::sleep(self.delay(api)).await;
+            if NAMING_BROKERS.contains(&api) {
+                self.rewrite(&mut frame);
+            }
+            to.write_all(&frame).await?;
+        }
+    }
+
+    /// Only the kinds that tests speak of are kept, and of records not the values.
+    fn note(&self, api: i16, frame: &[u8]) -> Option<usize> {
+        if ![Api::InitProducerId as i16, Api::EndTxn as i16].contains(&api) {
+            return None;
+        }
+        let seen = &mut lock(&self.rules).seen;
+        seen.push(Seen { arrived: Instant::now(), forwarded: None, api, frame: frame.to_vec() });
+        Some(seen.len() - 1)
+    }
+
+    async fn hold(&self, api: i16, frame: &[u8]) {
+        let Some(number) = self.wait_in_line(api, frame) else { return };
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let rules = lock(&self.rules);
+            if rules.held.is_empty() && rules.waiting.first() == Some(&number) {
+                break;
+            }
+        }
+        let rules = Arc::clone(&self.rules);
+        tokio::spawn(async move {
+            tokio::time::sleep(ONE_BY_ONE).await;
+            lock(&rules).waiting.remove(&number);
+        });
+    }
+
+    fn wait_in_line(&self, api: i16, frame: &[u8]) -> Option<u64> {
+        let mut rules = lock(&self.rules);
+        if !rules.held.iter().any(|(held, text)| *held as i16 == api && contains(frame, text)) {
+            return None;
+        }
+        rules.count += 1;
+        let number = rules.count;
+        rules.waiting.insert(number);
+        Some(number)
+    }
+
+    fn is_cut(&self, api: i16) -> bool {
+        lock(&self.rules).cut.take_if(|cut| *cut as i16 == api).is_some()
+    }
+
+    fn delay(&self, api: i16) -> Duration {
+        let rules = lock(&self.rules);
+        rules.delayed.iter().find(|(delayed, _)| *delayed as i16 == api).map_or(Duration::ZERO, |(_, by)| *by)
+    }
+
+    /// A broker is named by its host, as text, and its port, in four bytes.
+    fn rewrite(&self, frame: &mut [u8]) {
+        let (host, port) = self.broker.split_once(':').expect("host:port");
+        let named = |port: u16| [host.as_bytes(), &u32::from(port).to_be_bytes()].concat();
+        let (theirs, ours) = (named(port.parse().expect("a port")), named(self.port));
+        let mut at = 0;
+        while at + theirs.len() <= frame.len() {
+            if frame[at..].starts_with(&theirs) {
+                frame[at..at + ours.len()].copy_from_slice(&ours);
+            }
+            at += 1;
+        }
+    }
+}
+
+/// A whole frame with its length in front.
+async fn read_frame(from: &mut OwnedReadHalf) -> io::Result<Vec<u8>> {
+    let mut frame = vec![0; 4];
+    from.read_exact(&mut frame).await?;
+    let length = u32::from_be_bytes([frame[0], frame[1], frame[2], frame[3]]) as usize;
+    if !(4..=FRAME_BYTES).contains(&length) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    frame.resize(4 + length, 0);
+    from.read_exact(&mut frame[4..]).await?;
+    Ok(frame)
+}
