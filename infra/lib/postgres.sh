@@ -27,6 +27,11 @@ choose_postgres_user() {
         POSTGRES_DATA=/var/lib/till/$(printf %s "$TILL_HOME" | sha256sum | head -c 12)/postgres
 }
 
+# postgres_password ROLE: made once for this TILL_HOME. Every user of the machine reaches the port.
+postgres_password() {
+    kept_secret "postgres-$1" 24
+}
+
 start_postgres() {
     process_alive postgres && return
     local bin
@@ -45,11 +50,14 @@ start_postgres() {
 create_cluster() {
     local new=$POSTGRES_DATA.new
     rm -rf "$POSTGRES_DATA" "$new"
-    mkdir -p "$new"
-    chmod 700 "$new"
-    [[ -z $POSTGRES_USER ]] || chown "$POSTGRES_USER" "$new"
-    "${AS_POSTGRES[@]}" "$1/initdb" --pgdata="$new" --username=postgres --auth=trust --encoding=UTF8 --locale=C --no-sync \
-        >"$(log_of postgres)" 2>&1 || die_with_log postgres "initdb failed."
+    # Its user must get through the folders above, which are closed to others but for that.
+    (umask 066 && mkdir -p "$(dirname "$new")")
+    mkdir -m 700 "$new"
+    postgres_password postgres >"$new.password"
+    [[ -z $POSTGRES_USER ]] || chown "$POSTGRES_USER" "$new" "$new.password"
+    "${AS_POSTGRES[@]}" "$1/initdb" --pgdata="$new" --username=postgres --auth=scram-sha-256 --pwfile="$new.password" \
+        --encoding=UTF8 --locale=C --no-sync >"$(log_of postgres)" 2>&1 || die_with_log postgres "initdb failed."
+    rm "$new.password"
     mv "$new" "$POSTGRES_DATA"
 }
 
@@ -81,12 +89,24 @@ postgres_is_ready() {
 
 # sql DATABASE STATEMENT: as the cluster's administrator.
 sql() {
-    PGOPTIONS='' "$(find_postgres)/psql" --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 \
+    PGOPTIONS='' PGPASSWORD=$(postgres_password postgres) "$(find_postgres)/psql" --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 \
         --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username=postgres --dbname="$1" --command="$2"
 }
 
 # create_database: role and database `till`, where missing.
 create_database() {
+    choose_postgres_user
+    ask_for_passwords
     [[ $(sql postgres "SELECT count(*) FROM pg_roles WHERE rolname = 'till'") == 1 ]] || sql postgres 'CREATE ROLE till LOGIN'
+    sql postgres "ALTER ROLE till PASSWORD '$(postgres_password till)'"
     [[ $(sql postgres "SELECT count(*) FROM pg_database WHERE datname = 'till'") == 1 ]] || sql postgres 'CREATE DATABASE till OWNER till'
+}
+
+# ask_for_passwords: a cluster of a former version lets every user of the machine in, as its administrator too.
+ask_for_passwords() {
+    local hba=$POSTGRES_DATA/pg_hba.conf
+    grep --quiet '^[^#].*trust$' "$hba" || return 0
+    sql postgres "ALTER ROLE postgres PASSWORD '$(postgres_password postgres)'"
+    "${AS_POSTGRES[@]}" sed --in-place 's/trust$/scram-sha-256/' "$hba"
+    sql postgres 'SELECT pg_reload_conf()' >/dev/null
 }

@@ -11,7 +11,6 @@ build_services() {
 export_service_settings() {
     export TILL_DEMO=true
     export TILL_KAFKA_BROKERS=127.0.0.1:$TILL_KAFKA_PORT
-    export TILL_DATABASE_URL=postgres://till@127.0.0.1:$TILL_POSTGRES_PORT/till
     # A broker of one node works a transaction's partitions off one after the other: few make it short.
     export TILL_PARTITIONS=${TILL_PARTITIONS:-4}
     # Figures every minute, so that a newcomer sees them change.
@@ -19,21 +18,33 @@ export_service_settings() {
     # All drop-in contracts, unless the caller chooses; an empty text is none.
     export TILL_CONTRACTS=${TILL_CONTRACTS-receipts}
     export TILL_JOURNAL_DIR=$TILL_HOME/data/.journal
-    TILL_JWT_SECRET=${TILL_JWT_SECRET:-$(jwt_secret)}
-    export TILL_JWT_SECRET
+    # Secrets are in the environment of those that need them only: with_secrets_of.
+    export -n TILL_JWT_SECRET TILL_DATABASE_URL
 }
 
-# jwt_secret: made once for this TILL_HOME, so that a token outlives a restart.
-jwt_secret() {
-    local file=$TILL_HOME/conf/jwt-secret
-    [[ -s $file ]] || (umask 077 && head -c 32 /dev/urandom | base64 >"$file")
+# with_secrets_of SERVICE COMMAND...: runs it with the secrets that the service needs. They are in its environment, which
+# other users of the machine cannot read, and never among its arguments, which they can.
+with_secrets_of() {
+    local service=$1 secret=${TILL_JWT_SECRET:-} url
+    shift
+    url=postgres://till:$(postgres_password till)@127.0.0.1:$TILL_POSTGRES_PORT/till
+    local -x TILL_JWT_SECRET TILL_DATABASE_URL
+    [[ $service == analytics-worker ]] || TILL_JWT_SECRET=${secret:-$(kept_secret jwt-secret 32)}
+    [[ $service != projector ]] || TILL_DATABASE_URL=$url
+    "$@"
+}
+
+# kept_secret NAME BYTES: made once for this TILL_HOME, so that a token outlives a restart.
+kept_secret() {
+    local file=$TILL_HOME/conf/$1
+    [[ -s $file ]] || (umask 077 && head -c "$2" /dev/urandom | base64 | tr '+/' '-_' | tr -d '=' >"$file")
     cat "$file"
 }
 
 # prepare_log_and_tables: topics and migrations; both do nothing where all is as it must be.
 prepare_log_and_tables() {
-    run_once create-topics "the topics" "$TARGET_DIR/release/command-api" create-topics
-    run_once migrate "the tables" "$TARGET_DIR/release/projector" migrate
+    run_once create-topics "the topics" with_secrets_of command-api "$TARGET_DIR/release/command-api" create-topics
+    run_once migrate "the tables" with_secrets_of projector "$TARGET_DIR/release/projector" migrate
 }
 
 # run_once NAME WHAT COMMAND...: a command that ends, its output kept as a log and shown when it fails. It is tried again
@@ -43,7 +54,7 @@ run_once() {
     log=$(log_of "$name")
     shift 2
     say "Checking $what"
-    until (cd "$ROOT" && exec "$@") >"$log" 2>&1 9>&-; do
+    until (cd "$ROOT" && "$@") >"$log" 2>&1 9>&-; do
         ((SECONDS < deadline)) || die_with_log "$name" "$what could not be made ready."
         sleep 1
     done
@@ -80,7 +91,7 @@ start_replica() {
         analytics-worker) own=("TILL_ANALYTICS_LISTEN=$address") ;;
     esac
     say "Starting $name on $address"
-    start_process "$name" env "${own[@]}" "$TARGET_DIR/release/$service" serve
+    with_secrets_of "$service" start_process "$name" env "${own[@]}" "$TARGET_DIR/release/$service" serve
 }
 
 # stop_surplus_replicas: those of an earlier `up` with more. Each gives back what it owns.

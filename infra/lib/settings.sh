@@ -31,7 +31,21 @@ unset DATABASE_URL
 # create_home: the folders of TILL_HOME; git is told to ignore them wherever they are.
 create_home() {
     mkdir -p "$TILL_HOME"/{data,logs,run,conf}
+    close_home
     [[ -e $TILL_HOME/.gitignore ]] || echo '*' >"$TILL_HOME/.gitignore"
+}
+
+# close_home: what is in it is for its user alone: passwords' hashes are in Kafka's log and in the local stores. Where root hands
+# Postgres and nginx's workers to other users, these may pass through.
+close_home() {
+    local folder
+    chmod go= "$TILL_HOME"/{logs,run,conf}
+    for folder in "$TILL_HOME"/data/* "$TILL_HOME"/data/.[!.]*; do
+        [[ ! -d $folder || $folder == */postgres ]] || chmod go= "$folder"
+    done
+    ((EUID == 0)) || return 0
+    chmod 711 "$TILL_HOME" "$TILL_HOME/data"
+    [[ ! -d $TILL_HOME/data/nginx ]] || chmod 711 "$TILL_HOME/data/nginx"
 }
 
 # lock_home: one `up`, `down` or `reset` at a time for one TILL_HOME.

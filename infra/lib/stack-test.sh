@@ -19,6 +19,7 @@ main() {
     ln -sfn "$base/kafka" "$TILL_HOME/kafka"
 
     timed "first start" ./till up --no-traffic
+    tells_its_secrets_to_nobody
     "${CARGO_TARGET_DIR:-target}/release/load" traffic --front-door "$front_door" --minutes 0.1
     takes_the_largest_batch
     python3 tests/contracts/receipts_client.py --producer "http://127.0.0.1:$TILL_RECEIPTS_PRODUCER_PORT" \
@@ -38,6 +39,28 @@ main() {
     refuses_a_port_in_use
     leaves_nothing
     echo "$before receipts outlived kill -9 of everything; down left nothing."
+}
+
+# tells_its_secrets_to_nobody: no file of the stack is for other users, Postgres asks for a password, and a process has in its
+# environment only the secrets it needs.
+tells_its_secrets_to_nobody() {
+    local open name pid
+    open=$(find "$TILL_HOME"/{conf,logs,run} "$TILL_HOME"/data/{kafka,command-api,.journal} -perm /077 ! -type l -print -quit 2>/dev/null || true)
+    [[ -z $open ]] || fail "$open can be read by others"
+    for name in postgres till; do
+        ! "$(postgres_bin)/psql" --no-password --quiet --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username="$name" --dbname=postgres \
+            --command='SELECT 1' >/dev/null 2>&1 || fail "Postgres lets $name in without a password"
+    done
+    for name in kafka postgres nginx analytics-worker command-api; do
+        pid=$(cut -d ' ' -f 1 "$TILL_HOME/run/$name.pid")
+        ! tr '\0' '\n' <"/proc/$pid/environ" | grep -q '^TILL_DATABASE_URL=' || fail "$name knows the database's password"
+        [[ $name == command-api ]] || ! tr '\0' '\n' <"/proc/$pid/environ" | grep -q '^TILL_JWT_SECRET=' || fail "$name knows the tokens' secret"
+    done
+}
+
+# postgres_bin: the folder of the newest version's binaries.
+postgres_bin() {
+    dirname "$(printf '%s\n' /usr/lib/postgresql/*/bin/psql | sort --version-sort | tail -n 1)"
 }
 
 # takes_the_largest_batch: 10,000 receipts and 30 MB, which nginx neither buffers nor stops sending once answers are there.

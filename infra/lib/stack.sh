@@ -41,6 +41,8 @@ read_up_arguments() {
 }
 
 prepare_machine() {
+    # Data, logs and secrets are this user's alone.
+    umask 077
     create_home
     lock_home
     require_disk
