@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use runtime::kafka::{Cluster, Ends, Isolation, await_topics};
 use runtime::registry;
-use runtime::server::{self, Readiness, Starting};
+use runtime::server::{self, Readiness, Sites, Starting};
 use schemas::codec::Framing;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -48,10 +48,12 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let grace = Duration::from_millis(settings.common.shutdown_grace_ms);
     let receipts_contract = Contract::from_settings(&settings, &app);
     let router = routes::router(app, receipts_contract, readiness);
-    let ended = server::serve(listener, router, left, grace).await;
+    // Other replicas forward to the address it advertises.
+    let advertised = settings.own.advertised_url();
+    let sites = Sites::new(&settings.common, &[advertised.split("://").last().unwrap_or_default()]);
+    server::serve(listener, router, sites, left, grace).await;
     let owned = tokio::task::spawn_blocking(move || owning.join()).await;
     engine.follower.stop();
-    ended.map_err(|error| format!("the HTTP server failed: {error}"))?;
     owned.map_err(|error| error.to_string())?.map_err(|_| "the ownership thread panicked".to_owned())?
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use runtime::auth::Tokens;
 use runtime::kafka::{Cluster, TopicSpec, await_topics};
-use runtime::server::{self, Readiness};
+use runtime::server::{self, Readiness, Sites};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -45,6 +45,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let receipts_contract = contracts::receipts::Contract::from_settings(&settings, &app.reads);
     let router = router(app, receipts_contract, readiness.clone());
     let grace = Duration::from_millis(common.shutdown_grace_ms);
+    let sites = Sites::new(common, &[]);
     let settings = Arc::new(settings);
 
     let tasks = TaskTracker::new();
@@ -63,9 +64,9 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
         tasks.spawn(progress.clone().keep_fresh(projection, pool.clone(), shutdown.clone()));
     }
     tracing::info!(listen = settings.own.projector_listen, "serving");
-    let serving = server::serve(listener, router, shutdown.clone(), grace);
+    let serving = server::serve(listener, router, sites, shutdown.clone(), grace);
     let ended = tokio::select! {
-        served = serving => served.map_err(|error| format!("the listener: {error}")),
+        () = serving => Ok(()),
         refused = folding => Err(refused),
     };
     shutdown.cancel();

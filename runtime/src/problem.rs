@@ -38,6 +38,10 @@ pub struct Problem {
     /// With 422: every field that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// The request's id, as in `X-Request-Id`; the edge adds it to every problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "0af7651916cd43dd8448eb211c80319c")]
+    request_id: Option<String>,
     #[serde(skip)]
     retry_after_s: Option<u32>,
 }
@@ -51,6 +55,7 @@ impl Problem {
             status,
             detail: detail.into(),
             errors: Vec::new(),
+            request_id: None,
             retry_after_s: None,
         }
     }

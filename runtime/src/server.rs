@@ -1,6 +1,12 @@
 //! HTTP server, health, readiness and shutdown.
 
-use std::future::IntoFuture;
+mod connections;
+mod edge;
+mod known;
+mod request_id;
+pub(crate) mod sites;
+mod unread;
+
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -13,8 +19,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+pub use request_id::REQUEST_ID;
+pub use sites::Sites;
+
 use crate::Problem;
 use crate::openapi::responses::Unavailable;
+use connections::Bounds;
 
 /// Whether the service can do its work, and what it waits for where it cannot.
 #[derive(Clone)]
@@ -85,13 +95,7 @@ pub async fn readyz(State(readiness): State<Readiness>) -> Response {
 
 /// Problems for paths and methods that are not served.
 pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router
-        .fallback(async || {
-            Problem::not_found("there is nothing under this path; docs/api.md lists the routes")
-        })
-        .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path is served, but not for this method")
-        })
+    router.fallback(known::not_served).method_not_allowed_fallback(known::not_served)
 }
 
 /// A token that is cancelled at SIGTERM or SIGINT.
@@ -145,12 +149,7 @@ impl Starting {
             Problem::unavailable(format!("the service is starting: {reason}"), 1)
         });
         let ending = CancellationToken::new();
-        let server = axum::serve(shared, router).with_graceful_shutdown(ending.clone().cancelled_owned());
-        let ended = tokio::spawn(async move {
-            if let Err(error) = server.await {
-                tracing::warn!(%error, "health could not be served while starting");
-            }
-        });
+        let ended = tokio::spawn(connections::serve(shared, router, Bounds::default(), ending.clone()));
         Ok((Self { ending, ended }, TcpListener::from_std(listener)?))
     }
 
@@ -164,29 +163,18 @@ impl Starting {
 }
 
 /// Serves until `shutdown`, then lets requests in flight end, for `grace` at most.
-///
-/// # Errors
-/// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    sites: Sites,
     shutdown: CancellationToken,
     grace: Duration,
-) -> std::io::Result<()> {
-    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-        // Answers are small and one at a time: Nagle's algorithm would hold them back.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was refused");
-        }
-    });
-    let stopping = shutdown.clone();
-    let server = axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned());
+) {
+    let router = edge::around(router, sites);
+    let server = connections::serve(listener, router, Bounds::default(), shutdown.clone());
     tokio::select! {
-        ended = server.into_future() => ended,
-        () = after(shutdown, grace) => {
-            tracing::warn!("requests were still in flight when the grace ended");
-            Ok(())
-        }
+        () = server => {}
+        () = after(shutdown, grace) => tracing::warn!("requests were still in flight when the grace ended"),
     }
 }
 

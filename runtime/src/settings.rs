@@ -29,11 +29,19 @@ pub struct Common {
     pub log_filter: String,
     pub business_timezone: String,
     pub contracts: String,
+    pub server_names: String,
+    pub allowed_origins: String,
     pub journal_dir: PathBuf,
     pub shutdown_grace_ms: u64,
 }
 
 impl Common {
+    /// The defaults.
+    #[cfg(test)]
+    pub(crate) fn defaults() -> Self {
+        Self::deserialize(Value::Table(defaults(""))).expect("the defaults are complete")
+    }
+
     /// Whether a drop-in contract is switched on.
     #[must_use]
     pub fn serves(&self, contract: &str) -> bool {
@@ -194,6 +202,7 @@ fn check_common(common: &Common, faults: &mut Vec<String>) {
     );
     let options = crate::kafka::parse_options(&common.kafka_options);
     require(options.is_some(), "TILL_KAFKA_OPTIONS must be key=value pairs separated by commas");
+    crate::server::sites::check(common, faults);
 }
 
 fn is_topic_prefix(prefix: &str) -> bool {
@@ -223,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_usable() {
-        let common = Common::deserialize(Value::Table(defaults(""))).unwrap();
+        let common = Common::defaults();
         let mut faults = Vec::new();
         check_common(&common, &mut faults);
         assert!(faults.is_empty(), "{faults:?}");

@@ -33,12 +33,12 @@ pub struct Unauthorized(Problem);
 )]
 pub struct Forbidden(Problem);
 
-/// The body did not come in time.
+/// The body came too slowly.
 #[derive(ToResponse)]
 #[response(
     content_type = "application/problem+json",
     example = json!({"type": "about:blank", "title": "Request Timeout", "status": 408,
-        "detail": "the request's body did not come within 10 s"})
+        "detail": "the body came too slowly: send at least 16 KiB a second, and never nothing for 10 s"})
 )]
 pub struct BodyTooSlow(Problem);
 
@@ -47,7 +47,7 @@ pub struct BodyTooSlow(Problem);
 #[response(
     content_type = "application/problem+json",
     example = json!({"type": "urn:till:too-large", "title": "Body too large", "status": 413,
-        "detail": "a request's body may have at most 1 MiB"})
+        "detail": "a request's body may have at most 1 MiB here"})
 )]
 pub struct BodyTooLarge(Problem);
 

@@ -246,7 +246,7 @@ impl Raw {
         let stream = TcpStream::connect(address).unwrap();
         let mut raw = Self { stream, read: Vec::new() };
         let head = format!(
-            "POST {PATH} HTTP/1.1\r\nhost: till\r\nconnection: close\r\nauthorization: Bearer {}\r\ncontent-type: {NDJSON}\r\n{length}\r\n\r\n",
+            "POST {PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\nauthorization: Bearer {}\r\ncontent-type: {NDJSON}\r\n{length}\r\n\r\n",
             client.token()
         );
         raw.write(head.as_bytes()).unwrap();

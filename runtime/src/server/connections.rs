@@ -1,0 +1,151 @@
+//! Connections of the services' ports. Each is bounded in time: while it idles, while the head of a request comes, and while
+//! its client takes nothing of an answer. Bodies have bounds of their own, where they are read.
+
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+/// Between two tries where the process has no room for another connection.
+const NO_ROOM: Duration = Duration::from_secs(1);
+
+/// How long a connection may be kept without progress.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// A client may idle between two requests, or take for the head of one. Clients that keep connections must give an idle
+    /// one up earlier, or a request meets a connection that is just being closed: nginx and the other replicas after 15 s.
+    pub head: Duration,
+    /// The client's machine may leave sent bytes unacknowledged, or its window shut.
+    pub unread: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(30), unread: Duration::from_secs(30) }
+    }
+}
+
+/// Answers requests until `stopping`, then lets those under way end.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    stopping: CancellationToken,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(bounds.head);
+    let connections = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopping.cancelled() => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(NO_ROOM).await;
+                continue;
+            }
+        };
+        if let Err(error) = prepare(&stream, bounds) {
+            tracing::debug!(%error, "a connection's options were refused");
+        }
+        let router = router.clone();
+        let answer = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().call(request)
+        });
+        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), answer));
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        });
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+fn prepare(stream: &TcpStream, bounds: Bounds) -> io::Result<()> {
+    // Answers are small and one at a time: Nagle's algorithm would hold them back.
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_user_timeout(Some(bounds.unread))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use axum::body::Body;
+    use axum::routing::get;
+    use bytes::Bytes;
+    use futures_util::stream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(300);
+    /// Liveness only.
+    const AT_LAST: Duration = Duration::from_secs(60);
+
+    async fn serving(router: Router) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let bounds = Bounds { head: SOON, unread: SOON };
+        tokio::spawn(serve(listener, router, bounds, CancellationToken::new()));
+        address
+    }
+
+    /// Whether the server closes the connection after these bytes.
+    async fn is_closed_after(address: SocketAddr, sent: &str) -> bool {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        tokio::time::timeout(AT_LAST, stream.read_to_end(&mut answer)).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_a_whole_head_and_an_idle_one_are_closed() {
+        let address = serving(Router::new().route("/", get(async || "here"))).await;
+        assert!(is_closed_after(address, "").await, "nothing was sent");
+        assert!(is_closed_after(address, "GET / HTTP/1.1\r\nhost: a\r\n").await, "half a head was sent");
+        assert!(is_closed_after(address, "GET / HTTP/1.1\r\nhost: a\r\n\r\n").await, "nothing more was sent");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_is_given_up() {
+        struct Dropped(Option<oneshot::Sender<()>>);
+        impl Drop for Dropped {
+            fn drop(&mut self) {
+                let _ = self.0.take().map(|sender| sender.send(()));
+            }
+        }
+        let (sender, dropped) = oneshot::channel();
+        let guard = Arc::new(std::sync::Mutex::new(Some(Dropped(Some(sender)))));
+        let endless = move || {
+            let guard = guard.lock().unwrap().take();
+            let parts = stream::unfold(guard, async |guard| {
+                Some((Ok::<_, io::Error>(Bytes::from(vec![0; 64 * 1024])), guard))
+            });
+            async { Body::from_stream(Box::pin(parts)) }
+        };
+        let address = serving(Router::new().route("/", get(endless))).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        tokio::time::timeout(AT_LAST, dropped).await.expect("the answer is given up").unwrap();
+    }
+}

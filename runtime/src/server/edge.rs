@@ -1,0 +1,175 @@
+//! What every request passes on its way in and every answer on its way out.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+
+use super::sites::Sites;
+use super::unread::Unread;
+use super::{known, request_id, sites};
+use crate::{Problem, contracts};
+
+/// Who probes a service knows its address, not its names.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+/// An answer is nothing that a browser should run, show within a page, or take for another type.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Puts the edge around a service's routes.
+pub(super) fn around(router: Router, sites: Sites) -> Router {
+    router.layer(from_fn_with_state(Arc::new(sites), pass))
+}
+
+async fn pass(State(sites): State<Arc<Sites>>, mut request: Request, next: Next) -> Response {
+    let id = request_id::settle(request.headers_mut());
+    let is_read = request.method().is_safe();
+    let cors = sites.cors(request.method(), request.headers());
+    let unread = Unread::of(&mut request);
+    let mut response = match answer_at_once(&sites, &request) {
+        Some(answer) => {
+            let answer = contracts::in_shape_of(request.uri().path(), answer).await;
+            drop(request);
+            answer
+        }
+        None => next.run(request).await,
+    };
+    unread.drain().await;
+    let may_be_kept = is_read && response.status().is_success();
+    let headers = response.headers_mut();
+    headers.extend(cors);
+    if sites.differ() {
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+    }
+    protect(headers, may_be_kept);
+    request_id::tell(id, response).await
+}
+
+/// What is answered without asking a route.
+fn answer_at_once(sites: &Sites, request: &Request) -> Option<Response> {
+    let (method, headers, path) = (request.method(), request.headers(), request.uri().path());
+    if HEALTH.contains(&path) {
+        return None;
+    }
+    if let Some(refusal) = sites.refusal(method, headers) {
+        return Some(refusal.into_response());
+    }
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        let problem = Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "send the body as it is, without Content-Encoding",
+        );
+        return Some(([(header::ACCEPT_ENCODING, "identity")], problem).into_response());
+    }
+    if *method != Method::OPTIONS {
+        return None;
+    }
+    match known::methods(path) {
+        Some(allow) => Some((StatusCode::NO_CONTENT, [(header::ALLOW, allow)]).into_response()),
+        None => sites::is_preflight(method, headers).then(|| StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+/// Headers that keep an answer to those it is for. A route that sets one of them itself knows better.
+fn protect(headers: &mut HeaderMap, may_be_kept: bool) {
+    let kept = if may_be_kept { "private" } else { "no-store" };
+    let defaults: [(HeaderName, &'static str); 4] = [
+        (header::CACHE_CONTROL, kept),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    ];
+    for (name, value) in defaults {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::routing::{get, post};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::server::with_fallbacks;
+    use crate::settings::Common;
+
+    fn service(common: &Common) -> Router {
+        let routes = Router::new().route("/v1/places", get(async || "places"));
+        let routes = routes.route("/v1/auth/login", post(async || "token"));
+        around(with_fallbacks(routes), Sites::new(common, &[]))
+    }
+
+    async fn answered(method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+        let mut common = Common::defaults();
+        (common.demo, common.allowed_origins) = (true, "https://shop.example.org".into());
+        let request = Request::builder().method(method).uri(path);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        service(&common).oneshot(request.body(Body::from("{}")).unwrap()).await.unwrap()
+    }
+
+    fn header<'r>(response: &'r Response, name: &str) -> &'r str {
+        response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    #[tokio::test]
+    async fn reads_may_be_kept_by_their_caller_alone_and_tokens_by_nobody() {
+        let read = answered("GET", "/v1/places", &[]).await;
+        assert_eq!((read.status().as_u16(), header(&read, "cache-control")), (200, "private"));
+        let login = answered("POST", "/v1/auth/login", &[]).await;
+        assert_eq!((login.status().as_u16(), header(&login, "cache-control")), (200, "no-store"));
+        for answer in [read, login, answered("GET", "/nothing", &[]).await] {
+            assert_eq!(header(&answer, "x-content-type-options"), "nosniff");
+            assert!(header(&answer, "content-security-policy").contains("frame-ancestors 'none'"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_and_a_problem_have_the_id_of_their_request() {
+        let id = "0123456789abcdef";
+        let found = answered("GET", "/v1/places", &[("x-request-id", id)]).await;
+        assert_eq!(header(&found, "x-request-id"), id);
+        let lost = answered("GET", "/nothing", &[("x-request-id", id)]).await;
+        assert_eq!(header(&lost, "x-request-id"), id);
+        let problem = to_bytes(lost.into_body(), 10_000).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&problem).unwrap();
+        assert_eq!((&problem["request_id"], &problem["status"]), (&id.into(), &404.into()));
+    }
+
+    #[tokio::test]
+    async fn a_body_in_a_coding_is_refused() {
+        let refused = answered("POST", "/v1/auth/login", &[("content-encoding", "gzip")]).await;
+        assert_eq!((refused.status().as_u16(), header(&refused, "accept-encoding")), (415, "identity"));
+    }
+
+    #[tokio::test]
+    async fn a_contracts_client_is_refused_in_the_contracts_shape() {
+        let refused =
+            answered("POST", "/contracts/receipts/api/checks/", &[("origin", "http://evil.example")]).await;
+        assert_eq!((refused.status().as_u16(), header(&refused, "content-type")), (403, "application/json"));
+    }
+
+    #[tokio::test]
+    async fn options_are_answered_to_pages_that_may_use_the_service() {
+        let own = answered("OPTIONS", "/v1/receipts", &[]).await;
+        assert_eq!((own.status().as_u16(), header(&own, "allow")), (204, "GET, HEAD, POST, OPTIONS"));
+        let asks = ("access-control-request-method", "POST");
+        let shop = ("origin", "https://shop.example.org");
+        let allowed = answered("OPTIONS", "/v1/receipts", &[shop, asks]).await;
+        assert_eq!(header(&allowed, "access-control-allow-origin"), "https://shop.example.org");
+        assert!(header(&allowed, "access-control-allow-headers").contains("authorization"));
+        let evil = answered("OPTIONS", "/v1/receipts", &[("origin", "http://evil.example"), asks]).await;
+        assert_eq!((evil.status().as_u16(), header(&evil, "access-control-allow-origin")), (403, ""));
+        let read = answered("GET", "/v1/places", &[shop]).await;
+        assert!(header(&read, "access-control-expose-headers").contains("till-position"));
+    }
+
+    #[tokio::test]
+    async fn a_probe_knows_no_name() {
+        let strange = [("host", "10.0.0.7:8000")];
+        assert_eq!(answered("GET", "/v1/places", &strange).await.status(), 421);
+        assert_eq!(answered("GET", "/healthz", &strange).await.status(), 404, "it is asked for as ever");
+    }
+}
