@@ -143,8 +143,9 @@ enum RefusedResult {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct CommandHeaders {
-    /// Kept in the event's headers, up to 128 characters.
-    #[param(rename = "X-Request-Id", nullable = false, max_length = 128, example = "till-7-000123")]
+    /// A UUID, or 16 to 32 hexadecimal digits: kept in the event's headers, and told with the answer. Another one, or none, is
+    /// replaced by a new one.
+    #[param(rename = "X-Request-Id", nullable = false, example = "0af7651916cd43dd8448eb211c80319c")]
     request_id: Option<String>,
     /// W3C trace context, kept in the event's headers.
     #[param(

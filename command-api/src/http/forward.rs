@@ -1,4 +1,4 @@
-//! Reads bodies, within limits, and forwards a request whose shard is served elsewhere: one hop.
+//! Reads bodies into the room there is for them, and forwards a request whose shard is served elsewhere: one hop.
 //!
 //! A request is sent again only where nobody took it: the owner's address refuses connections, or the replica
 //! there says that it is not the owner. Where the owner may have taken it, its record may be committed or
@@ -8,28 +8,24 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
-use runtime::Problem;
+use bytes::Bytes;
+use runtime::auth::Caller;
 use schemas::ShardAnnounced;
 use tokio::time::Instant;
 
-use super::error::{Elsewhere, NotTaken, overloaded};
-use super::{ApiError, App};
+use super::error::{Elsewhere, NotTaken};
+use super::{ApiError, App, room};
 use crate::shard::Refusal;
 
-/// A request's body, at most.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// Of a body that is larger, as much is read and thrown away: a client that sends all before it listens would
-/// otherwise meet a closed connection instead of the answer (RFC 9112, 9.6).
-const DISCARDED_BYTES: usize = 16 * MAX_BODY_BYTES;
-/// A request's body must be there by then: while it comes it takes room that others need.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request's body, at most, KiB,
+const MAX_BODY_KIB: usize = 1024;
+/// and where strangers send names and passwords: many of these wait for a slow hash at once.
+const MAX_CREDENTIALS_KIB: usize = 16;
 /// Marks a request that another replica sends on: it makes no second hop.
 pub const FORWARDED: HeaderName = HeaderName::from_static("till-forwarded");
 /// Set on the answer to one that must be sent elsewhere: nothing happened.
@@ -38,24 +34,66 @@ const NOT_TAKEN: HeaderName = HeaderName::from_static("till-not-taken");
 const RETRY: Duration = Duration::from_millis(250);
 /// What a former owner has answered may be on its way when its successor is announced.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// They belong to one connection (RFC 9110, 7.6.1), or are set anew.
-const HOP_BY_HOP: [HeaderName; 5] =
-    [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::HOST, header::EXPECT];
+/// They belong to one connection (RFC 9110, 7.6.1), are set anew, or were looked at where the request came in.
+const NOT_PASSED_ON: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::EXPECT,
+    header::ORIGIN,
+    HeaderName::from_static("sec-fetch-site"),
+];
+
+/// Whose bodies a route reads, and how large they may be.
+#[derive(Clone)]
+pub struct Intake {
+    app: App,
+    max_kib: usize,
+    token_first: bool,
+}
+
+impl Intake {
+    /// The bodies of callers: a request without a valid token is refused before its body takes any room.
+    pub fn of_callers(app: &App) -> Self {
+        Self { app: app.clone(), max_kib: MAX_BODY_KIB, token_first: true }
+    }
+
+    /// Anyone's bodies; the route itself looks for a token, if it wants one.
+    pub fn of_anyone(app: &App) -> Self {
+        Self { app: app.clone(), max_kib: MAX_BODY_KIB, token_first: false }
+    }
+
+    /// Anyone's names and passwords.
+    pub fn of_credentials(app: &App) -> Self {
+        Self { app: app.clone(), max_kib: MAX_CREDENTIALS_KIB, token_first: false }
+    }
+
+    /// The caller, where the route has callers; the handler finds it among the request's extensions.
+    async fn caller(&self, parts: &mut Parts) -> Result<Option<Caller>, ApiError> {
+        if !self.token_first {
+            return Ok(None);
+        }
+        let caller = Caller::from_request_parts(parts, &self.app).await?;
+        parts.extensions.insert(caller.clone());
+        Ok(Some(caller))
+    }
+}
 
 /// Lets the handler answer, or the shard's owner where the handler finds that it is elsewhere.
-pub async fn to_owner(State(app): State<App>, request: Request, next: Next) -> Response {
-    match answer(&app, request, next).await {
+pub async fn to_owner(State(intake): State<Intake>, request: Request, next: Next) -> Response {
+    match answer(&intake, request, next).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     }
 }
 
-async fn answer(app: &App, request: Request, next: Next) -> Result<Response, ApiError> {
-    let declared = declared_length(request.headers()).unwrap_or(MAX_BODY_BYTES);
-    let kib = u32::try_from(declared.min(MAX_BODY_BYTES) / 1024 + 1).expect("at most 1 MiB");
-    let _room = app.bodies_in_flight.try_acquire_many(kib).map_err(|_| ApiError::Problem(overloaded()))?;
-    let (parts, body) = request.into_parts();
-    let body = tokio::time::timeout(BODY_TIMEOUT, read(body)).await.map_err(|_| too_slow())??;
+async fn answer(intake: &Intake, request: Request, next: Next) -> Result<Response, ApiError> {
+    let app = &intake.app;
+    let (mut parts, body) = request.into_parts();
+    let caller = intake.caller(&mut parts).await?;
+    let held = room::read(body, app.rooms.of(caller.as_ref()), intake.max_kib).await?;
+    let body = held.bytes.clone();
     let deadline = Instant::now() + app.shards.move_timeout();
     loop {
         let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
@@ -78,21 +116,6 @@ async fn answer(app: &App, request: Request, next: Next) -> Result<Response, Api
     }
 }
 
-async fn read(mut body: Body) -> Result<Bytes, ApiError> {
-    let mut kept = BytesMut::new();
-    let mut bytes = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| cut_short())?.into_data() else { continue };
-        bytes += data.len();
-        if bytes <= MAX_BODY_BYTES {
-            kept.extend_from_slice(&data);
-        } else if bytes > MAX_BODY_BYTES + DISCARDED_BYTES {
-            break;
-        }
-    }
-    if bytes <= MAX_BODY_BYTES { Ok(kept.freeze()) } else { Err(too_large()) }
-}
-
 /// The owner's answer; `None` where nobody took the request.
 async fn forward(
     app: &App,
@@ -102,7 +125,7 @@ async fn forward(
 ) -> Result<Option<Response>, ApiError> {
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut headers = parts.headers.clone();
-    HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
+    NOT_PASSED_ON.iter().for_each(|name| drop(headers.remove(name)));
     headers.insert(FORWARDED, HeaderValue::from_static("1"));
     let request = app
         .replicas
@@ -124,7 +147,7 @@ async fn forward(
     match answered {
         Ok((_, headers, _)) if headers.contains_key(NOT_TAKEN) => Ok(None),
         Ok((status, mut headers, body)) => {
-            HOP_BY_HOP.iter().for_each(|name| drop(headers.remove(name)));
+            NOT_PASSED_ON.iter().for_each(|name| drop(headers.remove(name)));
             let mut response = (status, body).into_response();
             *response.headers_mut() = headers;
             Ok(Some(response))
@@ -143,17 +166,4 @@ pub async fn replaced(app: &App, owner: &ShardAnnounced) {
 /// `Content-Length`.
 pub fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn too_slow() -> ApiError {
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "the request's body did not come within 10 s").into()
-}
-
-fn cut_short() -> ApiError {
-    Problem::new(StatusCode::BAD_REQUEST, "the request's body broke off").into()
-}
-
-fn too_large() -> ApiError {
-    let detail = "a request's body may have at most 1 MiB";
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).kind("urn:till:too-large", "Body too large").into()
 }

@@ -8,15 +8,19 @@ mod error;
 mod form;
 pub mod forward;
 mod login_guard;
+mod pace;
 pub mod receipts;
+mod room;
 mod segment;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use chrono_tz::Tz;
 use runtime::auth::Tokens;
+use runtime::server::REQUEST_ID;
 use tokio::sync::Semaphore;
 
 pub use error::ApiError;
@@ -27,13 +31,13 @@ use crate::settings::{Own, Settings};
 use crate::shard::source::Source;
 use crate::shard::store::Store;
 use crate::shard::{Origin, Shards};
+use batch::Turns;
 use login_guard::LoginGuard;
+use room::Rooms;
 
-/// Bytes of request bodies in memory at once; past it requests are refused with 503.
-const BODIES_IN_FLIGHT_KIB: usize = 32 * 1024;
-
-/// Batches under way at once: they leave room for requests of one receipt.
-const BATCHES: usize = 4;
+/// How long a connection to another replica is kept idle: shorter than that keeps it (30 s), so that none is closed while a
+/// request is on its way.
+const IDLE: Duration = Duration::from_secs(15);
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -49,8 +53,8 @@ pub struct Parts {
     pub zone: Tz,
     pub demo: bool,
     pub own: Own,
-    pub bodies_in_flight: Arc<Semaphore>,
-    pub batches: Arc<Semaphore>,
+    pub rooms: Rooms,
+    pub turns: Turns,
     /// Commands of batches that wait for shards of this replica: they leave room in the queues for others.
     pub batch_commands: Semaphore,
     pub replicas: reqwest::Client,
@@ -81,7 +85,8 @@ impl App {
         let zone =
             settings.common.business_timezone.parse().map_err(|_| "the time zone was checked".to_owned())?;
         let replicas = reqwest::Client::builder()
-            .connect_timeout(std::time::Duration::from_secs(1))
+            .connect_timeout(Duration::from_secs(1))
+            .pool_idle_timeout(IDLE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| format!("cannot forward to other replicas: {error}"))?;
@@ -96,23 +101,23 @@ impl App {
             demo: settings.common.demo,
             batch_commands: Semaphore::new((own.shard_queue / 4 * 3).max(1)),
             own,
-            bodies_in_flight: Arc::new(Semaphore::new(BODIES_IN_FLIGHT_KIB)),
-            batches: Arc::new(Semaphore::new(BATCHES)),
+            rooms: Rooms::default(),
+            turns: Turns::default(),
             replicas,
         })))
     }
 }
 
 impl Origin {
-    /// Request id and trace context, where the client sent well-formed ones.
+    /// The request's id, and the trace context where the client sent a well-formed one.
     pub fn of(headers: &HeaderMap) -> Self {
-        let text = |name: &str, at_most: usize| {
+        let text = |name: &HeaderName, at_most: usize| {
             let value = headers.get(name)?.to_str().ok()?;
             (1..=at_most).contains(&value.len()).then(|| value.to_owned())
         };
         Self {
-            correlation_id: text("x-request-id", 128),
-            traceparent: text("traceparent", 128),
+            correlation_id: text(&REQUEST_ID, 36),
+            traceparent: text(&HeaderName::from_static("traceparent"), 128),
             causation_id: None,
         }
     }

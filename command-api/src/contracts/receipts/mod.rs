@@ -9,12 +9,13 @@ mod journal;
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::IntoResponse;
-use axum::routing::post;
+use axum::routing::{MethodRouter, post};
 use runtime::contracts::receipts::NAME;
 use runtime::contracts::receipts::answers::{Refused, complete, in_its_shape};
 use runtime::contracts::receipts::token::LoginTokens;
 
-use crate::http::{ApiError, App, forward};
+use crate::http::forward::{self, Intake};
+use crate::http::{ApiError, App};
 use crate::settings::Settings;
 use crate::shard::Refusal;
 use journal::Journal;
@@ -40,18 +41,20 @@ impl Contract {
 
 /// Every route, the producer's first.
 pub fn routes(contract: Contract) -> Router {
+    let app = &contract.app;
+    let checks = from_fn_with_state(Intake::of_anyone(app), forward::to_owner);
+    let credentials = from_fn_with_state(Intake::of_credentials(app), forward::to_owner);
+    let recorded = |handler: MethodRouter<Contract>| handler.route_layer(checks.clone());
+    let account = |handler: MethodRouter<Contract>| handler.route_layer(credentials.clone());
     let routes = [
-        ("/contracts/receipts/api/checks/", post(check::record)),
-        ("/contracts/receipts/consumer/api/add_checks/", post(add_checks::record)),
-        ("/contracts/receipts/consumer/auth/registration/", post(accounts::register)),
-        ("/contracts/receipts/consumer/auth/login/", post(accounts::login)),
-        ("/contracts/receipts/consumer/auth/logout/", post(accounts::logout)),
-        ("/contracts/receipts/consumer/auth/password/change/", post(accounts::change_password)),
+        ("/contracts/receipts/api/checks/", recorded(post(check::record))),
+        ("/contracts/receipts/consumer/api/add_checks/", recorded(post(add_checks::record))),
+        ("/contracts/receipts/consumer/auth/registration/", account(post(accounts::register))),
+        ("/contracts/receipts/consumer/auth/login/", account(post(accounts::login))),
+        ("/contracts/receipts/consumer/auth/logout/", account(post(accounts::logout))),
+        ("/contracts/receipts/consumer/auth/password/change/", account(post(accounts::change_password))),
     ];
-    complete(Router::new(), routes)
-        .route_layer(from_fn_with_state(contract.app.clone(), forward::to_owner))
-        .layer(map_response(in_its_shape))
-        .with_state(contract)
+    complete(Router::new(), routes).layer(map_response(in_its_shape)).with_state(contract)
 }
 
 impl From<ApiError> for Refused {

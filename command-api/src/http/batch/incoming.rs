@@ -11,11 +11,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::batch_too_large;
 use super::framer::{Framed, Framer};
+use crate::http::pace::{Pace, TOO_SLOW, TooSlow};
 
 /// A batch's body, at most.
 pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
-/// The next part of the body must be there by then.
-const IDLE: Duration = Duration::from_secs(10);
 /// The whole body must be there by then.
 const MAX_LENGTH: Duration = Duration::from_secs(300);
 /// What comes after an early end is read and dropped for so long: most clients send everything before they read why.
@@ -42,6 +41,7 @@ pub struct Incoming {
     framer: Framer,
     bytes: usize,
     until: Instant,
+    pace: Pace,
     /// What the end of what has been read means; `None`: that more must be read.
     after: Option<End>,
     /// Nothing is taken any more, only read.
@@ -53,7 +53,16 @@ pub struct Incoming {
 impl Incoming {
     pub fn new(body: Body, framer: Framer) -> Self {
         let (body, until) = (body.into_data_stream(), Instant::now() + MAX_LENGTH);
-        Self { body, framer, bytes: 0, until, after: None, discards: false, over: false }
+        Self {
+            body,
+            framer,
+            bytes: 0,
+            until,
+            pace: Pace::default(),
+            after: None,
+            discards: false,
+            over: false,
+        }
     }
 
     /// The next receipt of what has been read.
@@ -79,13 +88,13 @@ impl Incoming {
 
     /// Reads a part of the body. Nothing is lost where it is dropped while it waits.
     pub async fn read(&mut self) {
-        let by = if self.discards { self.until } else { self.until.min(Instant::now() + IDLE) };
-        let read = timeout_at(by, self.body.next()).await;
+        let read = timeout_at(self.until, self.pace.wait(self.body.next())).await;
         match read {
-            Ok(Some(Ok(chunk))) => self.take(chunk),
-            Ok(Some(Err(_))) => self.end(End::Early(malformed("the body broke off".to_owned()))),
-            Ok(None) => self.end(End::Whole),
-            Err(_) => self.end(End::Early(late())),
+            Ok(Ok(Some(Ok(chunk)))) => self.take(chunk),
+            Ok(Ok(Some(Err(_)))) => self.end(End::Early(malformed("the body broke off".to_owned()))),
+            Ok(Ok(None)) => self.end(End::Whole),
+            Ok(Err(TooSlow)) => self.end(End::Early(late(TOO_SLOW))),
+            Err(_) => self.end(End::Early(late("the whole batch did not come within 300 s"))),
         }
     }
 
@@ -110,6 +119,7 @@ impl Incoming {
 
     fn take(&mut self, mut chunk: Bytes) {
         self.bytes += chunk.len();
+        self.pace.came(chunk.len());
         let surplus = self.bytes.saturating_sub(MAX_BODY_BYTES);
         if self.discards {
             self.over |= surplus > MAX_BODY_BYTES;
@@ -132,10 +142,8 @@ fn malformed(detail: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail).kind("urn:till:malformed", "Malformed batch")
 }
 
-fn late() -> Problem {
-    let detail =
-        "the next part of the batch did not come within 10 s, or the whole within 300 s: send the rest again";
-    Problem::new(StatusCode::REQUEST_TIMEOUT, detail)
+fn late(detail: &str) -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, format!("{detail}: send the rest again"))
 }
 
 /// 413: more than [`MAX_BODY_BYTES`].

@@ -11,10 +11,10 @@ mod line;
 mod outgoing;
 mod progress;
 mod relay;
+mod turns;
 mod window;
 
 use std::io;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -25,11 +25,10 @@ use futures_util::{StreamExt, stream};
 use runtime::Problem;
 use runtime::auth::Caller;
 use runtime::openapi::responses::{OfBodies, OfCallers};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use super::bodies::CommandHeaders;
-use super::error::overloaded;
-use super::forward::{FORWARDED, declared_length};
+use super::forward::declared_length;
 use super::receipts::WRITERS;
 use super::{ApiError, App, bodies};
 use crate::shard::{Origin, Refusal};
@@ -39,12 +38,12 @@ use incoming::Incoming;
 use outgoing::{Answers, Piece};
 use progress::Progress;
 use relay::Relay;
+use turns::Turn;
+pub use turns::Turns;
 
 const NDJSON: &str = "application/x-ndjson";
 /// Memory of a batch: a receipt that is not there as a whole, the window, and the lines held for the client.
 const ROOM_BYTES: usize = framer::MAX_RECEIPT_BYTES + window::MAX_BYTES + outgoing::HELD_BYTES;
-/// How long a batch waits for others to end before 503.
-const TURN_WITHIN: Duration = Duration::from_secs(3);
 
 /// Records each receipt of a batch as `POST /v1/receipts` would: 200, and a line for each.
 #[utoipa::path(
@@ -79,7 +78,7 @@ pub async fn record(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let (framer, room) = match admit(&app, &caller, &headers).await {
+    let (framer, turn) = match admit(&app, &caller, &headers).await {
         Ok(admitted) => admitted,
         Err(error) => {
             if !headers.contains_key(header::EXPECT) {
@@ -95,18 +94,18 @@ pub async fn record(
         if progress.run().await.is_err() {
             tracing::debug!("the client of a batch has gone");
         }
-        drop(room);
+        drop(turn);
     });
     Ok(answer(pieces).await)
 }
 
-async fn admit(app: &App, caller: &Caller, headers: &HeaderMap) -> Result<(Framer, Room), ApiError> {
+async fn admit(app: &App, caller: &Caller, headers: &HeaderMap) -> Result<(Framer, Turn), ApiError> {
     caller.require(&WRITERS)?;
     let framer = framer(headers)?;
     if declared_length(headers).is_some_and(|bytes| bytes > incoming::MAX_BODY_BYTES) {
         return Err(batch_too_large("a batch may have at most 32 MiB: send it as several").into());
     }
-    Ok((framer, Room::take(app, headers).await?))
+    Ok((framer, app.turns.take(caller, headers).await?))
 }
 
 fn framer(headers: &HeaderMap) -> Result<Framer, Problem> {
@@ -124,31 +123,6 @@ fn framer(headers: &HeaderMap) -> Result<Framer, Problem> {
 /// 413, of the whole or what is left of it.
 fn batch_too_large(detail: &'static str) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).kind("urn:till:batch-too-large", "Batch too large")
-}
-
-/// What a batch holds while it is under way.
-struct Room {
-    _turn: Option<OwnedSemaphorePermit>,
-    _memory: OwnedSemaphorePermit,
-}
-
-impl Room {
-    /// One that was forwarded waits for no turn: its own has one at the replica that it came to, and turns that wait for
-    /// each other would never come.
-    async fn take(app: &App, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let full = || ApiError::Problem(overloaded());
-        let is_forwarded = headers.contains_key(FORWARDED);
-        let turn = if is_forwarded {
-            None
-        } else {
-            let turn = tokio::time::timeout(TURN_WITHIN, app.batches.clone().acquire_owned()).await;
-            Some(turn.map_err(|_| full())?.map_err(|_| full())?)
-        };
-        let bytes = declared_length(headers).filter(|_| is_forwarded).unwrap_or(ROOM_BYTES).min(ROOM_BYTES);
-        let kib = u32::try_from(bytes / 1024 + 1).expect("a few MiB");
-        let memory = app.bodies_in_flight.clone().try_acquire_many_owned(kib).map_err(|_| full())?;
-        Ok(Self { _turn: turn, _memory: memory })
-    }
 }
 
 /// The answer begins with its first piece.

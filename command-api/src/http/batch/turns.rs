@@ -1,0 +1,106 @@
+//! How many batches are under way: few at once, and of one caller not all of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use runtime::auth::Caller;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::ROOM_BYTES;
+use crate::http::ApiError;
+use crate::http::error::overloaded;
+use crate::http::forward::{FORWARDED, declared_length};
+
+/// Batches under way at once: each takes a few MiB,
+const BATCHES: usize = 8;
+/// and so many of one caller, however slowly its own come.
+const BATCHES_OF_ONE: usize = 4;
+/// Memory for parts of other replicas' batches, KiB. Those that came to this one have their turns.
+const FORWARDED_KIB: usize = 12 * 1024;
+/// How long a batch waits for others to end before 503.
+const WITHIN: Duration = Duration::from_secs(3);
+
+/// The batches that are under way.
+pub struct Turns {
+    all: Arc<Semaphore>,
+    of_callers: Mutex<HashMap<String, Weak<Semaphore>>>,
+    forwarded: Arc<Semaphore>,
+}
+
+/// What a batch holds while it is under way.
+pub struct Turn {
+    _permits: Vec<OwnedSemaphorePermit>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(BATCHES)),
+            of_callers: Mutex::default(),
+            forwarded: Arc::new(Semaphore::new(FORWARDED_KIB)),
+        }
+    }
+}
+
+impl Turns {
+    /// Waits for a turn. A batch that was forwarded waits for none: its own has one at the replica that it came to, and turns
+    /// that wait for each other would never come.
+    pub async fn take(&self, caller: &Caller, headers: &HeaderMap) -> Result<Turn, ApiError> {
+        let permits = if headers.contains_key(FORWARDED) {
+            let bytes = declared_length(headers).unwrap_or(ROOM_BYTES).min(ROOM_BYTES);
+            let kib = u32::try_from(bytes / 1024 + 1).expect("a few MiB");
+            self.forwarded.clone().try_acquire_many_owned(kib).ok().map(|memory| vec![memory])
+        } else {
+            tokio::time::timeout(WITHIN, self.wait(&caller.username)).await.ok().flatten()
+        };
+        let permits = permits.ok_or_else(|| ApiError::Problem(overloaded()))?;
+        Ok(Turn { _permits: permits })
+    }
+
+    /// The caller's own turn first: what waits for it takes nobody else's.
+    async fn wait(&self, username: &str) -> Option<Vec<OwnedSemaphorePermit>> {
+        let own = self.of(username).acquire_owned().await.ok()?;
+        let shared = self.all.clone().acquire_owned().await.ok()?;
+        Some(vec![own, shared])
+    }
+
+    /// The turns of one caller. They are remembered as long as one of them is taken.
+    fn of(&self, username: &str) -> Arc<Semaphore> {
+        let mut of_callers = self.of_callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = of_callers.get(username).and_then(Weak::upgrade) {
+            return own;
+        }
+        of_callers.retain(|_, own| own.strong_count() > 0);
+        let own = Arc::new(Semaphore::new(BATCHES_OF_ONE));
+        of_callers.insert(username.to_owned(), Arc::downgrade(&own));
+        own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn take(turns: &Turns, username: &str) -> Option<Turn> {
+        let caller = Caller { username: username.into(), roles: Vec::new(), places: Vec::new() };
+        turns.take(&caller, &HeaderMap::new()).await.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_caller_never_has_all_the_turns() {
+        let turns = Turns::default();
+        let mut taken = Vec::new();
+        for username in ["ann", "bob"] {
+            for _ in 0..BATCHES_OF_ONE {
+                taken.push(take(&turns, username).await.expect("a turn is left"));
+            }
+            assert!(take(&turns, username).await.is_none(), "one more waits in vain");
+        }
+        assert!(take(&turns, "joe").await.is_none(), "all are taken");
+        taken.truncate(1);
+        assert!(take(&turns, "joe").await.is_some());
+        assert!(turns.of_callers.lock().unwrap().len() <= 2, "who has no batch is forgotten");
+    }
+}

@@ -1,0 +1,89 @@
+//! How slowly a body may come. What is begun of one takes room, or a turn, that others need.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+/// A client may be waited for as long as this, whatever it has sent,
+const GRACE: Duration = Duration::from_secs(10);
+/// and a second more for as many bytes as these.
+const LEAST_BYTES_A_SECOND: u64 = 16 * 1024;
+
+/// What a client is told whose body comes slower.
+pub const TOO_SLOW: &str =
+    "the body came too slowly: send at least 16 KiB a second, and never nothing for 10 s";
+
+/// How long a body was waited for, and for how many bytes.
+#[derive(Default)]
+pub struct Pace {
+    waited: Duration,
+    bytes: u64,
+}
+
+/// The body came slower than it may.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooSlow;
+
+impl Pace {
+    /// Waits for the next part. Waiting that is given up half-way counts too; time between two calls is not the client's.
+    pub async fn wait<T>(&mut self, part: impl Future<Output = T>) -> Result<T, TooSlow> {
+        let left = self.allowed().saturating_sub(self.waited).min(GRACE);
+        let _waiting = Waiting { pace: self, since: Instant::now() };
+        timeout(left, part).await.map_err(|_| TooSlow)
+    }
+
+    /// So many bytes have come.
+    pub fn came(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    fn allowed(&self) -> Duration {
+        GRACE + Duration::from_secs(self.bytes / LEAST_BYTES_A_SECOND)
+    }
+}
+
+struct Waiting<'p> {
+    pace: &'p mut Pace,
+    since: Instant,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.pace.waited += self.since.elapsed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How much of a body comes in parts of these bytes, one each so many seconds; at most a MiB.
+    async fn taken(bytes: usize, every_s: u64) -> usize {
+        let (mut pace, mut taken) = (Pace::default(), 0);
+        while taken < 1024 * 1024 && pace.wait(tokio::time::sleep(Duration::from_secs(every_s))).await.is_ok()
+        {
+            pace.came(bytes);
+            taken += bytes;
+        }
+        taken
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_given_up_and_a_slow_one_is_taken() {
+        assert_eq!(taken(1, 1).await, 10, "a byte a second");
+        assert_eq!(taken(1024 * 1024, 11).await, 0, "nothing for 11 s");
+        assert!(taken(8 * 1024, 1).await < 200 * 1024, "half the rate");
+        assert_eq!(taken(16 * 1024, 1).await, 1024 * 1024, "the rate");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_that_is_given_up_counts() {
+        let mut pace = Pace::default();
+        for _ in 0..100 {
+            let wait = pace.wait(std::future::pending::<()>());
+            let _ = timeout(Duration::from_millis(200), wait).await;
+        }
+        assert_eq!(pace.wait(std::future::pending::<()>()).await, Err(TooSlow));
+        assert!(pace.waited < Duration::from_secs(11), "it was noticed after 10 s, not after 20");
+    }
+}
