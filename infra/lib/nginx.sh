@@ -6,34 +6,45 @@ find_nginx() {
     PATH=$PATH:/usr/sbin command -v nginx
 }
 
-# start_nginx: starts it, or tells the running one of other replicas.
+# start_nginx: starts it, or tells the running one of other replicas and of an upgrade's configuration.
 start_nginx() {
     local prefix=$TILL_HOME/data/nginx
-    render_nginx "$prefix"
+    # Where root has started it, its workers are another user's and pass through here to what they write.
+    (umask 066 && mkdir -p "$prefix")
+    # A former version had its configuration here: one that runs on it cannot be told of another place.
+    [[ ! -e $prefix/nginx.conf ]] || { stop_process nginx TERM 10 && rm -f "$prefix"/*.conf; }
+    render_nginx "$prefix/conf.new"
     if process_alive nginx; then
-        cmp --quiet "$prefix/till.conf.new" "$prefix/till.conf" && return
-        say "Telling nginx of the replicas"
-        mv "$prefix/till.conf.new" "$prefix/till.conf"
+        diff --recursive --brief "$prefix/conf.new" "$prefix/conf" >/dev/null 2>&1 && return
+        say "Telling nginx of its new configuration"
+        put_nginx_configuration "$prefix"
         kill -s HUP "$(pid_of nginx)"
         return
     fi
-    mv "$prefix/till.conf.new" "$prefix/till.conf"
+    put_nginx_configuration "$prefix"
     say "Starting nginx on $FRONT_DOOR"
-    start_process nginx "$(find_nginx)" -p "$prefix" -c nginx.conf -e stderr
+    start_process nginx "$(find_nginx)" -p "$prefix" -c conf/nginx.conf -e stderr
 }
 
-# render_nginx PREFIX: its configuration, from the settings; the part that names replicas as till.conf.new.
+put_nginx_configuration() {
+    rm -rf "$1/conf"
+    mv "$1/conf.new" "$1/conf"
+}
+
+# render_nginx FOLDER: its configuration, from the settings.
 render_nginx() {
-    local prefix=$1 user=''
+    local folder=$1 user=''
     ((EUID != 0)) || user="user nobody $(id -gn nobody);"
-    mkdir -p "$prefix"
-    render "$ROOT/infra/nginx/nginx.conf.template" "$prefix/nginx.conf" NGINX_USER="$user"
-    render "$ROOT/infra/nginx/till.conf.template" "$prefix/till.conf.new" \
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp "$ROOT"/infra/nginx/*.conf "$folder"
+    render "$ROOT/infra/nginx/nginx.conf.template" "$folder/nginx.conf" NGINX_USER="$user"
+    render "$ROOT/infra/nginx/till.conf.template" "$folder/till.conf" \
         TILL_COMMAND_API_SERVERS="$(servers_of command-api)" \
         TILL_PROJECTOR_SERVERS="$(servers_of projector)" \
         TILL_FRONT_DOOR_LISTEN="127.0.0.1:$TILL_PORT" \
         TILL_ACCESS_LOG=/dev/stdout
-    render "$ROOT/infra/nginx/contracts.conf.template" "$prefix/contracts.conf" \
+    render "$ROOT/infra/nginx/contracts.conf.template" "$folder/contracts.conf" \
         TILL_RECEIPTS_PRODUCER_LISTEN="127.0.0.1:$TILL_RECEIPTS_PRODUCER_PORT" \
         TILL_RECEIPTS_CONSUMER_LISTEN="127.0.0.1:$TILL_RECEIPTS_CONSUMER_PORT" \
         TILL_ACCESS_LOG=/dev/stdout
@@ -43,7 +54,7 @@ render_nginx() {
 servers_of() {
     local number
     for ((number = 1; number <= REPLICAS; number++)); do
-        printf 'server 127.0.0.1:%s max_fails=1 fail_timeout=1s; ' "$(port_of "$(replica "$1" "$number")")"
+        printf 'server 127.0.0.1:%s max_fails=0; ' "$(port_of "$(replica "$1" "$number")")"
     done
 }
 

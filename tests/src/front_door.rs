@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::places;
 use crate::ports::free_port;
 use crate::process::{Process, Spec};
-use crate::till::Till;
+use crate::till::{Service, Till};
 
 /// How long nginx may take until it listens. Liveness only.
 const UP_WITHIN: Duration = Duration::from_secs(30);
@@ -19,14 +19,13 @@ set -euo pipefail
 for part in say settings render nginx; do
     source "$ROOT/infra/lib/$part.sh"
 done
-REPLICAS=$COUNT
+REPLICAS=$(wc -w <<<"$COMMAND_API_PORTS")
 port_of() {
     local ports=${COMMAND_API_PORTS}
     [[ $(service_of "$1") == command-api ]] || ports=${PROJECTOR_PORTS}
     cut -d ' ' -f "$(number_of "$1")" <<<"$ports"
 }
-render_nginx "$1"
-mv "$1/till.conf.new" "$1/till.conf"
+render_nginx "$1/conf"
 "#;
 
 /// A running nginx, and its ports.
@@ -37,7 +36,7 @@ pub struct FrontDoor {
     pub receipts_producer: String,
     /// Base URL of its consumer.
     pub receipts_consumer: String,
-    _nginx: Process,
+    nginx: Process,
 }
 
 impl FrontDoor {
@@ -46,15 +45,24 @@ impl FrontDoor {
     /// # Panics
     /// If it does not.
     pub async fn start(till: &Till) -> Self {
+        let ports_of = |binary| till.replicas(binary).map(Service::port).collect::<Vec<_>>();
+        Self::before(till.scratch.path(), &ports_of("command-api"), &ports_of("projector")).await
+    }
+
+    /// Starts nginx before whatever listens on these ports, as many of command-api as of the projector.
+    ///
+    /// # Panics
+    /// If it does not listen.
+    pub async fn before(folder: &Path, command_api: &[u16], projector: &[u16]) -> Self {
         let ports = [free_port(), free_port(), free_port()];
-        let prefix = till.scratch.path().join("nginx");
+        let prefix = folder.join("nginx");
         std::fs::create_dir_all(&prefix).expect("the test's folder is ours");
-        render(till, &prefix, ports);
-        let mut nginx = Process::start(Spec::new("nginx", &places::nginx(), till.scratch.path()).args([
+        render(&prefix, ports, command_api, projector);
+        let mut nginx = Process::start(Spec::new("nginx", &places::nginx(), folder).args([
             "-p".into(),
             prefix.into_os_string(),
             "-c".into(),
-            "nginx.conf".into(),
+            "conf/nginx.conf".into(),
             "-e".into(),
             "stderr".into(),
             // One process, so that nothing outlives it when it is killed.
@@ -70,22 +78,25 @@ impl FrontDoor {
             assert!(Instant::now() < deadline, "nginx does not listen:\n{tail}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Self { url, receipts_producer, receipts_consumer, _nginx: nginx }
+        Self { url, receipts_producer, receipts_consumer, nginx }
+    }
+
+    /// What nginx has logged: its errors, and every answer that was not a 2xx.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.nginx.spec().log).unwrap_or_default()
     }
 }
 
 /// Writes the configuration of nginx into `prefix`; it listens on `ports`: the front door's, the producer's and the consumer's.
-fn render(till: &Till, prefix: &Path, ports: [u16; 3]) {
-    let ports_of = |binary| {
-        till.replicas(binary).map(|replica| replica.port().to_string()).collect::<Vec<_>>().join(" ")
-    };
+fn render(prefix: &Path, ports: [u16; 3], command_api: &[u16], projector: &[u16]) {
+    let words = |ports: &[u16]| ports.iter().map(u16::to_string).collect::<Vec<_>>().join(" ");
     let rendered = Command::new("bash")
         .args(["-c", RENDER, "render"])
         .arg(prefix)
         .env("ROOT", places::repository())
-        .env("COUNT", till.replicas("command-api").count().to_string())
-        .env("COMMAND_API_PORTS", ports_of("command-api"))
-        .env("PROJECTOR_PORTS", ports_of("projector"))
+        .env("COMMAND_API_PORTS", words(command_api))
+        .env("PROJECTOR_PORTS", words(projector))
         .env("TILL_PORT", ports[0].to_string())
         .env("TILL_RECEIPTS_PRODUCER_PORT", ports[1].to_string())
         .env("TILL_RECEIPTS_CONSUMER_PORT", ports[2].to_string())
