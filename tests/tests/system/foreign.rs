@@ -11,6 +11,7 @@ use till_tests::{RawRecord, Till};
 
 use crate::figures::closed_past;
 use crate::forged;
+use crate::ownership::accepted_by;
 
 /// What bounds a wait for a service to notice.
 const SURELY: Duration = Duration::from_secs(60);
@@ -53,8 +54,14 @@ async fn what_is_no_event_is_skipped_by_every_service_alike_and_its_keys_go_on()
     forged::append(&till.topic("accounts"), vec![under("till", b"not an event")]).await;
     forged::append(&till.topic("analytics"), vec![under(HOURS_KEY, b"not an event")]).await;
 
-    let _ = admin.receipt(&simple("after", "place-foreign", "3.00")).await.expect(201);
-    let _ = admin.void("before", "test").await.expect(201);
+    // The owner notices records of somebody else by its next event, whose outcome it then calls unknown.
+    let after = simple("after", "place-foreign", "3.00");
+    assert!([200, 201].contains(&accepted_by(&admin, &after).await.status));
+    let mut voided = admin.void("before", "test").await;
+    while voided.status == 503 {
+        voided = admin.void("before", "test").await;
+    }
+    assert!([200, 201].contains(&voided.status), "{}", voided.text);
     let figures = admin.get_strong("/v1/analytics/places/place-foreign").await.expect(200).body;
     assert_eq!((&figures["purchases"], &figures["total_amount"]), (&json!(1), &json!("3.00")));
     assert!(admin.get_strong("/v1/receipts/before").await.expect(200).body["voided"].is_object());
