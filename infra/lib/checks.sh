@@ -42,6 +42,7 @@ check_sources() {
     step "planted faults" check_faults
     step layers infra/lib/layers.sh
     step dependencies cargo deny --locked check --allow unused-wrapper bans licenses sources
+    step documents python3 tests/documents/claims.py
     check_advisories
     step images check_images docker-compose*.yml infra/images/Dockerfile
     step "unused dependencies" cargo machete --skip-target-dir

@@ -12,6 +12,17 @@ use super::amount::Amount;
 
 /// A receipt. `total_amount` is the sum of price x quantity; `tax_amount` is within it, `tips_amount` on top of it.
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "transaction_id": "demo-1",
+    "timestamp": "2024-05-01T12:00:00Z",
+    "items": [{"product_id": "espresso", "quantity": 2, "price": "2.50", "category": "coffee"}],
+    "total_amount": "5.00",
+    "tax_amount": "0.83",
+    "tips_amount": "0.50",
+    "payment_method": "card",
+    "place_id": "cafe-1",
+    "place_name": "Corner Cafe",
+}))]
 pub struct Receipt {
     /// The till's own id. It makes the receipt idempotent.
     #[schema(min_length = 1, max_length = 150, example = "demo-1")]

@@ -7,6 +7,7 @@ mod batch;
 mod chaos;
 mod common;
 mod contract_receipts;
+mod documents;
 mod edge;
 mod figures;
 mod foreign;
