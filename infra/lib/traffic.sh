@@ -11,13 +11,41 @@ seed() {
     exec "$TARGET_DIR/release/load" traffic --front-door "$FRONT_DOOR" --minutes 1
 }
 
-# bench ARGUMENT...: on a stack that the program starts and ends itself.
+# bench ARGUMENT...: on a stack that the program starts and ends itself. `--against COMMIT` becomes the folder of its binaries.
 bench() {
+    local arguments=()
     create_home
     install_for_stack
     fetch_kafka
     build_services
+    while (($# > 0)); do
+        case $1 in
+            --against | --against=*)
+                [[ $1 == *=* ]] || { (($# > 1)) || die "bench --against needs a commit."; set -- "$1=$2" "${@:3}"; }
+                build_former "${1#--against=}"
+                arguments+=(--against "$FORMER")
+                ;;
+            *) arguments+=("$1") ;;
+        esac
+        shift
+    done
     export_test_places
     cd "$ROOT" || exit
-    exec "$TARGET_DIR/release/load" bench "$@"
+    exec "$TARGET_DIR/release/load" bench "${arguments[@]}"
+}
+
+# build_former COMMIT: sets FORMER to the folder of the services' binaries as of that commit, built once.
+build_former() {
+    local commit folder=$TILL_HOME/former
+    commit=$(git -C "$ROOT" rev-parse --quiet --verify "$1^{commit}") || die "there is no commit '$1'."
+    FORMER=$folder/$commit
+    [[ ! -x $FORMER/projector ]] || return 0
+    say "Building the services of $commit"
+    rm -rf "$folder/source"
+    mkdir -p "$folder/source" "$FORMER"
+    # All files as new: cargo goes by their times, and has built another commit in this target folder before.
+    git -C "$ROOT" archive "$commit" | tar --extract --touch --directory "$folder/source"
+    (cd "$folder/source" && CARGO_TARGET_DIR=$folder/target cargo build --release --locked -p command-api -p projector) ||
+        die "the services of $commit do not build; cargo's message is above."
+    cp "$folder/target/release/command-api" "$folder/target/release/projector" "$FORMER"
 }

@@ -20,6 +20,7 @@ pub mod process;
 pub mod receipts;
 pub mod scratch;
 pub mod servers;
+pub mod siege;
 pub mod till;
 
 pub use apicurio::Apicurio;
@@ -33,4 +34,5 @@ pub use postgres::Postgres;
 pub use process::{Process, Spec};
 pub use scratch::Scratch;
 pub use servers::Servers;
+pub use siege::Siege;
 pub use till::{Service, Till};

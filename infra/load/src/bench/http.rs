@@ -20,28 +20,33 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const BROKER_WARM_UP: Duration = Duration::from_secs(15);
 
 /// Medians of the rounds at one number of connections.
-struct Figures {
-    per_second: f64,
-    p50_ms: f64,
-    p99_ms: f64,
+pub struct Figures {
+    /// Answers a second.
+    pub per_second: f64,
+    /// Half of the answers came within this.
+    pub p50_ms: f64,
+    /// 99 of 100 answers came within this.
+    pub p99_ms: f64,
 }
 
 /// What several rounds of one kind gave.
 #[derive(Default)]
-struct Rounds {
+pub struct Rounds {
     per_second: Vec<f64>,
     p50_ms: Vec<f64>,
     p99_ms: Vec<f64>,
 }
 
 impl Rounds {
-    fn add(&mut self, per_second: f64, latencies_us: &mut [u32]) {
+    /// Adds a round.
+    pub fn add(&mut self, per_second: f64, latencies_us: &mut [u32]) {
         self.per_second.push(per_second);
         self.p50_ms.push(percentile_ms(latencies_us, 50));
         self.p99_ms.push(percentile_ms(latencies_us, 99));
     }
 
-    fn medians(self) -> Figures {
+    /// The median of each figure.
+    pub fn medians(self) -> Figures {
         Figures {
             per_second: median(self.per_second),
             p50_ms: median(self.p50_ms),
@@ -110,14 +115,18 @@ pub fn measure_raw(stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
 }
 
 /// The two routes of one running command-api.
-struct Routes {
+pub struct Routes {
     address: SocketAddr,
     receipts: Arc<Requests>,
     validate: Arc<Requests>,
 }
 
 impl Routes {
-    fn new(address: SocketAddr) -> Result<Self> {
+    /// Logs in there as the demo's terminal.
+    ///
+    /// # Errors
+    /// When the login is refused.
+    pub fn new(address: SocketAddr) -> Result<Self> {
         let token = control::login(address, "terminal")?;
         let requests = |path, first_id| Arc::new(Requests::new(path, &token, first_id));
         Ok(Self {
@@ -127,11 +136,19 @@ impl Routes {
         })
     }
 
-    fn receipts(&self, connections: usize, length: Duration) -> Result<Round> {
+    /// A round of receipts that are recorded.
+    ///
+    /// # Errors
+    /// When any was refused.
+    pub fn receipts(&self, connections: usize, length: Duration) -> Result<Round> {
         only_hoped_for(blast::round(self.address, &self.receipts, connections, (WARM_UP, length), 201)?)
     }
 
-    fn validate(&self, connections: usize, length: Duration) -> Result<Round> {
+    /// A round of receipts that are only validated.
+    ///
+    /// # Errors
+    /// When any was refused.
+    pub fn validate(&self, connections: usize, length: Duration) -> Result<Round> {
         only_hoped_for(blast::round(self.address, &self.validate, connections, (WARM_UP, length), 200)?)
     }
 }

@@ -1,5 +1,6 @@
 //! The figures of docs/benchmarks.md, taken on a broker, a database and services of this run's own.
 
+mod against;
 mod batch;
 mod blast;
 mod control;
@@ -16,6 +17,7 @@ mod report;
 mod services;
 mod stack;
 mod stats;
+mod strangers;
 mod wire;
 
 use std::path::PathBuf;
@@ -35,12 +37,13 @@ Examples:
   load bench --only http,raw          some measurements; the other sections of the file stay as they are
   load bench --print                  the tables here instead of in the file
   load bench --set TILL_SHARDS=1      services with other settings than the defaults
+  load bench --against FOLDER         receipts of other binaries and of these in turns; ./till bench --against COMMIT builds them
 
 It starts its own Kafka, Postgres and services (from the folder of this binary) on free ports of the loopback, with
 data under --data, and ends them. Nothing else should run on the machine meanwhile.";
 
-const SECTIONS: [&str; 9] =
-    ["http", "raw", "batch", "replicas", "takeover", "rebuild", "readable", "memory", "replay"];
+const SECTIONS: [&str; 10] =
+    ["http", "raw", "batch", "replicas", "takeover", "strangers", "rebuild", "readable", "memory", "replay"];
 
 /// Arguments of `load bench`.
 #[derive(clap::Args)]
@@ -52,6 +55,9 @@ pub struct Args {
     /// Only these measurements
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = SECTIONS)]
     only: Vec<String>,
+    /// Compare with the services' binaries in this folder, in alternating rounds, and print the table
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["only", "full", "out"])]
+    against: Option<PathBuf>,
     /// The file whose generated sections are rewritten; by default docs/benchmarks.md of the repository
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -128,16 +134,21 @@ pub fn run(args: &Args) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| places::repository().join("docs/benchmarks.md"));
     let folder = args.data.clone().unwrap_or_else(|| places::repository().join(".till/bench"));
     let circumstances = report::circumstances(&command());
-    if !args.print {
+    if !args.print && args.against.is_none() {
         // Before the measurements, which take long.
         report::check(&out, &SECTIONS.map(|name| (name, wanted(args, name))))?;
     }
     let stack = Stack::start(&folder)?;
     plan.say(&format!("Kafka and Postgres are up, their data in {}", folder.display()));
-    measure(args, &stack, &plan, |section| {
-        println!("\n## {}\n\n{}", section.name, section.markdown(&circumstances));
-        if args.print { Ok(()) } else { report::write(&out, &section, &circumstances) }
-    })?;
+    let print = |section: &Section| println!("\n## {}\n\n{}", section.name, section.markdown(&circumstances));
+    if let Some(former) = &args.against {
+        print(&against::measure(&stack, &plan, former)?);
+    } else {
+        measure(args, &stack, &plan, |section| {
+            print(&section);
+            if args.print { Ok(()) } else { report::write(&out, &section, &circumstances) }
+        })?;
+    }
     if args.keep {
         plan.say(&format!("data and logs are kept in {}", folder.display()));
         return Ok(());
@@ -171,6 +182,9 @@ fn measure(
     }
     if wanted("takeover") {
         all_done(replicas::measure_takeover(stack, plan)?)?;
+    }
+    if wanted("strangers") {
+        all_done(strangers::measure(stack, plan)?)?;
     }
     if wanted("readable") {
         all_done(readable::measure(stack, plan)?)?;

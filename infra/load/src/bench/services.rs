@@ -29,6 +29,8 @@ pub struct Deployment {
     pub prefix: String,
     folder: PathBuf,
     env: BTreeMap<String, String>,
+    /// Where its binaries are, if not beside this one.
+    binaries: Option<PathBuf>,
 }
 
 /// A running service. It ends with this value.
@@ -67,7 +69,12 @@ impl Deployment {
         env.insert("TILL_TOPIC_PREFIX".to_owned(), prefix.to_owned());
         env.insert("TILL_DATABASE_URL".to_owned(), stack.database_url(prefix));
         env.insert("TILL_DEMO".to_owned(), "true".to_owned());
-        Ok(Self { prefix: prefix.to_owned(), folder, env })
+        Ok(Self { prefix: prefix.to_owned(), folder, env, binaries: None })
+    }
+
+    /// The same with other binaries: those in this folder.
+    pub fn with_binaries(self, folder: &Path) -> Self {
+        Self { binaries: Some(folder.to_owned()), ..self }
     }
 
     /// The same topics and settings with another, empty database.
@@ -78,7 +85,8 @@ impl Deployment {
         stack.create_database(name)?;
         let mut env = self.env.clone();
         env.insert("TILL_DATABASE_URL".to_owned(), stack.database_url(name));
-        Ok(Self { prefix: self.prefix.clone(), folder: self.folder.clone(), env })
+        let binaries = self.binaries.clone();
+        Ok(Self { prefix: self.prefix.clone(), folder: self.folder.clone(), env, binaries })
     }
 
     /// Runs a subcommand to its end and gives back what it printed and how long it took.
@@ -165,7 +173,10 @@ impl Deployment {
     }
 
     fn spec(&self, binary: &str, log: &str, args: &[&str]) -> Result<Spec> {
-        let program = beside_this_binary(binary)?;
+        let program = match &self.binaries {
+            Some(folder) => folder.join(binary),
+            None => beside_this_binary(binary)?,
+        };
         let mut spec = Spec::new(log, &program, &self.folder).args(args.iter().copied());
         spec.env = self.env.clone();
         Ok(spec)
