@@ -27,11 +27,6 @@ choose_postgres_user() {
         POSTGRES_DATA=/var/lib/till/$(printf %s "$TILL_HOME" | sha256sum | head -c 12)/postgres
 }
 
-# postgres_password ROLE: made once for this TILL_HOME. Every user of the machine reaches the port.
-postgres_password() {
-    kept_secret "postgres-$1" 24
-}
-
 start_postgres() {
     process_alive postgres && return
     local bin

@@ -22,25 +22,6 @@ export_service_settings() {
     export -n TILL_JWT_SECRET TILL_DATABASE_URL
 }
 
-# with_secrets_of SERVICE COMMAND...: runs it with the secrets that the service needs. They are in its environment, which
-# other users of the machine cannot read, and never among its arguments, which they can.
-with_secrets_of() {
-    local service=$1 secret=${TILL_JWT_SECRET:-} url
-    shift
-    url=postgres://till:$(postgres_password till)@127.0.0.1:$TILL_POSTGRES_PORT/till
-    local -x TILL_JWT_SECRET TILL_DATABASE_URL
-    [[ $service == analytics-worker ]] || TILL_JWT_SECRET=${secret:-$(kept_secret jwt-secret 32)}
-    [[ $service != projector ]] || TILL_DATABASE_URL=$url
-    "$@"
-}
-
-# kept_secret NAME BYTES: made once for this TILL_HOME, so that a token outlives a restart.
-kept_secret() {
-    local file=$TILL_HOME/conf/$1
-    [[ -s $file ]] || (umask 077 && head -c "$2" /dev/urandom | base64 | tr '+/' '-_' | tr -d '=' >"$file")
-    cat "$file"
-}
-
 # prepare_log_and_tables: topics and migrations; both do nothing where all is as it must be.
 prepare_log_and_tables() {
     run_once create-topics "the topics" with_secrets_of command-api "$TARGET_DIR/release/command-api" create-topics

@@ -5,7 +5,7 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 TILL_HOME=${TILL_HOME:-$ROOT/.till}/sqlx-cache
 TILL_POSTGRES_PORT=${TILL_SQLX_CACHE_PORT:-25433}
-for part in say settings render ports process postgres; do
+for part in say settings secrets render ports process postgres; do
     # shellcheck source=/dev/null
     source "$ROOT/infra/lib/$part.sh"
 done
@@ -33,8 +33,8 @@ main() {
 create_tables() {
     local file
     for file in till positions projections/receipts projections/places projections/accounts projections/hours; do
-        PGOPTIONS='-c client_min_messages=warning' "$(find_postgres)/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 \
-            --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username=till --dbname=till --file="$ROOT/projector/src/$file.sql"
+        PGOPTIONS='-c client_min_messages=warning' PGPASSWORD=$(postgres_password till) "$(find_postgres)/psql" --no-psqlrc --quiet \
+            --set=ON_ERROR_STOP=1 --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username=till --dbname=till --file="$ROOT/projector/src/$file.sql"
     done
 }
 
@@ -49,7 +49,7 @@ describe_queries() {
         touch "$root"
     done
     (cd "$ROOT" && SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$TILL_HOME/queries" \
-        DATABASE_URL=postgres://till@127.0.0.1:$TILL_POSTGRES_PORT/till cargo check --release --quiet --package projector --all-targets)
+        DATABASE_URL=$(database_url) cargo check --release --quiet --package projector --all-targets)
     for root in "$TILL_HOME"/was/*; do
         touch --reference="$root" "$ROOT/projector/src/$(basename "$root")"
     done
