@@ -11,7 +11,7 @@ mod money;
 mod position;
 pub mod record;
 pub mod registry;
-mod time;
+pub mod time;
 mod topic;
 
 pub use event::{
@@ -20,6 +20,6 @@ pub use event::{
     ReceiptVoided, RolesAssigned, ShardAnnounced, Slice, Sums, TopologyDeclared,
 };
 pub use headers::EventHeaders;
-pub use money::{Money, MoneyError};
+pub use money::{Money, MoneyError, exact};
 pub use position::{Position, PositionError};
 pub use topic::{HOURS_KEY, Topic, partition_of};

@@ -35,14 +35,12 @@ impl Money {
     /// Nothing.
     pub const ZERO: Self = Self(Decimal::ZERO);
 
-    /// Reads an amount as clients write it: at most 12 digits, 2 of them decimals; `1e2` is read as 100.
+    /// Reads an amount as clients write it (see [`exact`]): at most 12 digits, 2 of them decimals.
     ///
     /// # Errors
     /// Names the limit that was broken.
     pub fn parse(text: &str) -> Result<Self, MoneyError> {
-        let number = Decimal::from_str_exact(text)
-            .or_else(|_| Decimal::from_scientific(text))
-            .map_err(|_| MoneyError::NotANumber)?;
+        let number = exact(text)?;
         if number.scale() > SCALE {
             return Err(MoneyError::TooManyDecimals);
         }
@@ -166,6 +164,75 @@ impl<'de> Deserialize<'de> for Money {
     }
 }
 
+/// The most a [`Decimal`] holds: 28 digits.
+const MAX_MANTISSA: i128 = 10_i128.pow(Decimal::MAX_SCALE) - 1;
+
+/// Reads digits, perhaps with a point and more digits, perhaps with an exponent, as JSON writes numbers. The number is
+/// exactly the one that was written, or it is refused: a decimal library would take `2_50` for 250 and round what is too long.
+///
+/// # Errors
+/// What is wrong. More than 28 significant digits are too many, and so are decimals past the 28th.
+pub fn exact(text: &str) -> Result<Decimal, MoneyError> {
+    let (is_negative, unsigned) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (number, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((number, text)) => (number, exponent(text)?),
+        None => (unsigned, 0),
+    };
+    let (whole, decimals) = match number.split_once('.') {
+        Some((_, "")) => return Err(MoneyError::NotANumber),
+        Some(parts) => parts,
+        None => (number, ""),
+    };
+    if whole.is_empty() {
+        return Err(MoneyError::NotANumber);
+    }
+    let mantissa = mantissa(whole.bytes().chain(decimals.bytes()))?;
+    let scale = i64::try_from(decimals.len()).unwrap_or(i64::MAX).saturating_sub(exponent);
+    let signed = if is_negative { -mantissa } else { mantissa };
+    scaled(signed, scale)
+}
+
+/// An exponent's digits; a number with one of more than four is none that anybody means.
+fn exponent(text: &str) -> Result<i64, MoneyError> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(MoneyError::NotANumber);
+    }
+    let number = digits.parse().unwrap_or(i64::MAX).min(9_999);
+    Ok(if text.starts_with('-') { -number } else { number })
+}
+
+fn mantissa(digits: impl Iterator<Item = u8>) -> Result<i128, MoneyError> {
+    let (mut mantissa, mut is_too_long) = (0_i128, false);
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return Err(MoneyError::NotANumber);
+        }
+        if !is_too_long {
+            mantissa = mantissa * 10 + i128::from(digit - b'0');
+            is_too_long = mantissa > MAX_MANTISSA;
+        }
+    }
+    if is_too_long { Err(MoneyError::TooManyDigits) } else { Ok(mantissa) }
+}
+
+/// `mantissa` divided by 10 to the power of `scale`.
+fn scaled(mantissa: i128, scale: i64) -> Result<Decimal, MoneyError> {
+    if let Ok(scale) = u32::try_from(scale) {
+        return Decimal::try_from_i128_with_scale(mantissa, scale).map_err(|_| MoneyError::TooManyDecimals);
+    }
+    let factor = u32::try_from(-scale).ok().and_then(|zeros| 10_i128.checked_pow(zeros));
+    let number = match factor.and_then(|factor| mantissa.checked_mul(factor)) {
+        _ if mantissa == 0 => 0,
+        Some(number) if number.abs() <= MAX_MANTISSA => number,
+        _ => return Err(MoneyError::TooManyDigits),
+    };
+    Ok(Decimal::from_i128_with_scale(number, 0))
+}
+
 /// Drops leading bytes that only repeat the sign.
 fn shortest(bytes: &[u8; 16]) -> &[u8] {
     let mut start = 0;
@@ -190,7 +257,7 @@ impl de::Visitor<'_> for FromText {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Money, E> {
-        let number = Decimal::from_str_exact(text).map_err(E::custom)?;
+        let number = exact(text).map_err(E::custom)?;
         Ok(Money::rounded(number))
     }
 }
@@ -217,6 +284,8 @@ impl de::Visitor<'_> for FromBytes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -228,6 +297,84 @@ mod tests {
         assert_eq!(Money::parse("10000000000"), Err(MoneyError::TooManyDigits));
         assert_eq!(Money::parse("NaN"), Err(MoneyError::NotANumber));
         assert_eq!(Money::parse(""), Err(MoneyError::NotANumber));
+    }
+
+    #[test]
+    fn an_amount_is_digits_a_point_and_an_exponent_and_nothing_else() {
+        for (text, read) in [
+            ("0", "0.00"),
+            ("-0", "0.00"),
+            ("007.5", "7.50"),
+            ("2.5e2", "250.00"),
+            ("25e-1", "2.50"),
+            ("0e99999999999999999999", "0.00"),
+            ("1E+2", "100.00"),
+        ] {
+            assert_eq!(Money::parse(text).unwrap().to_string(), read, "{text}");
+        }
+        for text in [
+            "2_50", "1_0.00", "+5", "5.", ".5", "-.5", "5.e1", "--5", "-", ".", "e5", "5e", "5e+", "5e1.0",
+            "5e--1", "0x5", " 5", "5 ", "5,0", "5.0.0", "Infinity", "nan", "\u{0665}", "1e5e5", "-+5",
+        ] {
+            assert_eq!(Money::parse(text), Err(MoneyError::NotANumber), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_and_not_rounded() {
+        let tiny = "0.000000000000000000000000274749e26";
+        assert_eq!(exact(tiny).unwrap().to_string(), "27.4749");
+        assert_eq!(Money::parse(tiny), Err(MoneyError::TooManyDecimals));
+        let nines = "9".repeat(28);
+        assert_eq!(exact(&nines).unwrap().to_string(), nines);
+        assert_eq!(exact(&format!("{nines}9")), Err(MoneyError::TooManyDigits));
+        assert_eq!(exact(&format!("{nines}e1")), Err(MoneyError::TooManyDigits));
+        assert_eq!(exact("5.00000000000000000000000000000000000001"), Err(MoneyError::TooManyDigits));
+        assert_eq!(exact("0.00000000000000000000000000001"), Err(MoneyError::TooManyDecimals));
+        assert_eq!(exact("1e9223372036854775808"), Err(MoneyError::TooManyDigits));
+        assert_eq!(exact("1e-9223372036854775808"), Err(MoneyError::TooManyDecimals));
+        assert_eq!(exact(&"1".repeat(1_000_000)), Err(MoneyError::TooManyDigits));
+        assert_eq!(exact(&format!("{}x", "1".repeat(1_000_000))), Err(MoneyError::NotANumber));
+    }
+
+    proptest! {
+        #[test]
+        fn every_way_to_write_an_amount_reads_as_it(units in -999_999_999_999_i64..=999_999_999_999, zeros in 0_usize..4) {
+            let money = Money(Decimal::new(units, 2));
+            let sign = if units < 0 { "-" } else { "" };
+            let digits = units.unsigned_abs();
+            let leading = "0".repeat(zeros);
+            let written = [
+                money.to_string(),
+                format!("{sign}{leading}{}.{:02}", digits / 100, digits % 100),
+                format!("{sign}{leading}{digits}e-2"),
+                format!("{sign}{leading}{digits}E-002"),
+            ];
+            for text in written {
+                prop_assert_eq!(Money::parse(&text), Ok(money), "{}", text);
+            }
+        }
+
+        #[test]
+        fn what_is_read_is_what_was_written_or_nothing(text in "-?[0-9]{0,32}(\\.[0-9]{0,32})?([eE][+-]?[0-9]{1,2})?") {
+            if let Ok(number) = exact(&text) {
+                // A library's own reading of it, where that can be exact.
+                let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
+                let digits = Decimal::from_str_exact(digits);
+                let power: i64 = exponent.parse().unwrap();
+                if let Ok(mut expected) = digits {
+                    let scale = i64::from(expected.scale()) - power;
+                    if let Ok(scale) = u32::try_from(scale) && expected.set_scale(scale).is_ok() {
+                        prop_assert_eq!(number, expected, "{}", text);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(text in "[-+0-9.eE_ ]{0,40}") {
+            let _ = Money::parse(&text);
+        }
     }
 
     #[test]
