@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::Problem;
@@ -71,7 +72,10 @@ impl Caller {
             return Ok(());
         }
         let names: Vec<_> = roles.iter().map(|role| role.name()).collect();
-        let detail = format!("this needs one of the roles: {}; an admin assigns roles", names.join(", "));
+        let detail = format!(
+            "this needs one of the roles: {}; an admin assigns roles, and after a change log in again",
+            names.join(", ")
+        );
         Err(Problem::new(StatusCode::FORBIDDEN, detail))
     }
 }
@@ -171,11 +175,41 @@ fn unauthorized(detail: &'static str) -> Problem {
 /// What is wrong with a secret outside the demo, if anything.
 #[must_use]
 pub fn secret_fault(secret: &str, demo: bool) -> Option<String> {
-    const DEFAULT: &str = "till-demo-secret-till-demo-secret";
-    if !demo && (secret == DEFAULT || secret.is_empty()) {
-        return Some("TILL_JWT_SECRET is the default: set one of your own (`openssl rand -hex 32`), the same for command-api and projector".into());
+    if secret.len() < 32 {
+        return Some("TILL_JWT_SECRET must have at least 32 characters".into());
     }
-    (secret.len() < 32).then(|| "TILL_JWT_SECRET must have at least 32 characters".into())
+    let weakness = weakness(secret, 8, &["till", "demo", "secret"]).filter(|_| !demo)?;
+    Some(format!(
+        "TILL_JWT_SECRET {weakness}: set one of your own (`openssl rand -hex 32`), the same for command-api and projector"
+    ))
+}
+
+/// What is wrong with an admin's password outside the demo, if anything.
+#[must_use]
+pub fn password_fault(password: &str, username: &str) -> Option<String> {
+    if password.chars().count() < 8 {
+        return Some("TILL_ADMIN_PASSWORD must have at least 8 characters".into());
+    }
+    let known = [username, "admin", "password", "passwort", "secret", "till", "demo", "qwerty", "12345678"];
+    let weakness = weakness(password, 5, &known)?;
+    Some(format!("TILL_ADMIN_PASSWORD {weakness}: choose your own"))
+}
+
+/// Why a secret is easily guessed, if it is: it needs so many different characters, and as many more than known words have.
+fn weakness(secret: &str, distinct: usize, known: &[&str]) -> Option<&'static str> {
+    if secret.trim() != secret {
+        return Some("begins or ends with white space");
+    }
+    let characters: BTreeSet<char> = secret.chars().filter(|character| !character.is_whitespace()).collect();
+    if characters.len() < distinct {
+        return Some("repeats a few characters");
+    }
+    let mut rest = secret.to_lowercase();
+    for word in known.iter().filter(|word| !word.is_empty()) {
+        rest = rest.replace(&word.to_lowercase(), "");
+    }
+    let own = rest.chars().filter(|character| character.is_alphanumeric()).count();
+    (own < distinct).then_some("is made of a default or words that everybody tries")
 }
 
 #[cfg(test)]
@@ -200,5 +234,39 @@ mod tests {
         assert!(secret_fault("till-demo-secret-till-demo-secret", true).is_none());
         assert!(secret_fault("short", true).is_some());
         assert!(secret_fault("", false).is_some());
+    }
+
+    #[test]
+    fn secrets_that_are_easily_guessed_are_refused_with_the_reason() {
+        for (secret, reason) in [
+            (" ".repeat(40), "white space"),
+            ("x".repeat(32), "repeats"),
+            ("abab".repeat(10), "repeats"),
+            ("till-demo-secret-till-demo-secret ".to_owned(), "white space"),
+            ("till-demo-secret-till-demo-secret1".to_owned(), "default"),
+            ("Till-Demo-Secret-Till-Demo-Secret".to_owned(), "default"),
+        ] {
+            assert!(secret_fault(&secret, false).is_some_and(|fault| fault.contains(reason)), "{secret}");
+            assert!(secret_fault(&secret, true).is_none(), "{secret}");
+        }
+        for good in ["0123456789abcdef0123456789abcdef", "a secret of one's own, long enough for HS256"] {
+            assert_eq!(secret_fault(good, false), None);
+        }
+        for weak in [
+            "admin",
+            "adminadmin",
+            "Admin-Admin",
+            "rootroot",
+            "password1",
+            "        ",
+            "aaaaaaaa",
+            "12345678",
+            "qwerty123456",
+        ] {
+            assert!(password_fault(weak, "root").is_some(), "{weak}");
+        }
+        for good in ["chosen by the operator", "tr0ub4dor&3", "correct horse"] {
+            assert_eq!(password_fault(good, "admin"), None);
+        }
     }
 }

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod contracts;
 pub mod kafka;
 pub mod openapi;
+pub mod panics;
 pub mod problem;
 pub mod registry;
 pub mod server;

@@ -7,6 +7,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// Errors that an answer names, at most.
+pub const MAX_ERRORS: usize = 100;
+/// Characters of each of an answer's texts, at most.
+pub const MAX_CHARS: usize = 300;
+
 /// One field of a request that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
@@ -42,6 +47,9 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "0af7651916cd43dd8448eb211c80319c")]
     request_id: Option<String>,
+    /// How many fields are wrong, of which `errors` may have the first only.
+    #[serde(skip)]
+    found: usize,
     #[serde(skip)]
     retry_after_s: Option<u32>,
 }
@@ -56,6 +64,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             request_id: None,
+            found: 0,
             retry_after_s: None,
         }
     }
@@ -63,9 +72,18 @@ impl Problem {
     /// 422: the body's fields that are wrong, all at once.
     #[must_use]
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        let detail = format!("{} field(s) are missing or wrong; `errors` names each", errors.len());
+        Self::invalid_of(errors.len(), errors)
+    }
+
+    /// 422: as many fields are wrong, of which these are the first.
+    #[must_use]
+    pub fn invalid_of(found: usize, errors: Vec<FieldError>) -> Self {
+        let detail = match errors.len() {
+            named if named < found => first_of(found, named),
+            _ => format!("{found} field(s) are missing or wrong; `errors` names each"),
+        };
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-        Self { errors, ..problem }.kind("urn:till:invalid", "Invalid request")
+        Self { errors, found, ..problem }.kind("urn:till:invalid", "Invalid request")
     }
 
     /// 503: try again after some seconds.
@@ -98,15 +116,18 @@ impl Problem {
     #[must_use]
     pub fn brief(mut self, max_errors: usize, max_chars: usize) -> Self {
         if self.errors.len() > max_errors {
-            let errors = self.errors.len();
             self.errors.truncate(max_errors);
-            self.detail =
-                format!("{errors} fields are missing or wrong; `errors` names the first {max_errors}").into();
+            self.detail = first_of(self.found, max_errors).into();
+        }
+        for error in &mut self.errors {
+            if let Some(short) = shortened(&error.pointer, max_chars) {
+                error.pointer = short;
+            }
         }
         let details = self.errors.iter_mut().map(|error| &mut error.detail);
         for detail in details.chain([&mut self.detail]) {
-            if let Some((end, _)) = detail.char_indices().nth(max_chars) {
-                *detail = format!("{}...", &detail[..end]).into();
+            if let Some(short) = shortened(detail, max_chars) {
+                *detail = short.into();
             }
         }
         self
@@ -119,22 +140,65 @@ impl Problem {
     }
 }
 
+fn first_of(found: usize, named: usize) -> String {
+    format!("{found} fields are missing or wrong; `errors` names the first {named}")
+}
+
+/// The text cut off behind so many characters; `None` where it is not longer.
+fn shortened(text: &str, max_chars: usize) -> Option<String> {
+    if text.len() <= max_chars {
+        return None;
+    }
+    let (end, _) = text.char_indices().nth(max_chars)?;
+    Some(format!("{}...", &text[..end]))
+}
+
 fn status_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u16(status.as_u16())
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).expect("a problem has text keys only");
-        let mut response = (self.status, body).into_response();
+        let problem = self.brief(MAX_ERRORS, MAX_CHARS);
+        let body = serde_json::to_vec(&problem).expect("a problem has text keys only");
+        let mut response = (problem.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = problem.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if problem.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_is_of_bounded_size_whatever_is_wrong_with_how_much() {
+        let error = |number| FieldError {
+            pointer: format!("/items/{number}/{}", "x".repeat(1_000)),
+            detail: "é".repeat(1_000_000).into(),
+        };
+        let answer = Problem::invalid((0..1_000).map(error).collect()).into_response();
+        let body = axum::body::to_bytes(answer.into_body(), 1024 * 1024).await.expect("less than 1 MiB");
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["errors"].as_array().unwrap().len(), MAX_ERRORS);
+        assert!(body["detail"].as_str().unwrap().starts_with("1000 fields"), "{}", body["detail"]);
+        let detail = body["errors"][0]["detail"].as_str().unwrap();
+        assert_eq!(detail.chars().count(), MAX_CHARS + 3);
+        let pointer = body["errors"][0]["pointer"].as_str().unwrap();
+        assert_eq!(pointer.chars().count(), MAX_CHARS + 3);
+    }
+
+    #[test]
+    fn how_many_are_wrong_is_said_of_all_however_often_they_are_cut() {
+        let errors = (0..100).map(|_| FieldError { pointer: "/x".into(), detail: "is wrong".into() });
+        let problem = Problem::invalid_of(4_000, errors.collect()).brief(10, 300);
+        assert!(problem.detail.contains("4000") && problem.errors.len() == 10, "{}", problem.detail);
     }
 }

@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 pub use request_id::REQUEST_ID;
 pub use sites::Sites;
 
-use crate::Problem;
 use crate::openapi::responses::Unavailable;
+use crate::{Problem, panics};
 use connections::Bounds;
 
 /// Whether the service can do its work, and what it waits for where it cannot.
@@ -162,7 +162,7 @@ impl Starting {
     }
 }
 
-/// Serves until `shutdown`, then lets requests in flight end, for `grace` at most.
+/// Serves until `shutdown`, then lets requests in flight end, for `grace` at most. A panic of a handler is answered.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -170,7 +170,7 @@ pub async fn serve(
     shutdown: CancellationToken,
     grace: Duration,
 ) {
-    let router = edge::around(router, sites);
+    let router = edge::around(panics::caught(router), sites);
     let server = connections::serve(listener, router, Bounds::default(), shutdown.clone());
     tokio::select! {
         () = server => {}

@@ -123,7 +123,7 @@ fn defaults(own: &str) -> Table {
 fn apply_file(table: &mut Table, path: &Path, faults: &mut Vec<String>) {
     let parsed = std::fs::read_to_string(path)
         .map_err(|error| error.to_string())
-        .and_then(|text| text.parse::<Table>().map_err(|error| error.to_string()));
+        .and_then(|text| text.parse::<Table>().map_err(|error| unreadable(&text, &error)));
     let file = match parsed {
         Ok(file) => file,
         Err(error) => return faults.push(format!("{}: {error}", path.display())),
@@ -137,6 +137,13 @@ fn apply_file(table: &mut Table, path: &Path, faults: &mut Vec<String>) {
             }
         }
     }
+}
+
+/// Where a text is no TOML. The line itself is left out: it may hold a secret.
+fn unreadable(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    format!("line {line} cannot be read as TOML: a text must stand in quotes, and a key at most once")
 }
 
 fn apply_environment(table: &mut Table, read: impl Fn(&str) -> Option<String>, faults: &mut Vec<String>) {
@@ -159,19 +166,31 @@ fn apply_environment(table: &mut Table, read: impl Fn(&str) -> Option<String>, f
 }
 
 fn parse<O: Own>(table: &Table, faults: &mut Vec<String>) -> Option<Settings<O>> {
-    let common = Common::deserialize(Value::Table(table.clone()));
-    let own = O::deserialize(Value::Table(table.clone()));
-    let (common, own) = match (common, own) {
-        (Ok(common), Ok(own)) => (common, own),
-        (common, own) => {
-            faults.extend(common.err().map(|error| error.message().trim().to_owned()));
-            faults.extend(own.err().map(|error| error.message().trim().to_owned()));
-            return None;
-        }
+    let Some((common, own)) = read::<O>(table) else {
+        faults.extend(unreadable_keys::<O>(table).map(|key| {
+            format!("TILL_{} has a value that is none of its own; --help tells of them", key.to_uppercase())
+        }));
+        return None;
     };
     check_common(&common, faults);
     own.check(&common, faults);
     Some(Settings { common, own })
+}
+
+fn read<O: Own>(table: &Table) -> Option<(Common, O)> {
+    let common = Common::deserialize(Value::Table(table.clone())).ok()?;
+    Some((common, O::deserialize(Value::Table(table.clone())).ok()?))
+}
+
+/// The keys whose values cannot be read, each put among the defaults alone: serde's own words would repeat the value, which may
+/// be a secret at the wrong place.
+fn unreadable_keys<O: Own>(table: &Table) -> impl Iterator<Item = &String> {
+    let is_unreadable = |(key, value): &(&String, &Value)| {
+        let mut alone = defaults(O::DEFAULTS);
+        alone.insert((*key).clone(), (*value).clone());
+        read::<O>(&alone).is_none()
+    };
+    table.iter().filter(is_unreadable).map(|(key, _)| key)
 }
 
 fn check_common(common: &Common, faults: &mut Vec<String>) {
@@ -195,13 +214,21 @@ fn check_common(common: &Common, faults: &mut Vec<String>) {
         common.contract_names().all(|name| contracts::NAMES.contains(&name)),
         &format!("TILL_CONTRACTS may name, separated by commas: {}", contracts::NAMES.join(", ")),
     );
+    require(
+        crate::telemetry::filter(common).is_some(),
+        "TILL_LOG_FILTER must be like info,command_api=debug: tracing-subscriber's EnvFilter",
+    );
     let registry = &common.schema_registry_url;
     require(
         registry.is_empty() || crate::registry::parse_url(registry).is_some(),
         "TILL_SCHEMA_REGISTRY_URL must be empty, or an http:// or https:// URL without query, such as http://registry:8081",
     );
-    let options = crate::kafka::parse_options(&common.kafka_options);
-    require(options.is_some(), "TILL_KAFKA_OPTIONS must be key=value pairs separated by commas");
+    match crate::kafka::parse_options(&common.kafka_options) {
+        Some(options) => faults.extend(crate::kafka::refused_options(&options).map(|key| {
+            format!("TILL_KAFKA_OPTIONS: librdkafka does not take `{key}`, or not this value of it")
+        })),
+        None => faults.push("TILL_KAFKA_OPTIONS must be key=value pairs separated by commas".to_owned()),
+    }
     crate::server::sites::check(common, faults);
 }
 
@@ -228,6 +255,43 @@ mod tests {
         assert_eq!(table["partitions"].as_integer(), Some(4));
         assert_eq!(table["topic_prefix"].as_str(), Some("007"));
         assert_eq!(faults, ["TILL_DEMO must be a boolean"]);
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Nothing {}
+
+    impl Own for Nothing {
+        const DEFAULTS: &'static str = "";
+
+        fn check(&self, _: &Common, _: &mut Vec<String>) {}
+    }
+
+    /// What is wrong with a file of settings.
+    fn faults_of(text: &str) -> String {
+        let path =
+            std::env::temp_dir().join(format!("till-settings-{}-{}.toml", std::process::id(), text.len()));
+        std::fs::write(&path, text).unwrap();
+        let faults = load::<Nothing>(Some(&path)).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        faults
+    }
+
+    #[test]
+    fn faults_name_settings_and_never_say_their_values() {
+        for (text, name) in [
+            ("demo = false\nlog_format = \"geheim\"\n", "TILL_LOG_FORMAT"),
+            ("kafka_options = \"sasl.passwort=geheim\"\n", "sasl.passwort"),
+            ("kafka_options = \"security.protocol=geheim\"\n", "security.protocol"),
+            ("kafka_options = \"geheim\"\n", "TILL_KAFKA_OPTIONS"),
+            ("demo = false\njwt_secret = geheim\n", "line 2"),
+            ("topic_prefix = \"Geheim geheim\"\n", "TILL_TOPIC_PREFIX"),
+            ("log_filter = \"geheim=geheim=geheim\"\n", "TILL_LOG_FILTER"),
+            ("partitions = 99999999999\n", "TILL_PARTITIONS"),
+        ] {
+            let faults = faults_of(text);
+            assert!(faults.contains(name), "{faults}");
+            assert!(!faults.to_lowercase().contains("geheim") && !faults.contains("99999"), "{faults}");
+        }
     }
 
     #[test]

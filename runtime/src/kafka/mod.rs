@@ -48,6 +48,15 @@ pub(crate) fn parse_options(text: &str) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
+/// The keys of options that librdkafka does not take. Its own words would repeat the values, and those may be passwords.
+pub(crate) fn refused_options(options: &[(String, String)]) -> impl Iterator<Item = &str> {
+    let is_refused = |(key, value): &&(String, String)| {
+        let mut config = ClientConfig::new();
+        config.set(key, value).create_native_config().is_err()
+    };
+    options.iter().filter(is_refused).map(|(key, _)| key.as_str())
+}
+
 impl Cluster {
     /// The cluster of the settings.
     #[must_use]

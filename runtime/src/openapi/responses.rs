@@ -29,7 +29,7 @@ pub struct Unauthorized(Problem);
 #[response(
     content_type = "application/problem+json",
     example = json!({"type": "about:blank", "title": "Forbidden", "status": 403,
-        "detail": "this needs one of the roles: admin; an admin assigns roles"})
+        "detail": "this needs one of the roles: admin; an admin assigns roles, and after a change log in again"})
 )]
 pub struct Forbidden(Problem);
 
