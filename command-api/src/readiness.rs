@@ -7,7 +7,7 @@ use runtime::server::Readiness;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::App;
-use crate::http::accounts::ensure_first_accounts;
+use crate::http::accounts::{admin_missing, ensure_first_accounts};
 use crate::shard::Engine;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -31,6 +31,9 @@ async fn look(app: &App, engine: &Engine, readiness: &Readiness) {
     }
     readiness.set_waiting("waiting for the first accounts");
     ensure_first_accounts(app).await;
+    if let Some(remedy) = admin_missing(app) {
+        tracing::warn!("{remedy}");
+    }
     // A request waits so long for a shard that moves: only where one is gone for longer are requests refused.
     let a_move = Duration::from_millis(app.own.move_timeout_ms);
     let mut unserved_since = None;

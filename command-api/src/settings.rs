@@ -3,6 +3,8 @@
 use runtime::Common;
 use serde::Deserialize;
 
+use crate::http::client_address::networks;
+
 #[derive(Clone, Deserialize)]
 pub struct Own {
     pub command_api_listen: String,
@@ -21,6 +23,8 @@ pub struct Own {
     pub admin_password: String,
     pub login_attempts: u32,
     pub login_lock_s: i64,
+    pub trusted_proxies: String,
+    pub require_zone: bool,
 }
 
 pub type Settings = runtime::Settings<Own>;
@@ -51,18 +55,24 @@ impl runtime::settings::Own for Own {
             (8..=16_384).contains(&self.store_cache_mib),
             "TILL_STORE_CACHE_MIB must be between 8 and 16384",
         );
+        require(
+            domain::names::username(&self.admin_username).is_ok(),
+            "TILL_ADMIN_USERNAME must have 1 to 150 characters, none of them a space, an invisible one or '/'",
+        );
         require(self.login_attempts > 0, "TILL_LOGIN_ATTEMPTS must be at least 1");
         require((1..=86_400).contains(&self.login_lock_s), "TILL_LOGIN_LOCK_S must be between 1 and 86400");
+        require(
+            networks(&self.trusted_proxies).is_some(),
+            "TILL_TRUSTED_PROXIES must be addresses or networks such as 10.0.0.0/8, separated by commas",
+        );
         require(
             (60..=2_592_000).contains(&self.token_ttl_s),
             "TILL_TOKEN_TTL_S must be between 60 and 2592000",
         );
-        let weak = ["admin", "password", "secret"].contains(&self.admin_password.as_str());
-        require(common.demo || !weak, "TILL_ADMIN_PASSWORD is a default one: choose your own");
-        require(
-            common.demo || self.admin_password.is_empty() || self.admin_password.chars().count() >= 8,
-            "TILL_ADMIN_PASSWORD must have at least 8 characters",
-        );
+        // Without a password there is no first admin.
+        if !common.demo && !self.admin_password.is_empty() {
+            faults.extend(runtime::auth::password_fault(&self.admin_password, &self.admin_username));
+        }
         faults.extend(runtime::auth::secret_fault(&self.jwt_secret, common.demo));
     }
 }

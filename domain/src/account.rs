@@ -128,6 +128,8 @@ pub struct Lock {
 pub struct RealmState {
     /// The newest account's number; 0 where there is none.
     pub last_number: i64,
+    /// How many accounts have the role admin.
+    pub admins: i64,
 }
 
 /// Opens the account unless its name is taken.
@@ -156,12 +158,16 @@ pub(crate) fn register(
     Ok(Decision::Append(Box::new(event.into())))
 }
 
-/// Replaces roles and places, unless they are so already.
+/// Replaces roles and places, unless they are so already. The last admin stays one: nobody could make another.
 pub(crate) fn assign_roles(
     account: Option<AccountState>,
+    realm: RealmState,
     command: AssignRoles,
 ) -> Result<Decision, Rejection> {
     let account = account.ok_or(Rejection::AccountUnknown)?;
+    if is_admin(&account.roles) && !is_admin(&command.roles) && realm.admins <= 1 {
+        return Err(Rejection::LastAdmin);
+    }
     if account.roles == command.roles && account.places == command.places {
         return Ok(Decision::Already(position(account.changed_at)));
     }
@@ -219,7 +225,7 @@ pub fn load(states: &impl States, realm: &str, username: &str) -> Option<Account
 }
 
 /// What is kept of the realm.
-pub(crate) fn load_realm(states: &impl States, realm: &str) -> RealmState {
+pub fn load_realm(states: &impl States, realm: &str) -> RealmState {
     let bytes = states.get(&realm_key(realm));
     bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
@@ -238,12 +244,19 @@ pub(crate) fn registered(states: &mut impl States, event: &AccountRegistered, re
         registered_at: at,
         changed_at: at,
     };
+    let former = load(states, &event.realm, &event.username);
     save(states, &event.realm, &event.username, &state);
-    let realm = RealmState { last_number: event.number };
+    let mut realm = load_realm(states, &event.realm);
+    realm.last_number = event.number;
+    realm.admins += admins_gained(former.as_ref(), &event.roles);
     states.put(realm_key(&event.realm), to_bytes(&realm));
 }
 
 pub(crate) fn roles_assigned(states: &mut impl States, event: &RolesAssigned, recorded: &Recorded) {
+    let Some(former) = load(states, &event.realm, &event.username) else { return };
+    let mut realm = load_realm(states, &event.realm);
+    realm.admins += admins_gained(Some(&former), &event.roles);
+    states.put(realm_key(&event.realm), to_bytes(&realm));
     change(states, &event.realm, &event.username, recorded, |state| {
         state.roles.clone_from(&event.roles);
         state.places.clone_from(&event.places);
@@ -288,6 +301,19 @@ fn change(
     apply(&mut state);
     state.changed_at = (recorded.position.partition, recorded.position.offset);
     save(states, realm, username, &state);
+}
+
+/// The role that may assign roles.
+const ADMIN: &str = "admin";
+
+fn is_admin(roles: &[String]) -> bool {
+    roles.iter().any(|role| role == ADMIN)
+}
+
+/// 1, 0 or -1: what an account's change of roles adds to the realm's admins.
+fn admins_gained(former: Option<&AccountState>, roles: &[String]) -> i64 {
+    let was = former.is_some_and(|account| is_admin(&account.roles));
+    i64::from(is_admin(roles)) - i64::from(was)
 }
 
 fn save(states: &mut impl States, realm: &str, username: &str, state: &AccountState) {

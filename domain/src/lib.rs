@@ -6,6 +6,7 @@
 //! partitions may be replayed in any order.
 
 pub mod account;
+pub mod names;
 pub mod receipt;
 mod states;
 mod todo;
@@ -51,7 +52,9 @@ pub enum Decision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// Another receipt has the transaction id.
-    #[error("a receipt with this transaction_id and another content was recorded before")]
+    #[error(
+        "a receipt with this transaction_id and another content was recorded before; an id stays taken, of a void receipt too"
+    )]
     ReceiptConflict,
     /// No receipt has the transaction id.
     #[error("no receipt with this transaction_id was recorded")]
@@ -65,6 +68,9 @@ pub enum Rejection {
     /// The key was used with another body.
     #[error("this Idempotency-Key was used with another body")]
     IdempotencyKeyReused,
+    /// The realm would have no admin left.
+    #[error("this is the last account with the role admin: give the role to another one first")]
+    LastAdmin,
     /// No account has the name.
     #[error("there is no account with this username")]
     AccountUnknown,
@@ -123,7 +129,8 @@ pub fn decide(states: &impl States, command: Command) -> Result<Decision, Reject
             account::register(account, account::load_realm(states, &command.realm), command)
         }
         Command::AssignRoles(command) => {
-            account::assign_roles(account::load(states, &command.realm, &command.username), command)
+            let account = account::load(states, &command.realm, &command.username);
+            account::assign_roles(account, account::load_realm(states, &command.realm), command)
         }
         Command::LockLogin(command) => {
             account::lock_login(account::load(states, &command.realm, &command.username), command)

@@ -3,8 +3,8 @@
 mod rules;
 
 pub use rules::{
-    MAX_ID_CHARS, MAX_ITEMS, Violation, amount, identifier, not_blank, quantity, timestamp, totals_match,
-    violations,
+    MAX_ITEMS, Violation, amount, begins_with_year, has_writable_year, is_too_far_ahead, quantity, timestamp,
+    totals_match, violations,
 };
 
 use schemas::{Position, Receipt, ReceiptRecorded, ReceiptVoided, Topic};

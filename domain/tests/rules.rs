@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::account::token::{self, IssueLoginToken, RevokeLoginToken};
-use domain::account::{AssignRoles, ChangePassword, LockLogin, REALM, RegisterAccount, UnlockLogin};
+use domain::account::{self, AssignRoles, ChangePassword, LockLogin, REALM, RegisterAccount, UnlockLogin};
 use domain::receipt::{self, RecordReceipt, VoidReceipt};
 use domain::{Command, Decision, Recorded, Rejection, States, Todo, decide, evolve};
 use proptest::prelude::*;
-use schemas::{Event, Item, Money, Position, Receipt, Topic};
+use schemas::{AccountRegistered, Event, Item, Money, Position, Receipt, RolesAssigned, Topic};
 use uuid::Uuid;
 
 /// Everything a shard knows, in memory.
@@ -275,7 +275,7 @@ fn what_is_wrong_between_fields_is_named() {
 #[test]
 fn timestamps_are_read_in_the_zone_unless_they_name_one() {
     let moscow = chrono::FixedOffset::east_opt(3 * 3600).unwrap();
-    let read = |text: &str| receipt::timestamp(text, &moscow, now());
+    let read = |text: &str| receipt::timestamp(text, Some(&moscow), now());
     let expected: DateTime<Utc> = "2024-02-07T09:34:56Z".parse().unwrap();
     assert_eq!(read("2024-02-07T12:34:56"), Ok(expected));
     assert_eq!(read("2024-02-07 12:34:56"), Ok(expected));
@@ -284,19 +284,87 @@ fn timestamps_are_read_in_the_zone_unless_they_name_one() {
     assert!(read("2024-02-08T12:00:00Z").is_ok());
     assert!(read("2024-02-08T12:00:01Z").is_err());
     assert!(read("7.2.2024").is_err());
+    let strict = |text: &str| receipt::timestamp(text, None::<&Utc>, now());
+    assert_eq!(strict("2024-02-07T09:34:56Z"), Ok(expected));
+    assert!(strict("2024-02-07T12:34:56").unwrap_err().contains("zone"));
+    assert_eq!(strict("yesterday"), read("yesterday"));
 }
 
 #[test]
-fn ids_and_quantities_have_limits() {
-    assert!(receipt::identifier(&"é".repeat(150)).is_ok());
-    assert!(receipt::identifier(&"é".repeat(151)).is_err());
-    assert!(receipt::identifier("").is_err());
-    assert!(receipt::identifier("a\0b").is_err());
-    assert!(receipt::not_blank("  ").is_err());
+fn years_are_of_four_digits_without_sign_and_can_be_written_in_utc() {
+    let ahead = chrono::FixedOffset::east_opt(14 * 3600).unwrap();
+    let read = |text: &str| receipt::timestamp(text, Some(&ahead), now());
+    for text in [
+        "-9999-01-01T00:00:00",
+        "-0001-01-01T00:00:00Z",
+        "+2024-02-07T12:00:00Z",
+        "+12024-02-07T12:00:00",
+        "12024-02-07T12:00:00Z",
+        "0000-12-31T23:59:59Z",
+        "0001-01-01T00:00:00",
+        "0001-01-01T00:00:00+00:01",
+        "024-02-07T12:00:00",
+        "24-02-07 12:00:00",
+        "",
+        "2024",
+    ] {
+        assert!(read(text).is_err(), "{text}");
+    }
+    assert!(read("0001-01-01T00:00:00Z").is_ok() && read("0001-01-01T14:00:00").is_ok());
+}
+
+#[test]
+fn quantities_and_amounts_have_limits() {
     assert!(receipt::quantity(0).is_err());
     assert!(receipt::quantity(2_147_483_648).is_err());
     assert!(receipt::amount("-0.01").is_err());
     assert!(receipt::amount("0.00").is_ok());
+}
+
+#[test]
+fn the_last_admin_stays_one_and_any_other_does_not() {
+    let mut till = Memory::default();
+    for name in ["a", "b"] {
+        till.when(register(name, None)).unwrap();
+    }
+    till.when(assign("a", "admin")).unwrap();
+    assert_eq!(till.when(assign("a", "staff")), Err(Rejection::LastAdmin));
+    assert!(till.when(assign("a", "admin")).is_ok(), "what changes nothing is let be");
+    till.when(assign("b", "admin")).unwrap();
+    till.when(assign("a", "staff")).unwrap();
+    assert_eq!(till.when(assign("b", "customer")), Err(Rejection::LastAdmin));
+    assert_eq!(account::load_realm(&till, REALM).admins, 1);
+}
+
+#[test]
+fn admins_are_counted_whatever_the_log_says_of_their_accounts() {
+    let mut till = Memory::default();
+    let recorded = |offset| Recorded {
+        position: Position { topic: Topic::Accounts, partition: 3, offset },
+        event_id: Uuid::from_u128(u128::try_from(offset).unwrap()),
+    };
+    let registered = AccountRegistered {
+        realm: REALM.into(),
+        username: "a".into(),
+        number: 1,
+        password_hash: "hash".into(),
+        roles: vec!["admin".into()],
+        places: vec![],
+        idempotency_id: None,
+    };
+    let assigned = RolesAssigned {
+        realm: REALM.into(),
+        username: "nobody".into(),
+        roles: vec!["admin".into()],
+        places: vec![],
+        assigned_by: "a".into(),
+    };
+    // The same name twice, and roles of an account that is not there, are in no log that Till wrote.
+    for (offset, event) in [registered.clone().into(), assigned.into(), registered.into()].iter().enumerate()
+    {
+        evolve(&mut till, event, &recorded(i64::try_from(offset).unwrap()));
+    }
+    assert_eq!(account::load_realm(&till, REALM).admins, 1);
 }
 
 fn any_command() -> impl Strategy<Value = Command> {

@@ -9,16 +9,18 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
 use domain::account::{self, AccountState, AssignRoles, LockLogin, REALM, RegisterAccount};
-use domain::{Command, Rejection};
+use domain::{Command, Rejection, names};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
 use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::bodies::CommandHeaders;
-use super::form::{Field, Form, object};
+use super::client_address::ClientAddress;
+use super::form::{Form, Handling, is_missing};
+use super::object::{Field, fields};
 use super::{ApiError, App, Segment, bodies};
 use crate::shard::{Origin, Refusal};
 
@@ -26,15 +28,14 @@ const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=200;
 /// Between two looks whether the first accounts are there.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const MAX_PLACES: usize = 1000;
+/// How long a try waits whose name was tried too often.
+const SLOWED_BY: Duration = Duration::from_secs(1);
 /// The demo's accounts: the password is the name.
 const DEMO_ACCOUNTS: [(&str, Role); 3] =
     [("admin", Role::Admin), ("analyst", Role::Analyst), ("terminal", Role::Terminal)];
 
-#[derive(Deserialize)]
-struct Credentials<'b> {
-    #[serde(borrow)]
-    username: Field<'b>,
-    password: Field<'b>,
+fields! {
+    struct Credentials { username, password }
 }
 
 /// An account, as it is now.
@@ -87,24 +88,33 @@ struct AccessToken {
         OfBodies,
     )
 )]
-pub async fn register(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
-    let body: Credentials<'_> = object(&body)?;
-    let mut form = Form::default();
-    let username = form.text("username", body.username, username);
+pub async fn register(
+    State(app): State<App>,
+    address: ClientAddress,
+    handling: Handling,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let mut form = Form::new(handling);
+    let body: Credentials<'_> = form.body(&body)?;
+    let username = form.text("username", body.username, names::username);
     let password = form.text("password", body.password, password);
     let (username, password) = form.finish((username, password))?;
     app.shards.served_here(REALM).await?;
     let idempotency_id = idempotency_id(&headers, "register", &username)?;
-    // The log has no fingerprint of a password: its slow hash tells whether a retry is the same.
-    if let Some(account) = find(&app, &username)
-        && idempotency_id.is_some()
-        && account.idempotency_id == idempotency_id
-        && !app.passwords.verify(password.clone(), Some(account.password_hash)).await?
-    {
-        return Err(Refusal::Rejected(Rejection::IdempotencyKeyReused).into());
-    }
+    let is_first =
+        |account: &AccountState| idempotency_id.is_some() && account.idempotency_id == idempotency_id;
+    // One slow hash, whether the name is known or not: the time does not tell.
+    let password_hash = match find(&app, &username).filter(is_first) {
+        // The log has no fingerprint of a password: its hash tells whether a retry is the same. So it is a login's try.
+        Some(account) => match try_password(&app, &username, address, password, Some(&account)).await? {
+            Tried::Right => account.password_hash,
+            Tried::Wrong { .. } => return Err(Refusal::Rejected(Rejection::IdempotencyKeyReused).into()),
+        },
+        None => app.passwords.hash(password).await?,
+    };
     let roles = vec![Role::Customer.name().to_owned()];
-    open(&app, &username, password, roles.clone(), idempotency_id, Origin::of(&headers)).await?;
+    open_hashed(&app, &username, password_hash, roles.clone(), idempotency_id, Origin::of(&headers)).await?;
     Ok((StatusCode::CREATED, Json(Account { username: &username, roles, places: Vec::new() }))
         .into_response())
 }
@@ -132,55 +142,89 @@ pub async fn register(State(app): State<App>, headers: HeaderMap, body: Bytes) -
         (status = 422, response = Invalid),
         (status = 429, description = "Too many wrong passwords.", body = Problem,
             content_type = "application/problem+json",
-            headers(("Retry-After" = u32, description = "Seconds until logins of this name are looked at again.")),
+            headers(("Retry-After" = u32, description = "Seconds until logins of this name from this address are looked at again.")),
             example = json!({"type": "about:blank", "title": "Too Many Requests", "status": 429,
                 "detail": "too many wrong passwords: try again in 42 s"})),
         OfBodies,
     )
 )]
-pub async fn login(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
-    let body: Credentials<'_> = object(&body)?;
-    let mut form = Form::default();
-    let username = form.text("username", body.username, |text| Ok(text.to_owned()));
-    let password = form.text("password", body.password, |text| Ok(text.to_owned()));
+pub async fn login(
+    State(app): State<App>,
+    address: ClientAddress,
+    handling: Handling,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let mut form = Form::new(handling);
+    let body: Credentials<'_> = form.body(&body)?;
+    // Names that were allowed formerly log in: of a new name's rules the length alone holds.
+    let username = form.text("username", body.username, names::known);
+    let password = form.text("password", body.password, known_password);
     let (username, password) = form.finish((username, password))?;
-    let account = authenticate(&app, &username, password, Origin::of(&headers)).await?;
+    let account = authenticate(&app, &username, address, password, Origin::of(&headers)).await?;
     let account =
         account.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "username or password is wrong"))?;
     Ok(Json(token(&app, username, account)).into_response())
 }
 
-/// The account, if the password is its own; 429 while logins of the name are locked.
+/// The account, if the password is its own; 429 where the name was tried too often from the address.
 pub async fn authenticate(
     app: &App,
     username: &str,
+    address: ClientAddress,
     password: String,
     origin: Origin,
 ) -> Result<Option<AccountState>, ApiError> {
     app.shards.served_here(REALM).await?;
-    if let Some(wait_s) = app.login_guard.wait_s(username) {
-        return Err(locked(wait_s).into());
-    }
     let account = find(app, username);
-    if let Some(wait_s) = account.as_ref().and_then(lock_left_s) {
-        return Err(locked(wait_s).into());
-    }
-    let hash = account.as_ref().map(|account| account.password_hash.clone());
-    if !app.passwords.verify(password, hash).await? {
-        if app.login_guard.failed(username) && account.is_some() {
-            lock(app, username, origin).await?;
+    match try_password(app, username, address, password, account.as_ref()).await? {
+        Tried::Right => Ok(account),
+        Tried::Wrong { is_last } => {
+            if is_last && account.is_some() {
+                lock(app, username, origin).await?;
+            }
+            Ok(None)
         }
-        return Ok(None);
     }
-    app.login_guard.succeeded(username);
-    Ok(account)
 }
 
-#[derive(Deserialize)]
-struct RolesBody<'b> {
-    #[serde(borrow)]
-    roles: Field<'b>,
-    places: Field<'b>,
+/// What came of a password's try.
+enum Tried {
+    Right,
+    /// `is_last`: tries of the name are slowed down from here on.
+    Wrong {
+        is_last: bool,
+    },
+}
+
+/// Whether the password is the account's: counted before it is looked at, given back where it was right.
+async fn try_password(
+    app: &App,
+    username: &str,
+    ClientAddress(address): ClientAddress,
+    password: String,
+    account: Option<&AccountState>,
+) -> Result<Tried, ApiError> {
+    let attempt = app.login_guard.reserve(username, address).map_err(locked)?;
+    if attempt.is_slowed() || account.is_some_and(is_locked) {
+        tokio::time::sleep(SLOWED_BY).await;
+    }
+    let hash = account.map(|account| account.password_hash.clone());
+    match app.passwords.verify(password, hash).await {
+        Ok(true) => {
+            app.login_guard.succeeded(&attempt);
+            Ok(Tried::Right)
+        }
+        Ok(false) => Ok(Tried::Wrong { is_last: attempt.is_last() }),
+        Err(busy) => {
+            app.login_guard.give_back(&attempt);
+            Err(busy.into())
+        }
+    }
+}
+
+fields! {
+    struct RolesBody { roles, places }
 }
 
 /// Replaces an account's roles, and the places a terminal is bound to: 200.
@@ -194,6 +238,10 @@ struct RolesBody<'b> {
     responses(
         (status = 200, description = "The roles are these, from the next login on.", body = Account,
             headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),
+        (status = 409, description = "It is the last admin.", body = Problem,
+            content_type = "application/problem+json",
+            example = json!({"type": "urn:till:last-admin", "title": "Last admin", "status": 409,
+                "detail": "this is the last account with the role admin: give the role to another one first"})),
         (status = 404, description = "There is no such account.", body = Problem,
             content_type = "application/problem+json",
             example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
@@ -207,15 +255,16 @@ pub async fn assign_roles(
     State(app): State<App>,
     caller: Caller,
     Segment(username): Segment,
+    handling: Handling,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     caller.require(&[Role::Admin])?;
-    let body: RolesBody<'_> = object(&body)?;
-    let mut form = Form::default();
+    let mut form = Form::new(handling);
+    let body: RolesBody<'_> = form.body(&body)?;
     let roles = parse_roles(&mut form, body.roles);
     let places = form.texts("places", body.places);
-    if places.len() > MAX_PLACES || places.iter().any(|place| domain::receipt::identifier(place).is_err()) {
+    if places.len() > MAX_PLACES || places.iter().any(|place| names::known(place).is_err()) {
         form.wrong("places", format!("must have at most {MAX_PLACES} place ids of 1 to 150 characters"));
     }
     let (roles, places) = form.finish((roles, places))?;
@@ -270,6 +319,15 @@ async fn ensure_account(app: &App, username: &str, password: &str, role: Role) -
     }
 }
 
+/// What to do where nobody is admin; `None` where somebody is.
+pub fn admin_missing(app: &App) -> Option<&'static str> {
+    let admins = account::load_realm(&app.store.as_ref(), REALM).admins;
+    (admins == 0).then_some(
+        "no account has the role admin, so that nobody can assign roles: set TILL_ADMIN_PASSWORD, and TILL_ADMIN_USERNAME to a \
+            name that no account has, and start again",
+    )
+}
+
 /// Opens the account: its event is committed when this returns.
 pub async fn open(
     app: &App,
@@ -280,6 +338,17 @@ pub async fn open(
     origin: Origin,
 ) -> Result<(), ApiError> {
     let password_hash = app.passwords.hash(password).await?;
+    open_hashed(app, username, password_hash, roles, idempotency_id, origin).await
+}
+
+async fn open_hashed(
+    app: &App,
+    username: &str,
+    password_hash: String,
+    roles: Vec<String>,
+    idempotency_id: Option<Uuid>,
+    origin: Origin,
+) -> Result<(), ApiError> {
     let command = RegisterAccount {
         realm: REALM.to_owned(),
         username: username.to_owned(),
@@ -303,9 +372,8 @@ pub fn find(app: &App, username: &str) -> Option<AccountState> {
     account::load(&app.store.as_ref(), REALM, username)
 }
 
-fn lock_left_s(account: &AccountState) -> Option<u32> {
-    let left = (account.lock?.until - Utc::now()).num_seconds();
-    u32::try_from(left + 1).ok().filter(|left| *left > 0)
+fn is_locked(account: &AccountState) -> bool {
+    account.lock.is_some_and(|lock| lock.until > Utc::now())
 }
 
 fn locked(wait_s: u32) -> Problem {
@@ -325,8 +393,8 @@ fn token(app: &App, username: String, account: AccountState) -> AccessToken {
 
 fn parse_roles(form: &mut Form, field: Field<'_>) -> Vec<String> {
     let mut roles = form.texts("roles", field);
-    if field.is_none() {
-        form.wrong("roles", "is required".to_owned());
+    if is_missing(field) {
+        form.wrong("roles", "is required");
     }
     if let Some(unknown) = roles.iter().find(|name| Role::from_name(name).is_none()) {
         let names = Role::ALL.map(Role::name).join(", ");
@@ -337,11 +405,12 @@ fn parse_roles(form: &mut Form, field: Field<'_>) -> Vec<String> {
     roles
 }
 
-fn username(text: &str) -> Result<String, &'static str> {
-    if text.chars().any(|character| character.is_control() || character.is_whitespace() || character == '/') {
-        return Err("must not contain spaces, control characters or '/'");
+/// No account has a longer one, and a hash takes as long as the password is.
+fn known_password(text: &str) -> Result<String, &'static str> {
+    if text.chars().count() > *PASSWORD_CHARS.end() {
+        return Err("must have at most 200 characters");
     }
-    domain::receipt::identifier(text)
+    Ok(text.to_owned())
 }
 
 fn password(text: &str) -> Result<String, &'static str> {

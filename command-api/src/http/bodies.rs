@@ -27,7 +27,7 @@ pub struct Receipt {
     /// The till's own id. It makes the receipt idempotent.
     #[schema(min_length = 1, max_length = 150, example = "demo-1")]
     transaction_id: String,
-    /// Business time: RFC 3339, or a date and time without zone, read in the service's; at most a day ahead.
+    /// Business time: RFC 3339, or a date and time without zone, read in the service's; years 0001 to 9999, at most a day ahead.
     #[schema(example = "2024-05-01T12:00:00Z")]
     timestamp: String,
     #[schema(min_items = 1, max_items = 1000)]
@@ -35,8 +35,7 @@ pub struct Receipt {
     total_amount: Amount,
     /// `nds_amount` is another name for it.
     tax_amount: Amount,
-    /// 0 where it is missing.
-    tips_amount: Option<Amount>,
+    tips_amount: Amount,
     #[schema(min_length = 1, max_length = 150, example = "card")]
     payment_method: String,
     /// More than spaces.

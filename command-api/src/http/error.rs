@@ -74,6 +74,7 @@ fn rejected(rejection: Rejection) -> Problem {
             (StatusCode::CONFLICT, "urn:till:receipt-conflict", "Another receipt has this id")
         }
         Rejection::VoidConflict => (StatusCode::CONFLICT, "urn:till:void-conflict", "Voided before"),
+        Rejection::LastAdmin => (StatusCode::CONFLICT, "urn:till:last-admin", "Last admin"),
         Rejection::UsernameTaken => (StatusCode::CONFLICT, "urn:till:username-taken", "Username taken"),
         Rejection::IdempotencyKeyReused => {
             (StatusCode::UNPROCESSABLE_ENTITY, "urn:till:idempotency-key-reused", "Idempotency-Key reused")

@@ -1,39 +1,109 @@
 //! Reads JSON fields one by one, so that everything wrong with a body is told at once.
 
+use std::convert::Infallible;
 use std::fmt::Write;
 
-use axum::http::StatusCode;
+use axum::extract::{FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
 use runtime::Problem;
-use runtime::problem::FieldError;
-use serde::Deserialize;
+use runtime::problem::{FieldError, MAX_ERRORS};
+use rust_decimal::prelude::ToPrimitive;
 use serde_json::value::RawValue;
 
-/// A field as it stands in the body; `None` where it is missing or null.
-pub type Field<'b> = Option<&'b RawValue>;
+use super::object::{Field, Fields, Object, nearest};
 
-/// A body's object, or 400 where it is no JSON and 422 where it is no object.
-pub fn object<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            return Problem::invalid(vec![FieldError {
-                pointer: String::new(),
-                detail: format!("must be an object with each field at most once: {error}").into(),
-            }]);
+const NO_OBJECT: &str = "must be a JSON object";
+/// UTF-8's byte order mark: some systems begin files with it.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// What is done with fields that are not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Handling {
+    /// They are wrong.
+    #[default]
+    Strict,
+    /// They are passed over: the client said `Prefer: handling=lenient` (RFC 7240).
+    Lenient,
+}
+
+impl Handling {
+    pub fn of(headers: &HeaderMap) -> Self {
+        let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+        let preferences = values.flat_map(|value| value.split(',')).filter_map(|text| text.split(';').next());
+        let mut handling = preferences.filter_map(|text| {
+            let (name, value) = text.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("handling").then(|| value.trim().trim_matches('"'))
+        });
+        match handling.next() {
+            Some(value) if value.eq_ignore_ascii_case("lenient") => Self::Lenient,
+            _ => Self::Strict,
         }
-        Problem::new(StatusCode::BAD_REQUEST, format!("the body is not JSON: {error}"))
-            .kind("urn:till:malformed", "Malformed JSON")
-    })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Handling {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
+}
+
+/// Tells a client that asked for leniency that it has it.
+pub async fn say_preference_applied(request: Request, next: Next) -> Response {
+    let handling = Handling::of(request.headers());
+    let mut response = next.run(request).await;
+    if handling == Handling::Lenient {
+        let applied = HeaderName::from_static("preference-applied");
+        response.headers_mut().insert(applied, HeaderValue::from_static("handling=lenient"));
+    }
+    response
+}
+
+/// A body without the byte order mark before it.
+pub fn without_byte_order_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
 }
 
 /// Collects what is wrong.
 #[derive(Default)]
 pub struct Form {
+    handling: Handling,
+    /// The first of them.
     errors: Vec<FieldError>,
+    /// How many there are.
+    found: usize,
     /// Where the fields read are: `/items/0` for those of an item.
     prefix: String,
 }
 
 impl Form {
+    pub fn new(handling: Handling) -> Self {
+        Self { handling, ..Self::default() }
+    }
+
+    /// The fields of a body, or 400 where it is no JSON and 422 where it is no object.
+    pub fn body<'b, F: Fields<'b>>(&mut self, body: &'b [u8]) -> Result<F, Problem> {
+        let body = without_byte_order_mark(body);
+        match serde_json::from_slice::<Object<F>>(body) {
+            Ok(object) => Ok(self.fields_of(object)),
+            Err(error) if error.is_data() => {
+                let (pointer, detail) = (String::new(), NO_OBJECT.into());
+                Err(Problem::invalid(vec![FieldError { pointer, detail }]))
+            }
+            Err(_) if body.trim_ascii().is_empty() => {
+                Err(malformed("the body is empty: send a JSON object".to_owned()))
+            }
+            Err(error) => {
+                let (line, column) = (error.line(), error.column());
+                Err(malformed(format!("the body is not JSON: see line {line}, column {column}")))
+            }
+        }
+    }
+
     /// From here on fields are of item `index` of `list`.
     pub fn enter(&mut self, list: &str, index: usize) {
         self.prefix.clear();
@@ -65,36 +135,26 @@ impl Form {
         self.read(name, field, |raw| if raw.starts_with('"') { rule(&text(raw)?) } else { rule(raw) })
     }
 
-    /// As [`Self::decimal`]; `T::default()` where it is missing.
-    pub fn decimal_or_default<T: Default>(
-        &mut self,
-        name: &str,
-        field: Field<'_>,
-        rule: impl FnOnce(&str) -> Result<T, &'static str>,
-    ) -> T {
-        if field.is_none() { T::default() } else { self.decimal(name, field, rule) }
-    }
-
-    /// A whole number that a rule accepts.
+    /// A whole number that a rule accepts; 2.0 is one.
     pub fn integer<T: Default>(
         &mut self,
         name: &str,
         field: Field<'_>,
         rule: impl FnOnce(i64) -> Result<T, &'static str>,
     ) -> T {
-        self.read(name, field, |raw| rule(raw.parse().map_err(|_| "must be a whole number")?))
+        self.read(name, field, |raw| rule(whole(raw).ok_or("must be a whole number")?))
     }
 
     /// A list of texts; missing is empty.
     pub fn texts(&mut self, name: &str, field: Field<'_>) -> Vec<String> {
-        if field.is_none() {
+        if is_missing(field) {
             return Vec::new();
         }
         self.read(name, field, |raw| serde_json::from_str(raw).map_err(|_| "must be a list of texts"))
     }
 
     /// A list of objects, not longer than `limit`.
-    pub fn list<'b, T: Deserialize<'b>>(&mut self, name: &str, field: Field<'b>, limit: usize) -> Vec<T> {
+    pub fn list<'b, F: Fields<'b>>(&mut self, name: &str, field: Field<'b>, limit: usize) -> Vec<F> {
         let Some(list) = self.read(name, field, |raw| elements(raw).map(Some)) else { return Vec::new() };
         if list.is_empty() || list.len() > limit {
             self.wrong(name, format!("must have 1 to {limit} elements"));
@@ -102,30 +162,48 @@ impl Form {
         }
         let mut objects = Vec::with_capacity(list.len());
         for (index, element) in list.iter().enumerate() {
-            match serde_json::from_str(element.get()) {
-                Ok(object) => objects.push(object),
-                Err(_) => self.wrong(
-                    &format!("{name}/{index}"),
-                    "must be an object with each field at most once".to_owned(),
-                ),
+            match serde_json::from_str::<Object<F>>(element.get()) {
+                Ok(object) => {
+                    self.enter(name, index);
+                    objects.push(self.fields_of(object));
+                    self.leave();
+                }
+                Err(_) => self.wrong(&format!("{name}/{index}"), NO_OBJECT),
             }
         }
         objects
     }
 
     /// Notes that a field is wrong.
-    pub fn wrong(&mut self, name: &str, detail: String) {
-        self.errors.push(FieldError { pointer: format!("{}/{name}", self.prefix), detail: detail.into() });
+    pub fn wrong(&mut self, name: &str, detail: impl Into<std::borrow::Cow<'static, str>>) {
+        self.found += 1;
+        if self.errors.len() < MAX_ERRORS {
+            let pointer = format!("{}/{name}", self.prefix);
+            self.errors.push(FieldError { pointer, detail: detail.into() });
+        }
     }
 
-    /// Whether a field under one of these pointers is wrong.
+    /// Whether a field under one of these pointers is wrong, or may be.
     pub fn has_wrong(&self, pointers: &[&str]) -> bool {
-        self.errors.iter().any(|error| pointers.iter().any(|pointer| error.pointer.starts_with(pointer)))
+        let is_under = |error: &FieldError| pointers.iter().any(|pointer| error.pointer.starts_with(pointer));
+        self.found > self.errors.len() || self.errors.iter().any(is_under)
     }
 
     /// What was read, if nothing was wrong.
     pub fn finish<T>(self, value: T) -> Result<T, Problem> {
-        if self.errors.is_empty() { Ok(value) } else { Err(Problem::invalid(self.errors)) }
+        if self.found == 0 { Ok(value) } else { Err(Problem::invalid_of(self.found, self.errors)) }
+    }
+
+    fn fields_of<'b, F: Fields<'b>>(&mut self, object: Object<F>) -> F {
+        for name in &object.repeated {
+            self.wrong(&in_pointer(name), "is given more than once");
+        }
+        if self.handling == Handling::Strict {
+            for name in &object.unknown {
+                self.wrong(&in_pointer(name), unknown(name, F::NAMES));
+            }
+        }
+        object.fields
     }
 
     fn read<'b, T: Default>(
@@ -135,20 +213,132 @@ impl Form {
         rule: impl FnOnce(&'b str) -> Result<T, &'static str>,
     ) -> T {
         let result = match field {
-            None => Err("is required"),
-            Some(raw) => rule(raw.get()),
+            Some(raw) if !is_missing(field) => rule(raw.get()),
+            _ => Err("is required"),
         };
         result.unwrap_or_else(|detail| {
-            self.wrong(name, detail.to_owned());
+            self.wrong(name, detail);
             T::default()
         })
     }
+}
+
+/// Whether it is not there, or null.
+pub fn is_missing(field: Field<'_>) -> bool {
+    field.is_none_or(|raw| raw.get() == "null")
+}
+
+fn malformed(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, detail).kind("urn:till:malformed", "Malformed JSON")
+}
+
+fn unknown(name: &str, known: &[&'static str]) -> String {
+    match nearest(name, known) {
+        Some(meant) => format!("is no field here: did you mean {meant}?"),
+        None => format!("is no field here; there are: {}", known.join(", ")),
+    }
+}
+
+/// A name as a part of a JSON pointer (RFC 6901).
+fn in_pointer(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 fn text(raw: &str) -> Result<String, &'static str> {
     serde_json::from_str(raw).map_err(|_| "must be a text")
 }
 
+fn whole(raw: &str) -> Option<i64> {
+    let exact = || schemas::exact(raw).ok().filter(rust_decimal::Decimal::is_integer)?.to_i64();
+    raw.parse().ok().or_else(exact)
+}
+
 fn elements(raw: &str) -> Result<Vec<&RawValue>, &'static str> {
     serde_json::from_str(raw).map_err(|_| "must be a list")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::object::fields;
+    use super::*;
+
+    fields! {
+        #[derive(Debug)]
+        struct Sample { tips_amount, items }
+    }
+
+    fields! {
+        #[derive(Debug)]
+        struct Line { price }
+    }
+
+    fn errors(handling: Handling, body: &str) -> Vec<(String, String)> {
+        let mut form = Form::new(handling);
+        let body: Sample<'_> = form.body(body.as_bytes()).unwrap();
+        let _: Vec<Line<'_>> = form.list("items", body.items, 2_000);
+        form.errors.into_iter().map(|error| (error.pointer, error.detail.into_owned())).collect()
+    }
+
+    #[test]
+    fn unknown_fields_are_told_by_pointer_with_the_nearest_name() {
+        let body = r#"{"tips": 1, "a/b~c": 2, "items": [{"price": 1}, {"pric": 2}, [3]]}"#;
+        let expected = [
+            ("/tips", "is no field here: did you mean tips_amount?"),
+            ("/a~1b~0c", "is no field here; there are: tips_amount, items"),
+            ("/items/1/pric", "is no field here: did you mean price?"),
+            ("/items/2", NO_OBJECT),
+        ];
+        assert_eq!(
+            errors(Handling::Strict, body),
+            expected.map(|(at, what)| (at.to_owned(), what.to_owned()))
+        );
+        assert_eq!(errors(Handling::Lenient, body).len(), 1);
+        let repeated = errors(Handling::Lenient, r#"{"items": [{}], "tips_amount": null, "tips_amount": 1}"#);
+        assert_eq!(repeated, [("/tips_amount".to_owned(), "is given more than once".to_owned())]);
+    }
+
+    #[test]
+    fn errors_are_counted_past_their_limit_and_not_kept() {
+        let body = format!("{{\"items\": [{}]}}", vec!["{\"x\": 1}"; 1_500].join(","));
+        let mut form = Form::new(Handling::Strict);
+        let fields: Sample<'_> = form.body(body.as_bytes()).unwrap();
+        let _: Vec<Line<'_>> = form.list("items", fields.items, 2_000);
+        assert_eq!((form.errors.len(), form.found), (MAX_ERRORS, 1_500));
+        assert!(form.has_wrong(&["/elsewhere"]));
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_by_place_without_a_parsers_words() {
+        let refused = |body: &[u8]| {
+            serde_json::to_value(Form::default().body::<Sample<'_>>(body).unwrap_err()).unwrap()
+        };
+        assert_eq!(refused(b"{\n  \"items\": x}")["detail"], "the body is not JSON: see line 2, column 12");
+        assert_eq!(refused(b" \n")["detail"], "the body is empty: send a JSON object");
+        assert_eq!(refused(b"[1, 2]")["errors"][0]["detail"], NO_OBJECT);
+        assert!(Form::default().body::<Sample<'_>>(b"\xEF\xBB\xBF{}").is_ok());
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_point() {
+        let read = |raw: &str| whole(raw);
+        assert_eq!([read("2"), read("2.0"), read("2e0"), read("20e-1")], [Some(2); 4]);
+        assert_eq!([read("2.5"), read("true"), read("\"2\""), read("1e30"), read("{}")], [None; 5]);
+    }
+
+    #[test]
+    fn leniency_is_asked_for_in_any_of_the_preferences() {
+        let of = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("prefer", value.parse().unwrap());
+            Handling::of(&headers)
+        };
+        for lenient in ["handling=lenient", "wait=10, Handling=\"lenient\"", "handling=lenient; x=1"] {
+            assert_eq!(of(lenient), Handling::Lenient, "{lenient}");
+        }
+        for strict in
+            ["handling=strict", "handling", "lenient", "wait=1", "handling=strict, handling=lenient"]
+        {
+            assert_eq!(of(strict), Handling::Strict, "{strict}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ use runtime::auth::Caller;
 use schemas::ShardAnnounced;
 use tokio::time::Instant;
 
+use super::client_address::{ClientAddress, REAL_IP};
 use super::error::{Elsewhere, NotTaken};
 use super::{ApiError, App, room};
 use crate::shard::Refusal;
@@ -127,6 +128,8 @@ async fn forward(
     let mut headers = parts.headers.clone();
     NOT_PASSED_ON.iter().for_each(|name| drop(headers.remove(name)));
     headers.insert(FORWARDED, HeaderValue::from_static("1"));
+    let ClientAddress(client) = ClientAddress::of(app, parts);
+    headers.insert(REAL_IP, HeaderValue::try_from(client.to_string()).expect("an address is ASCII"));
     let request = app
         .replicas
         .request(parts.method.clone(), format!("{}{path}", owner.url))

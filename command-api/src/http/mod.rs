@@ -4,10 +4,12 @@ pub mod accounts;
 mod amount;
 pub mod batch;
 pub mod bodies;
+pub mod client_address;
 mod error;
-mod form;
+pub mod form;
 pub mod forward;
 mod login_guard;
+mod object;
 mod pace;
 pub mod receipts;
 mod room;
@@ -19,6 +21,7 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use axum::http::{HeaderMap, HeaderName};
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use runtime::auth::Tokens;
 use runtime::server::REQUEST_ID;
 use tokio::sync::Semaphore;
@@ -50,7 +53,10 @@ pub struct Parts {
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub login_guard: LoginGuard,
-    pub zone: Tz,
+    /// Whose `X-Real-IP` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The zone of times that come without one; `None` where each must say its own.
+    pub zone: Option<Tz>,
     pub demo: bool,
     pub own: Own,
     pub rooms: Rooms,
@@ -82,8 +88,9 @@ impl App {
         source: Source,
     ) -> Result<Self, String> {
         let own = settings.own.clone();
-        let zone =
+        let zone: Tz =
             settings.common.business_timezone.parse().map_err(|_| "the time zone was checked".to_owned())?;
+        let trusted_proxies = client_address::networks(&own.trusted_proxies).unwrap_or_default();
         let replicas = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(1))
             .pool_idle_timeout(IDLE)
@@ -97,7 +104,8 @@ impl App {
             tokens: Tokens::new(&own.jwt_secret),
             passwords: Passwords::default(),
             login_guard: LoginGuard::new(own.login_attempts, own.login_lock_s),
-            zone,
+            trusted_proxies,
+            zone: (!own.require_zone).then_some(zone),
             demo: settings.common.demo,
             batch_commands: Semaphore::new((own.shard_queue / 4 * 3).max(1)),
             own,

@@ -1,25 +1,25 @@
 //! `POST /v1/receipts`, its validation alone, and voids.
 
-use std::borrow::Cow;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use chrono::Utc;
-use domain::Command;
+use chrono::{DateTime, Utc};
 use domain::receipt::{self, RecordReceipt, VoidReceipt};
+use domain::{Command, names};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
+use runtime::openapi::Money as Amount;
 use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
-use schemas::{Event, Item, Receipt};
-use serde::{Deserialize, Serialize};
+use schemas::{Event, Item, Money, Receipt};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::bodies::CommandHeaders;
-use super::form::{Field, Form, object};
+use super::form::{Form, Handling};
+use super::object::fields;
 use super::{ApiError, App, Segment, bodies};
 use crate::shard::{Answer, Origin};
 
@@ -30,47 +30,80 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Who may send receipts.
 pub const WRITERS: [Role; 2] = [Role::Terminal, Role::Admin];
 
-#[derive(Deserialize)]
-struct ReceiptBody<'b> {
-    #[serde(borrow)]
-    transaction_id: Field<'b>,
-    timestamp: Field<'b>,
-    items: Field<'b>,
-    total_amount: Field<'b>,
-    #[serde(alias = "nds_amount")]
-    tax_amount: Field<'b>,
-    tips_amount: Field<'b>,
-    payment_method: Field<'b>,
-    place_id: Field<'b>,
-    place_name: Field<'b>,
+fields! {
+    struct ReceiptBody {
+        transaction_id,
+        timestamp,
+        items,
+        total_amount,
+        tax_amount | "nds_amount",
+        tips_amount,
+        payment_method,
+        place_id,
+        place_name,
+    }
 }
 
-#[derive(Deserialize)]
-struct ItemBody<'b> {
-    #[serde(borrow)]
-    product_id: Field<'b>,
-    quantity: Field<'b>,
-    price: Field<'b>,
-    category: Field<'b>,
+fields! {
+    struct ItemBody { product_id, quantity, price, category }
 }
 
-/// A receipt or void is recorded.
+/// The receipt is recorded; its time and amounts as they were understood.
 #[derive(Serialize, ToSchema)]
-struct Recorded<'r> {
+struct Recorded {
     #[schema(example = "demo-1")]
-    transaction_id: &'r str,
+    transaction_id: String,
     /// Its place in the log; opaque.
     #[schema(example = "r9-0")]
     position: String,
+    #[serde(flatten)]
+    understood: Understood,
 }
 
-/// The receipt keeps all rules.
+/// The receipt keeps all rules; its time and amounts as they were understood.
 #[derive(Serialize, ToSchema)]
-struct Valid<'r> {
+struct Valid {
     #[schema(example = "demo-1")]
-    transaction_id: &'r str,
+    transaction_id: String,
     valid: bool,
+    #[serde(flatten)]
+    understood: Understood,
 }
+
+/// What a receipt's time and amounts were understood to be: they can be written in several ways.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+struct Understood {
+    /// In UTC.
+    #[serde(with = "schemas::time")]
+    timestamp: DateTime<Utc>,
+    #[schema(value_type = Amount)]
+    total_amount: Money,
+    #[schema(value_type = Amount)]
+    tax_amount: Money,
+    #[schema(value_type = Amount)]
+    tips_amount: Money,
+}
+
+impl Understood {
+    fn of(receipt: &Receipt) -> Self {
+        let Receipt { occurred_at, total_amount, tax_amount, tips_amount, .. } = *receipt;
+        Self { timestamp: occurred_at, total_amount, tax_amount, tips_amount }
+    }
+}
+
+/// The receipt is void.
+#[derive(Serialize, ToSchema)]
+struct Voided {
+    #[schema(example = "demo-1")]
+    transaction_id: String,
+    /// The void's place in the log; opaque.
+    #[schema(example = "r9-2")]
+    position: String,
+    #[schema(value_type = String)]
+    note: &'static str,
+}
+
+const VOID_NOTE: &str = "the transaction_id stays taken, because what is recorded is never changed: send the right receipt with another one";
 
 /// Records a receipt: 201, or 200 where the same was recorded before.
 #[utoipa::path(
@@ -103,15 +136,17 @@ struct Valid<'r> {
 pub async fn record(
     State(app): State<App>,
     caller: Caller,
+    handling: Handling,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let receipt = parse(&app, &caller, &body)?;
-    let transaction_id = receipt.transaction_id.clone();
+    let receipt = parse(&app, &caller, handling, &body)?;
+    let (transaction_id, understood) = (receipt.transaction_id.clone(), Understood::of(&receipt));
     let command = RecordReceipt { receipt, totals_match: true, recorded_by: caller.username };
     let answer = app.shards.submit(Command::RecordReceipt(command), Origin::of(&headers)).await?;
-    let location = format!("/v1/receipts/{}", in_path(&transaction_id));
-    Ok(answered(&transaction_id, answer, &location))
+    let location = location(&transaction_id);
+    let position = answer.position.to_string();
+    Ok(answered(answer, &location, Recorded { transaction_id, position, understood }))
 }
 
 /// Checks a receipt and records nothing: 200. It does not look whether the id is taken.
@@ -128,17 +163,21 @@ pub async fn record(
         OfBodies,
     )
 )]
-pub async fn validate(State(app): State<App>, caller: Caller, body: Bytes) -> Result<Response, ApiError> {
-    let receipt = parse(&app, &caller, &body)?;
+pub async fn validate(
+    State(app): State<App>,
+    caller: Caller,
+    handling: Handling,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let receipt = parse(&app, &caller, handling, &body)?;
     let fingerprint = receipt::fingerprint(&receipt);
     tracing::trace!(?fingerprint, "valid");
-    Ok(Json(Valid { transaction_id: &receipt.transaction_id, valid: true }).into_response())
+    let understood = Understood::of(&receipt);
+    Ok(Json(Valid { transaction_id: receipt.transaction_id, valid: true, understood }).into_response())
 }
 
-#[derive(Deserialize)]
-struct VoidBody<'b> {
-    #[serde(borrow)]
-    reason: Field<'b>,
+fields! {
+    struct VoidBody { reason }
 }
 
 /// Takes a receipt out of every figure: 201, or 200 where it was voided for this reason before.
@@ -150,12 +189,12 @@ struct VoidBody<'b> {
     params(("transaction_id" = String, Path, example = "demo-1"), CommandHeaders),
     request_body = bodies::Void,
     responses(
-        (status = 201, description = "Void: committed to the log.", body = Recorded,
+        (status = 201, description = "Void: committed to the log.", body = Voided,
             headers(
                 ("Location" = String, description = "Where the projector has the receipt."),
                 ("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."),
             )),
-        (status = 200, description = "It was voided for this reason before; this is the first answer.", body = Recorded,
+        (status = 200, description = "It was voided for this reason before; this is the first answer.", body = Voided,
             headers(
                 ("Location" = String, description = "Where the projector has the receipt."),
                 ("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."),
@@ -177,12 +216,13 @@ pub async fn void(
     State(app): State<App>,
     caller: Caller,
     Segment(transaction_id): Segment,
+    handling: Handling,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     caller.require(&[Role::Admin])?;
-    let body: VoidBody<'_> = object(&body)?;
-    let mut form = Form::default();
+    let mut form = Form::new(handling);
+    let body: VoidBody<'_> = form.body(&body)?;
     let reason = form.text("reason", body.reason, reason);
     let reason = form.finish(reason)?;
     app.shards.served_here(&transaction_id).await?;
@@ -190,8 +230,9 @@ pub async fn void(
     let command =
         VoidReceipt { transaction_id: transaction_id.clone(), receipt, reason, voided_by: caller.username };
     let answer = app.shards.submit(Command::VoidReceipt(command), Origin::of(&headers)).await?;
-    let location = format!("/v1/receipts/{}", in_path(&transaction_id));
-    Ok(answered(&transaction_id, answer, &location))
+    let location = location(&transaction_id);
+    let position = answer.position.to_string();
+    Ok(answered(answer, &location, Voided { transaction_id, position, note: VOID_NOTE }))
 }
 
 /// The receipt as it was recorded, if it was: the state keeps its position only, the log has the rest. That there is none
@@ -211,24 +252,25 @@ pub async fn recorded(app: &App, transaction_id: &str) -> Result<Option<Receipt>
 }
 
 /// The receipt of a body that keeps all rules, from a caller who may send it.
-pub fn parse(app: &App, caller: &Caller, body: &[u8]) -> Result<Receipt, Problem> {
+pub fn parse(app: &App, caller: &Caller, handling: Handling, body: &[u8]) -> Result<Receipt, Problem> {
     caller.require(&WRITERS)?;
-    let body: ReceiptBody<'_> = object(body)?;
-    let mut form = Form::default();
+    let mut form = Form::new(handling);
+    let body: ReceiptBody<'_> = form.body(body)?;
     let items: Vec<ItemBody<'_>> = form.list("items", body.items, receipt::MAX_ITEMS);
     let items = items.iter().enumerate().map(|(index, item)| parse_item(&mut form, index, item)).collect();
     form.leave();
     let now = Utc::now();
     let receipt = Receipt {
-        transaction_id: form.text("transaction_id", body.transaction_id, receipt::identifier),
-        occurred_at: form.text("timestamp", body.timestamp, |text| receipt::timestamp(text, &app.zone, now)),
+        transaction_id: form.text("transaction_id", body.transaction_id, names::identifier),
+        occurred_at: form
+            .text("timestamp", body.timestamp, |text| receipt::timestamp(text, app.zone.as_ref(), now)),
         items,
         total_amount: form.decimal("total_amount", body.total_amount, receipt::amount),
         tax_amount: form.decimal("tax_amount", body.tax_amount, receipt::amount),
-        tips_amount: form.decimal_or_default("tips_amount", body.tips_amount, receipt::amount),
-        payment_method: form.text("payment_method", body.payment_method, receipt::identifier),
-        place_id: form.text("place_id", body.place_id, receipt::not_blank),
-        place_name: form.text("place_name", body.place_name, receipt::not_blank),
+        tips_amount: form.decimal("tips_amount", body.tips_amount, receipt::amount),
+        payment_method: form.text("payment_method", body.payment_method, names::identifier),
+        place_id: form.text("place_id", body.place_id, |text| names::not_blank(text, names::identifier)),
+        place_name: form.text("place_name", body.place_name, |text| names::not_blank(text, names::label)),
     };
     // Between fields only where each by itself is right.
     if !form.has_wrong(&["/items", "/total_amount", "/tax_amount"]) {
@@ -252,10 +294,10 @@ pub fn parse(app: &App, caller: &Caller, body: &[u8]) -> Result<Receipt, Problem
 fn parse_item(form: &mut Form, index: usize, item: &ItemBody<'_>) -> Item {
     form.enter("items", index);
     Item {
-        product_id: form.text("product_id", item.product_id, receipt::identifier),
+        product_id: form.text("product_id", item.product_id, names::identifier),
         quantity: form.integer("quantity", item.quantity, receipt::quantity),
         price: form.decimal("price", item.price, receipt::amount),
-        category: form.text("category", item.category, receipt::identifier),
+        category: form.text("category", item.category, names::label),
     }
 }
 
@@ -272,21 +314,21 @@ fn reason(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-fn answered(transaction_id: &str, answer: Answer, location: &str) -> Response {
+fn answered(answer: Answer, location: &str, body: impl Serialize) -> Response {
     let position = answer.position.to_string();
     let status = if answer.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let headers = [
         (header::LOCATION, HeaderValue::from_str(location)),
         (header::HeaderName::from_static("till-position"), HeaderValue::from_str(&position)),
     ];
-    let mut response = (status, Json(Recorded { transaction_id, position })).into_response();
+    let mut response = (status, Json(body)).into_response();
     for (name, value) in headers {
         response.headers_mut().insert(name, value.expect("both are ASCII"));
     }
     response
 }
 
-/// An id as one segment of a path.
-fn in_path(id: &str) -> Cow<'_, str> {
-    percent_encoding::utf8_percent_encode(id, ESCAPED).into()
+/// Where the projector has the receipt, its id as one segment of the path.
+fn location(transaction_id: &str) -> String {
+    format!("/v1/receipts/{}", percent_encoding::utf8_percent_encode(transaction_id, ESCAPED))
 }

@@ -179,6 +179,11 @@ impl Shards {
         }
     }
 
+    /// Whether the shard of `home` is served here at this moment.
+    pub fn serves(&self, home: &str) -> bool {
+        self.is_serving(partition_of(home.as_bytes(), self.partitions) % self.count())
+    }
+
     /// Waits until another than `former` is announced for its shard.
     pub async fn succeeded(&self, former: &ShardAnnounced) {
         let mut known = self.directory.changes();

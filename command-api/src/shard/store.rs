@@ -31,6 +31,8 @@ const FOLDER: &str = "till-store";
 const OWN_MARK: &str = "TILL-STORE";
 const OWN_MARK_TEXT: &str =
     "A cache of Till's log, deleted and rebuilt when it differs. Keep nothing here.\n";
+/// fjall panics on a longer key; there is nothing under one.
+const MAX_KEY_BYTES: usize = u16::MAX as usize;
 const DISCARD_MARK: &str = "DISCARD";
 
 /// How far one partition is folded.
@@ -160,6 +162,9 @@ impl Store {
 
     /// The bytes under a key. A store that cannot be read ends the process: the next start rebuilds it.
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        if key.len() > MAX_KEY_BYTES {
+            return None;
+        }
         self.states.get(key).unwrap_or_else(|error| self.give_up(&error)).map(|bytes| bytes.to_vec())
     }
 
@@ -333,6 +338,15 @@ mod tests {
 
     fn writes(key: &[u8], value: Option<&[u8]>) -> Writes {
         Writes::from([(key.to_vec(), value.map(<[u8]>::to_vec))])
+    }
+
+    #[test]
+    fn nothing_is_under_a_key_that_is_longer_than_any_can_be() {
+        let dir = Dir::new();
+        let store = dir.open("till 16");
+        for bytes in [MAX_KEY_BYTES, MAX_KEY_BYTES + 1, 1024 * 1024] {
+            assert_eq!(store.get(&vec![b'a'; bytes]), None, "{bytes}");
+        }
     }
 
     #[test]

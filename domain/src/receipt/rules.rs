@@ -1,12 +1,11 @@
 //! What a receipt must be like. Each rule says what would be right.
 
-use chrono::{DateTime, Duration, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Datelike, Duration, NaiveDateTime, TimeZone, Utc};
 use schemas::{Money, MoneyError, Receipt};
 
-/// Characters of an id or name, at most.
-pub const MAX_ID_CHARS: usize = 150;
 /// Lines of a receipt, at most.
 pub const MAX_ITEMS: usize = 1000;
+const NO_TIME: &str = "must be a date and time such as 2024-02-07T12:34:56Z";
 /// Pieces of a line, at most: 2^31 - 1.
 const MAX_QUANTITY: i64 = 2_147_483_647;
 
@@ -17,34 +16,6 @@ pub struct Violation {
     pub pointer: &'static str,
     /// The rule.
     pub detail: String,
-}
-
-/// An id or name: 1 to 150 characters, none of them U+0000 (Postgres cannot store it).
-///
-/// # Errors
-/// The rule.
-pub fn identifier(text: &str) -> Result<String, &'static str> {
-    if text.is_empty() {
-        return Err("must not be empty");
-    }
-    if text.len() > MAX_ID_CHARS && text.chars().count() > MAX_ID_CHARS {
-        return Err("must have at most 150 characters");
-    }
-    if text.contains('\0') {
-        return Err("must not contain the character U+0000");
-    }
-    Ok(text.to_owned())
-}
-
-/// As [`identifier`], and more than spaces.
-///
-/// # Errors
-/// The rule.
-pub fn not_blank(text: &str) -> Result<String, &'static str> {
-    if text.trim().is_empty() {
-        return Err("must not be empty");
-    }
-    identifier(text)
 }
 
 /// Pieces: at least one.
@@ -69,30 +40,55 @@ pub fn amount(text: &str) -> Result<Money, &'static str> {
     }
 }
 
-/// An ISO 8601 instant; one without zone is read in `zone`. At most a day ahead of `now`.
+/// An ISO 8601 instant; one without zone is read in `zone`, or refused where there is none. At most a day ahead of `now`.
 ///
 /// # Errors
 /// The rule.
 pub fn timestamp<Z: TimeZone>(
     text: &str,
-    zone: &Z,
+    zone: Option<&Z>,
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, &'static str> {
+    if !begins_with_year(text) {
+        return Err(NO_TIME);
+    }
     let instant = match DateTime::parse_from_rfc3339(text) {
         Ok(instant) => instant.to_utc(),
         Err(_) => in_zone(text, zone)?,
     };
-    if instant > now + Duration::days(1) {
+    if is_too_far_ahead(instant, now) {
         return Err("must not be more than a day ahead");
     }
     // Microseconds are what events keep: the fingerprint must not see more.
-    DateTime::from_timestamp_micros(instant.timestamp_micros()).ok_or("is out of range")
+    let instant = DateTime::from_timestamp_micros(instant.timestamp_micros());
+    instant.filter(has_writable_year).ok_or("must be in the years 0001 to 9999")
 }
 
-fn in_zone<Z: TimeZone>(text: &str, zone: &Z) -> Result<DateTime<Utc>, &'static str> {
+/// Whether a text begins with a year of four digits. Parsers take signs and more digits, which readers of what is recorded
+/// need not.
+#[must_use]
+pub fn begins_with_year(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() > 4 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-'
+}
+
+/// Whether an instant's year, in UTC, is one of 0001 to 9999: not every component can write others.
+#[must_use]
+pub fn has_writable_year<Z: TimeZone>(instant: &DateTime<Z>) -> bool {
+    (1..=9999).contains(&instant.year())
+}
+
+/// Whether an instant is more than a day ahead. A till's clock may be in another zone than it says, not in another week.
+#[must_use]
+pub fn is_too_far_ahead(instant: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    instant > now + Duration::days(1)
+}
+
+fn in_zone<Z: TimeZone>(text: &str, zone: Option<&Z>) -> Result<DateTime<Utc>, &'static str> {
     let naive = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
         .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f"))
-        .map_err(|_| "must be a date and time such as 2024-02-07T12:34:56Z")?;
+        .map_err(|_| NO_TIME)?;
+    let zone = zone.ok_or("must say its zone, such as 2024-02-07T12:34:56Z or 2024-02-07T12:34:56+02:00")?;
     // An hour that the clock shows twice is read as the first one.
     let local = zone.from_local_datetime(&naive).earliest();
     local.map(|local| local.to_utc()).ok_or("is an hour that the configured zone skips")

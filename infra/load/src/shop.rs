@@ -96,8 +96,8 @@ pub struct Receipt {
     pub total_cents: u64,
     /// Tax contained in the total, in cents.
     pub tax_cents: u64,
-    /// Tips, in cents; none on most receipts.
-    pub tips_cents: Option<u64>,
+    /// Tips, in cents; 0 on most receipts.
+    pub tips_cents: u64,
     /// `card`, `cash`, `mobile` or `voucher`.
     pub payment_method: &'static str,
     /// Where it was printed.
@@ -108,15 +108,14 @@ impl Receipt {
     /// The body of `POST /v1/receipts`: money as JSON numbers with exactly two decimals, never through a float.
     pub fn to_json(&self) -> String {
         let items: Vec<String> = self.items.iter().map(item_json).collect();
-        let tips =
-            self.tips_cents.map_or_else(String::new, |cents| format!(r#""tips_amount":{},"#, money(cents)));
         format!(
-            r#"{{"transaction_id":{},"timestamp":"{}","items":[{}],"total_amount":{},"tax_amount":{},{tips}"payment_method":"{}","place_id":{},"place_name":{}}}"#,
+            r#"{{"transaction_id":{},"timestamp":"{}","items":[{}],"total_amount":{},"tax_amount":{},"tips_amount":{},"payment_method":"{}","place_id":{},"place_name":{}}}"#,
             quoted(&self.transaction_id),
             self.timestamp.to_rfc3339_opts(SecondsFormat::Secs, true),
             items.join(","),
             money(self.total_cents),
             money(self.tax_cents),
+            money(self.tips_cents),
             self.payment_method,
             quoted(&self.place.id),
             quoted(&self.place.name),
@@ -185,7 +184,7 @@ impl Shop {
             items,
             total_cents,
             tax_cents: (total_cents + 5) / 10,
-            tips_cents: rng.chance(250).then(|| 50 * (1 + rng.below(12))),
+            tips_cents: if rng.chance(250) { 50 * (1 + rng.below(12)) } else { 0 },
             payment_method: PAYMENT_METHODS[rng.index(PAYMENT_METHODS.len())],
             place: self.places[self.place_weights.pick(rng)].clone(),
         }

@@ -174,7 +174,7 @@ async fn what_is_no_batch_is_refused_and_a_broken_array_says_where_after_what_it
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receipt_over_one_mebibyte_is_invalid_and_those_after_it_are_taken() {
     let till = shared().await;
-    let terminal = till.terminal().await;
+    let terminal = lenient(&till).await;
     let padded = |id: &str, bytes: usize| {
         let mut receipt = simple(id, "place-batch", "1.00");
         receipt["note"] = json!("");
@@ -201,7 +201,7 @@ async fn a_receipt_over_one_mebibyte_is_invalid_and_those_after_it_are_taken() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_over_ten_thousand_receipts_or_32_mebibytes_ends_with_a_line_that_says_so() {
     let till = shared().await;
-    let terminal = till.terminal().await;
+    let terminal = lenient(&till).await;
     let too_large = |line: &Value| {
         is_well_formed(line);
         assert_eq!((&line["status"], &line["type"]), (&json!(413), &json!("urn:till:batch-too-large")));
@@ -240,13 +240,18 @@ struct Raw {
     read: Vec<u8>,
 }
 
+/// The terminal, whose receipts may be padded with a note.
+async fn lenient(till: &Till) -> Client {
+    till.terminal().await.with_header("prefer", "handling=lenient")
+}
+
 impl Raw {
     fn open(client: &Client, length: &str) -> Self {
         let address = client.writes().strip_prefix("http://").unwrap();
         let stream = TcpStream::connect(address).unwrap();
         let mut raw = Self { stream, read: Vec::new() };
         let head = format!(
-            "POST {PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\nauthorization: Bearer {}\r\ncontent-type: {NDJSON}\r\n{length}\r\n\r\n",
+            "POST {PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\nauthorization: Bearer {}\r\ncontent-type: {NDJSON}\r\nprefer: handling=lenient\r\n{length}\r\n\r\n",
             client.token()
         );
         raw.write(head.as_bytes()).unwrap();
@@ -324,7 +329,7 @@ async fn memory_is_bounded_by_the_window_whatever_the_batch_and_its_client_do() 
     till.command_api.set("TILL_KAFKA_BROKERS", proxy.brokers());
     proxy.delay_answers(Api::Produce, Duration::from_millis(150));
     till.command_api.start_ready().await;
-    let terminal = till.terminal().await;
+    let terminal = lenient(&till).await;
     // What the store, the producers and the allocator take once.
     at_once(&terminal, |number| {
         let mut made = Receipts::new(&format!("batch-warm-{number}"), 8, 4);

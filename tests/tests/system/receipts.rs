@@ -86,6 +86,13 @@ fn faults() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         one("/tax_amount", json!(true)),
         one("/tips_amount", json!("-1")),
         one("/tips_amount", json!("0.001")),
+        one("/tips_amount", Value::Null),
+        one("/total_amount", json!("1_2.50")),
+        one("/total_amount", json!("+12.5")),
+        one("/tips_amount", json!("0.")),
+        one("/tips_amount", json!("0.000000000000000000000000274749e26")),
+        one("/timestamp", json!("-9999-01-01T00:00:00")),
+        one("/timestamp", json!("0000-01-01T00:00:00Z")),
         one("/timestamp", json!("yesterday")),
         one("/timestamp", json!("2024-02-30T12:00:00Z")),
         one("/timestamp", json!(1_700_000_000)),
@@ -95,7 +102,7 @@ fn faults() -> Vec<(&'static str, Value, Vec<&'static str>)> {
     for pointer in ["/transaction_id", "/place_id", "/place_name", "/items/0/product_id", "/items/0/category"]
     {
         faults.extend(
-            [json!(""), json!(long), json!("a\u{0}b"), Value::Null, json!({})]
+            [json!(""), json!(long), json!("a\u{0}b"), json!("a\u{202e}b"), Value::Null, json!({})]
                 .map(|value| one(pointer, value)),
         );
     }
@@ -154,6 +161,7 @@ async fn all_faults_of_a_body_are_told_at_once() {
         "/place_name",
         "/tax_amount",
         "/timestamp",
+        "/tips_amount",
         "/total_amount",
         "/transaction_id",
     ];
@@ -179,10 +187,128 @@ async fn receipts_at_the_edge_of_the_rules_are_taken() {
     let mut old_name = simple("edge-nds", "edge", "1.00");
     let tax = old_name.as_object_mut().unwrap().remove("tax_amount").unwrap();
     old_name["nds_amount"] = tax;
-    let mut no_tips = simple("edge-no-tips", "edge", "1.00");
-    no_tips.as_object_mut().unwrap().remove("tips_amount");
-    for receipt in [many, free, dear, long, ahead, zoneless, old_name, no_tips] {
+    let mut whole = simple("edge-whole", "edge", "1.00");
+    whole["items"][0]["quantity"] = json!(1.0);
+    for receipt in [many, free, dear, long, ahead, zoneless, old_name, whole] {
         let _ = terminal.receipt(&receipt).await.expect(201);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unknown_fields_are_refused_with_the_name_that_was_meant_unless_the_client_is_lenient() {
+    let till = shared().await;
+    let terminal = till.terminal().await;
+    let mut receipt = simple("misspelt", "misspelt", "1.00");
+    let tips = receipt.as_object_mut().unwrap().remove("tips_amount").unwrap();
+    receipt["tips"] = tips;
+    receipt["items"][0]["qty"] = json!(1);
+    for path in ["/v1/receipts", "/v1/receipts/validate"] {
+        let answer = terminal.post(path, &receipt).await.problem(422);
+        assert_eq!(answer.pointers(), ["/items/0/qty", "/tips", "/tips_amount"], "{path}");
+        assert!(answer.text.contains("did you mean tips_amount?"), "{}", answer.text);
+    }
+    let batch = terminal.post_as("/v1/receipts/batch", "application/x-ndjson", receipt.to_string()).await;
+    assert!(batch.text.contains("did you mean tips_amount?"), "{}", batch.text);
+    let lenient = terminal.with_header("prefer", "wait=5, handling=lenient");
+    assert_eq!(lenient.receipt(&receipt).await.problem(422).pointers(), ["/tips_amount"]);
+    receipt["tips_amount"] = json!("0.50");
+    let _ = terminal.receipt(&receipt).await.problem(422);
+    let _ = lenient.receipt(&receipt).await.expect(201);
+
+    let admin = till.admin().await;
+    for (path, mut body) in [
+        ("/v1/auth/login", json!({"username": "admin", "password": "admin"})),
+        ("/v1/auth/register", json!({"username": "misspelt", "password": "a long password"})),
+        ("/v1/receipts/misspelt/void", json!({"reason": "misspelt"})),
+    ] {
+        body["surprise"] = json!(1);
+        assert_eq!(admin.post(path, &body).await.problem(422).pointers(), ["/surprise"], "{path}");
+        let values: Vec<Value> = body.as_object().unwrap().values().cloned().collect();
+        assert_eq!(admin.post(path, &json!(values)).await.problem(422).pointers(), [""], "{path}");
+    }
+    let roles = json!({"roles": ["staff"], "place": ["p"]});
+    assert_eq!(admin.put("/v1/accounts/terminal/roles", &roles).await.problem(422).pointers(), ["/place"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_array_is_no_receipt_and_a_field_given_twice_is_refused() {
+    let till = shared().await;
+    let terminal = till.terminal().await;
+    let receipt = simple("array", "array", "1.00");
+    let names = [
+        "transaction_id",
+        "timestamp",
+        "items",
+        "total_amount",
+        "tax_amount",
+        "tips_amount",
+        "payment_method",
+        "place_id",
+        "place_name",
+    ];
+    let values = Value::from_iter(names.map(|name| receipt[name].clone()));
+    assert_eq!(terminal.receipt(&values).await.problem(422).pointers(), [""]);
+    let mut listed = receipt.clone();
+    listed["items"] = json!([["bread", 1, "1.00", "Bakery"]]);
+    assert_eq!(terminal.receipt(&listed).await.problem(422).pointers(), ["/items/0"]);
+    let twice = receipt.to_string().replacen('{', "{\"tips_amount\":\"0.50\",", 1);
+    let answer = terminal.post_raw("/v1/receipts", twice).await.problem(422);
+    assert_eq!(answer.pointers(), ["/tips_amount"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_answer_says_what_was_understood_and_a_byte_order_mark_is_passed_over() {
+    let till = shared().await;
+    let terminal = till.terminal().await;
+    let mut receipt = simple("understood", "understood", "1.00");
+    receipt["timestamp"] = json!("2024-02-07T12:34:56+03:00");
+    receipt["total_amount"] = json!(1);
+    receipt["tax_amount"] = json!("1e-1");
+    receipt["tips_amount"] = json!(0.5);
+    for (path, status) in [("/v1/receipts", 201), ("/v1/receipts", 200), ("/v1/receipts/validate", 200)] {
+        let answer = terminal.post_raw(path, format!("\u{feff}{receipt}")).await.expect(status);
+        for (name, understood) in [
+            ("timestamp", "2024-02-07T09:34:56Z"),
+            ("total_amount", "1.00"),
+            ("tax_amount", "0.10"),
+            ("tips_amount", "0.50"),
+        ] {
+            assert_eq!(answer.body[name], understood, "{path}: {}", answer.text);
+        }
+    }
+    let location = terminal.receipt(&receipt).await.expect(200).location;
+    assert_eq!(location.as_deref(), Some("/v1/receipts/understood"));
+    let batch = format!("\u{feff}[{}]", simple("marked", "understood", "1.00"));
+    let answer = terminal.post_as("/v1/receipts/batch", "application/json", batch).await.expect(200);
+    assert!(answer.text.contains("\"accepted\""), "{}", answer.text);
+    let voided = till.admin().await.void("understood", "entered twice").await.expect(201);
+    assert!(voided.text.contains("stays taken"), "{}", voided.text);
+    for dots in [".", ".."] {
+        let receipt = simple(dots, "understood", "1.00");
+        assert_eq!(terminal.receipt(&receipt).await.problem(422).pointers(), ["/transaction_id"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_is_of_bounded_size_whatever_is_wrong() {
+    let till = shared().await;
+    let terminal = till.terminal().await;
+    let mut receipt = simple("refused-large", "place-refused", "1.00");
+    receipt["items"] =
+        Value::from_iter((0..1000).map(|_| json!({"quantity": "x".repeat(300), "price": "é".repeat(100)})));
+    let unknown = Value::from_iter((0..5000).map(|n| (format!("{n}{}", "x".repeat(150)), json!(1))));
+    let roles = json!({"roles": ["\u{202e}".repeat(100_000)]});
+    let admin = till.admin().await;
+    for answer in [
+        terminal.receipt(&receipt).await.problem(422),
+        terminal.receipt(&unknown).await.problem(422),
+        admin.put("/v1/accounts/terminal/roles", &roles).await.problem(422),
+        till.anyone().post_raw("/v1/auth/login", "[".repeat(1_000_000)).await.problem(400),
+    ] {
+        assert!(answer.text.len() < 70_000, "{} bytes", answer.text.len());
+        let errors = answer.body["errors"].as_array().cloned().unwrap_or_default();
+        assert!(errors.len() <= 100, "{}", errors.len());
+        assert!(!answer.text.contains("at line") && !answer.text.contains("recursion"), "{}", answer.text);
     }
 }
 
@@ -218,7 +344,7 @@ async fn money_as_numbers_and_as_strings_is_the_same_money() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_over_one_mebibyte_is_refused_with_413() {
     let till = shared().await;
-    let terminal = till.terminal().await;
+    let terminal = till.terminal().await.with_header("prefer", "handling=lenient");
     let mut receipt = simple("large", "place-large", "1.00");
     receipt["note"] = json!("x".repeat(1024 * 1024 - receipt.to_string().len() - 10));
     let text = receipt.to_string();

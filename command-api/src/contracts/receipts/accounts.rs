@@ -21,6 +21,7 @@ use super::check::MAX_CHARS;
 use super::fields::{Fields, NON_FIELD};
 use crate::http::ApiError;
 use crate::http::accounts::{authenticate, find, open};
+use crate::http::client_address::ClientAddress;
 use crate::shard::{Origin, Refusal};
 
 /// The document registers with "secret".
@@ -45,12 +46,14 @@ pub async fn register(
     let mut fields = Fields::parse(&body)?;
     let username = fields.text("username", MAX_CHARS);
     let is_allowed = |character: char| character.is_alphanumeric() || "_@.+-".contains(character);
-    if !username.chars().all(is_allowed) {
+    if !username.chars().all(is_allowed) || domain::names::is_dots(&username) {
         fields.wrong("username", BAD_USERNAME);
-    } else if !username.is_empty() && find(app, &username).is_some() {
-        fields.wrong("username", DUPLICATE_USERNAME);
     }
     let password = new_password(&mut fields, "password1", "password2");
+    // A known name alone is refused after the hash, as an unknown one is opened: the time does not tell.
+    if fields.are_wrong() && !username.is_empty() && find(app, &username).is_some() {
+        fields.wrong("username", DUPLICATE_USERNAME);
+    }
     let (username, password) = fields.finish((username, password))?;
     let roles = vec![Role::Customer.name().to_owned()];
     match open(app, &username, password, roles, None, Origin::of(&headers)).await {
@@ -68,6 +71,7 @@ pub async fn register(
 /// The account's token: the same one until it is revoked.
 pub async fn login(
     State(contract): State<Contract>,
+    address: ClientAddress,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
@@ -75,7 +79,7 @@ pub async fn login(
     let username = fields.text("username", MAX_CHARS);
     let password = fields.password("password", MAX_PASSWORD_CHARS);
     let (username, password) = fields.finish((username, password))?;
-    let account = authenticate(&contract.app, &username, password, Origin::of(&headers)).await?;
+    let account = authenticate(&contract.app, &username, address, password, Origin::of(&headers)).await?;
     if account.is_none() {
         let mut fields = Fields::default();
         fields.wrong(NON_FIELD, LOGIN_REFUSED);

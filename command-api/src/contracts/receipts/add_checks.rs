@@ -19,7 +19,10 @@ use super::Contract;
 use super::check::MAX_CHARS;
 use super::fields::{Fields, MAX_INTEGER};
 use crate::http::receipts::recorded;
-use crate::shard::{Origin, Refusal};
+use crate::shard::{Origin, Refusal, Shards};
+
+/// So many that a replica with one shard of them all finds an id of it, but for once in ten million times.
+const DRAWS_A_SHARD: i32 = 16;
 
 #[derive(Default, Serialize)]
 struct Line {
@@ -48,7 +51,8 @@ pub async fn record(
     let mut fields = Fields::parse(&body)?;
     let check = parse(&mut fields);
     let check = fields.finish(check)?;
-    let receipt = as_receipt(&check, transaction_id(&headers)?, now());
+    let transaction_id = transaction_id(&contract.app.shards, &headers)?;
+    let receipt = as_receipt(&check, transaction_id, now());
     let command = RecordReceipt {
         totals_match: receipt::totals_match(&receipt),
         receipt: receipt.clone(),
@@ -107,12 +111,20 @@ fn as_receipt(check: &Check, transaction_id: String, occurred_at: DateTime<Utc>)
 }
 
 /// Of the `Idempotency-Key`, where one was sent; else a new one.
-fn transaction_id(headers: &HeaderMap) -> Result<String, Refused> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(Uuid::now_v7().to_string()) };
+fn transaction_id(shards: &Shards, headers: &HeaderMap) -> Result<String, Refused> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(draw(shards)) };
     let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
     let key = key.ok_or_else(|| detail(StatusCode::BAD_REQUEST, BAD_KEY))?;
     let name = format!("{CONSUMER}\nadd_checks\n{key}");
     Ok(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string())
+}
+
+/// A new id, of a shard that this replica serves, if it serves any. Any new id would be right; but the replica that a request
+/// is forwarded to draws another one, which could be the next one's to record, and so on.
+fn draw(shards: &Shards) -> String {
+    let new = || Uuid::now_v7().to_string();
+    let draws = DRAWS_A_SHARD * shards.count();
+    (0..draws).map(|_| new()).find(|id| shards.serves(id)).unwrap_or_else(new)
 }
 
 /// In microseconds, as events keep it.

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Datelike, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
+use domain::receipt;
 use runtime::contracts::receipts::ZONE;
 use runtime::contracts::receipts::answers::{Refused, detail, wrong_fields};
 use runtime::contracts::receipts::messages::{self, Message};
+use runtime::problem::MAX_ERRORS;
 use rust_decimal::Decimal;
-use schemas::Money;
+use schemas::{Money, MoneyError};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use axum::http::StatusCode;
+
+use crate::http::form::without_byte_order_mark;
 
 /// The greatest integer its columns held.
 pub const MAX_INTEGER: i64 = 2_147_483_647;
@@ -34,11 +38,12 @@ pub struct Fields<'b> {
 impl<'b> Fields<'b> {
     /// The fields of a body; no body has none.
     pub fn parse(body: &'b [u8]) -> Result<Self, Refused> {
+        let body = without_byte_order_mark(body);
         if body.is_empty() {
             return Ok(Self::default());
         }
         let malformed = |error: serde_json::Error| {
-            let text = messages::malformed(&error.to_string());
+            let text = messages::malformed(error.line(), error.column());
             Refused::from(detail(StatusCode::BAD_REQUEST, text))
         };
         let raw: &RawValue = serde_json::from_slice(body).map_err(malformed)?;
@@ -105,15 +110,20 @@ impl<'b> Fields<'b> {
         is_there.then(|| self.amount(name, least))
     }
 
-    /// A date and time; one without zone is read in Moscow.
+    /// A date and time, at most a day ahead; one without zone is read in Moscow.
     pub fn moment(&mut self, name: &str) -> DateTime<Utc> {
         self.read(name, |raw| {
             let text: String = serde_json::from_str(raw).map_err(|_| messages::NOT_A_MOMENT)?;
-            moment(text.trim()).ok_or_else(|| messages::NOT_A_MOMENT.into())
+            let instant = moment(text.trim()).ok_or(messages::NOT_A_MOMENT)?;
+            if receipt::is_too_far_ahead(instant, Utc::now()) {
+                return Err(messages::TOO_FAR_AHEAD.into());
+            }
+            Ok(instant)
         })
     }
 
-    /// A list of objects, each read by `element`; errors stand in the list where their elements do.
+    /// A list of objects, each read by `element`; errors stand in the list where their elements do. It ends with the element
+    /// that has one error too many.
     pub fn list<T>(&mut self, name: &str, most: usize, element: impl Fn(&mut Fields<'b>) -> T) -> Vec<T> {
         let Some(raw) = self.present(name) else { return Vec::new() };
         let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(raw) else {
@@ -126,7 +136,11 @@ impl<'b> Fields<'b> {
             return Vec::new();
         }
         let (mut read, mut errors) = (Vec::with_capacity(list.len()), Vec::with_capacity(list.len()));
+        let mut found = 0;
         for raw in list {
+            if found > MAX_ERRORS {
+                break;
+            }
             match Fields::of(raw) {
                 Ok(mut fields) => {
                     read.push(element(&mut fields));
@@ -134,6 +148,7 @@ impl<'b> Fields<'b> {
                 }
                 Err(wrong) => errors.push(wrong),
             }
+            found += errors.last().map_or(0, Map::len);
         }
         if errors.iter().any(|errors| !errors.is_empty()) {
             self.errors.insert(name.to_owned(), errors.into());
@@ -191,7 +206,7 @@ fn within(text: String, most_chars: usize) -> Result<String, Message> {
     if text.chars().count() > most_chars { Err(messages::too_many_characters(most_chars)) } else { Ok(text) }
 }
 
-/// A number's digits, from a number or the text of one.
+/// A number's text, from a number or the text of one.
 fn digits(raw: &str, otherwise: &'static str) -> Result<String, Message> {
     let text =
         if is_number(raw) { raw.to_owned() } else { serde_json::from_str(raw).map_err(|_| otherwise)? };
@@ -200,12 +215,7 @@ fn digits(raw: &str, otherwise: &'static str) -> Result<String, Message> {
 
 fn integer(raw: &str, bounds: &RangeInclusive<i64>) -> Result<i64, Message> {
     let text = digits(raw, messages::NOT_AN_INTEGER)?;
-    // 2.0 is 2.
-    let whole = match text.split_once('.') {
-        Some((whole, zeros)) if zeros.bytes().all(|byte| byte == b'0') => whole,
-        _ => &text,
-    };
-    let number: i128 = whole.parse().map_err(|_| messages::NOT_AN_INTEGER)?;
+    let number: i128 = whole(raw, &text).ok_or(messages::NOT_AN_INTEGER)?;
     match i64::try_from(number) {
         Ok(number) if bounds.contains(&number) => Ok(number),
         _ if number < i128::from(*bounds.start()) => Err(messages::too_small(*bounds.start())),
@@ -213,10 +223,48 @@ fn integer(raw: &str, bounds: &RangeInclusive<i64>) -> Result<i64, Message> {
     }
 }
 
+/// As Python's `int` reads a text, but for zeros behind a point; a JSON number is any that is whole.
+fn whole(raw: &str, text: &str) -> Option<i128> {
+    if is_number(raw)
+        && let Some(number) = schemas::exact(raw).ok().filter(Decimal::is_integer)
+    {
+        return Some(number.trunc().mantissa());
+    }
+    let digits = match text.split_once('.') {
+        Some((whole, zeros)) if zeros.bytes().all(|byte| byte == b'0') => whole,
+        _ => text,
+    };
+    // Underscores may stand between digits.
+    let unsigned = digits.trim_start_matches(['+', '-']);
+    if unsigned.split('_').any(str::is_empty) {
+        return None;
+    }
+    digits.replace('_', "").parse().ok()
+}
+
+/// What Python's `Decimal` reads, written as JSON would: it passes over underscores, and takes a plus sign and a point without
+/// digits on one side.
+fn as_json_number(text: &str) -> String {
+    let text = text.replace('_', "");
+    let (sign, unsigned) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text.strip_prefix('+').unwrap_or(&text)),
+    };
+    let (number, exponent) = unsigned.split_at(unsigned.find(['e', 'E']).unwrap_or(unsigned.len()));
+    let number = match number.split_once('.') {
+        Some((whole, "")) => whole.to_owned(),
+        Some(("", decimals)) => format!("0.{decimals}"),
+        _ => number.to_owned(),
+    };
+    format!("{sign}{number}{exponent}")
+}
+
 fn amount(raw: &str, least: Option<i64>) -> Result<Money, Message> {
     let text = digits(raw, messages::NOT_A_NUMBER)?;
-    let parsed = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text));
-    let mut number = parsed.map_err(|_| not_exact(&text))?;
+    let mut number = schemas::exact(&as_json_number(&text)).map_err(|error| match error {
+        MoneyError::NotANumber => messages::NOT_A_NUMBER.into(),
+        MoneyError::TooManyDecimals | MoneyError::TooManyDigits => messages::too_many_digits(MAX_DIGITS),
+    })?;
     if is_number(raw) {
         // A JSON number's zeros at the end say nothing; a text's are digits.
         number = number.normalize();
@@ -239,13 +287,6 @@ fn amount(raw: &str, least: Option<i64>) -> Result<Money, Message> {
     }
 }
 
-/// What a text is that is no exact decimal: more digits than 28, or no number at all.
-fn not_exact(text: &str) -> Message {
-    let is_numeric = text.bytes().any(|byte| byte.is_ascii_digit())
-        && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    if is_numeric { messages::too_many_digits(MAX_DIGITS) } else { messages::NOT_A_NUMBER.into() }
-}
-
 /// ISO 8601 as Django reads it, in whole microseconds. Years 1 to 9999.
 fn moment(text: &str) -> Option<DateTime<Utc>> {
     const NAIVE: [&str; 4] =
@@ -253,13 +294,16 @@ fn moment(text: &str) -> Option<DateTime<Utc>> {
     const ZONED: [&str; 4] =
         ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z", "%Y-%m-%d %H:%M%#z"];
     let zoned = ZONED.iter().find_map(|format| DateTime::parse_from_str(text, format).ok());
+    if !receipt::begins_with_year(text) {
+        return None;
+    }
     let instant = zoned.map(|instant| instant.to_utc()).or_else(|| {
         let naive = NAIVE.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
         // An hour that the clock shows twice is read as the first one.
         ZONE.from_local_datetime(&naive).earliest().map(|local| local.to_utc())
     })?;
     let is_writable = |instant: &DateTime<Utc>| {
-        (1..=9999).contains(&instant.year()) && (1..=9999).contains(&instant.with_timezone(&ZONE).year())
+        receipt::has_writable_year(instant) && receipt::has_writable_year(&instant.with_timezone(&ZONE))
     };
     DateTime::from_timestamp_micros(instant.timestamp_micros()).filter(is_writable)
 }
@@ -282,6 +326,12 @@ mod tests {
             ("\" 1 \"", "1.00"),
             ("1e2", "100.00"),
             ("9999999.99", "9999999.99"),
+            ("2.5e1", "25.00"),
+            ("\"2_50\"", "250.00"),
+            ("\"+5\"", "5.00"),
+            ("\"5.\"", "5.00"),
+            ("\".5\"", "0.50"),
+            ("\"1e2\"", "100.00"),
         ] {
             assert_eq!(money(raw).as_deref(), Ok(read), "{raw}");
         }
@@ -301,12 +351,24 @@ mod tests {
     #[test]
     fn whole_numbers_may_be_texts() {
         let read = |raw: &str| integer(raw, &(1..=MAX_INTEGER)).map_err(std::borrow::Cow::into_owned);
-        assert_eq!([read("2"), read("\"2\""), read("2.0")], [Ok(2), Ok(2), Ok(2)]);
+        assert_eq!([read("2"), read("\"2\""), read("2.0"), read("\"+2\"")], [Ok(2), Ok(2), Ok(2), Ok(2)]);
+        assert_eq!([read("1e2"), read("\"1_0\"")], [Ok(100), Ok(10)]);
         assert_eq!(read("0"), Err("Убедитесь, что это значение больше либо равно 1.".into()));
         assert!(read("2147483648").unwrap_err().contains("меньше либо равно 2147483647"));
-        for raw in ["2.5", "\"x\"", "true", "null", "{}", "1e2"] {
+        for raw in ["2.5", "\"x\"", "true", "null", "{}", "\"1e2\"", "\"_1\"", "\"1__0\"", "\"\""] {
             assert_eq!(read(raw), Err(messages::NOT_AN_INTEGER.into()), "{raw}");
         }
+    }
+
+    #[test]
+    fn what_is_answered_is_bounded_and_times_are_at_most_a_day_ahead() {
+        let items = vec!["{}"; 1_000].join(",");
+        let body = format!("{{\"items\": [{items}], \"a\": \"9998-01-01T00:00:00Z\"}}");
+        let mut fields = Fields::parse(body.as_bytes()).unwrap_or_else(|_| panic!("it is an object"));
+        let _ = fields.list("items", 1_000, |fields| fields.text("category", 150));
+        assert_eq!(fields.errors["items"].as_array().map(Vec::len), Some(MAX_ERRORS + 1));
+        let _ = fields.moment("a");
+        assert_eq!(fields.errors["a"], json!([messages::TOO_FAR_AHEAD]));
     }
 
     #[test]
@@ -328,6 +390,8 @@ mod tests {
             "0001-01-01T00:00:00",
             "0000-06-01T00:00:00Z",
             "9999-12-31T23:59:59Z",
+            "-0001-01-01T00:00:00Z",
+            "-9999-01-01T00:00:00",
             "+12024-02-07T12:34:56Z",
             "",
         ] {

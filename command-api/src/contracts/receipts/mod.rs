@@ -7,12 +7,14 @@ mod fields;
 mod journal;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, post};
 use runtime::contracts::receipts::NAME;
 use runtime::contracts::receipts::answers::{Refused, complete, in_its_shape};
 use runtime::contracts::receipts::token::LoginTokens;
+use runtime::panics;
 
 use crate::http::forward::{self, Intake};
 use crate::http::{ApiError, App};
@@ -54,7 +56,13 @@ pub fn routes(contract: Contract) -> Router {
         ("/contracts/receipts/consumer/auth/logout/", account(post(accounts::logout))),
         ("/contracts/receipts/consumer/auth/password/change/", account(post(accounts::change_password))),
     ];
-    complete(Router::new(), routes).layer(map_response(in_its_shape)).with_state(contract)
+    panics::caught(complete(Router::new(), routes)).layer(map_response(in_its_shape)).with_state(contract)
+}
+
+impl FromRef<Contract> for App {
+    fn from_ref(contract: &Contract) -> Self {
+        contract.app.clone()
+    }
 }
 
 impl From<ApiError> for Refused {

@@ -117,6 +117,8 @@ impl Array {
             (State::Scalar, byte) if is_space(byte) => (State::Element, Belongs::Behind),
             (State::Scalar, _) => (State::Scalar, Belongs::Inside),
             (state, byte) if is_space(byte) => (state, Belongs::Between),
+            // UTF-8's byte order mark.
+            (State::Start, 0xEF | 0xBB | 0xBF) => (State::Start, Belongs::Between),
             (State::Start, b'[') => (State::Opened, Belongs::Between),
             (State::Opened | State::Element, b']') => (State::Closed, Belongs::Between),
             (State::Element, b',') => (State::Comma, Belongs::Between),

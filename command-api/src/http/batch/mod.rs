@@ -28,6 +28,7 @@ use runtime::openapi::responses::{OfBodies, OfCallers};
 use tokio::sync::mpsc;
 
 use super::bodies::CommandHeaders;
+use super::form::Handling;
 use super::forward::declared_length;
 use super::receipts::WRITERS;
 use super::{ApiError, App, bodies};
@@ -36,7 +37,7 @@ use array::Array;
 use framer::{Framer, Lines};
 use incoming::Incoming;
 use outgoing::{Answers, Piece};
-use progress::Progress;
+use progress::{Asked, Progress};
 use relay::Relay;
 use turns::Turn;
 pub use turns::Turns;
@@ -55,7 +56,7 @@ const ROOM_BYTES: usize = framer::MAX_RECEIPT_BYTES + window::MAX_BYTES + outgoi
     request_body(
         description = "Up to 10,000 receipts and 32 MiB, a receipt 1 MiB at most: a `Receipt` a line, or an array of them.",
         content(
-            (String = "application/x-ndjson", example = "{\"transaction_id\":\"demo-1\",\"timestamp\":\"2024-05-01T12:00:00Z\",\"items\":[{\"product_id\":\"espresso\",\"quantity\":2,\"price\":\"2.50\",\"category\":\"coffee\"}],\"total_amount\":\"5.00\",\"tax_amount\":\"0.83\",\"payment_method\":\"card\",\"place_id\":\"cafe-1\",\"place_name\":\"Corner Cafe\"}\n"),
+            (String = "application/x-ndjson", example = "{\"transaction_id\":\"demo-1\",\"timestamp\":\"2024-05-01T12:00:00Z\",\"items\":[{\"product_id\":\"espresso\",\"quantity\":2,\"price\":\"2.50\",\"category\":\"coffee\"}],\"total_amount\":\"5.00\",\"tax_amount\":\"0.83\",\"tips_amount\":\"0.50\",\"payment_method\":\"card\",\"place_id\":\"cafe-1\",\"place_name\":\"Corner Cafe\"}\n"),
             (Vec<bodies::Receipt> = "application/json"),
         )
     ),
@@ -89,7 +90,8 @@ pub async fn record(
     };
     let (answers, pieces) = Answers::channel();
     let incoming = Incoming::new(body, framer);
-    let progress = Progress::new(app, caller, Origin::of(&headers), Relay::new(&headers), incoming, answers);
+    let request = Asked { caller, handling: Handling::of(&headers), origin: Origin::of(&headers) };
+    let progress = Progress::new(app, request, Relay::new(&headers), incoming, answers);
     tokio::spawn(async move {
         if progress.run().await.is_err() {
             tracing::debug!("the client of a batch has gone");

@@ -21,6 +21,7 @@ use super::outgoing::{Answers, Gone, Piece};
 use super::relay::{CHUNK_RECEIPTS, Relay};
 use super::window::Window;
 use super::{batch_too_large, line};
+use crate::http::form::Handling;
 use crate::http::{ApiError, App, receipts};
 use crate::shard::{Origin, Refusal};
 
@@ -33,8 +34,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 pub struct Progress {
     app: App,
-    caller: Caller,
-    origin: Origin,
+    asked: Asked,
     /// `None`: this is a forwarded batch, which makes no second hop.
     relay: Option<Relay>,
     incoming: Incoming,
@@ -45,6 +45,13 @@ pub struct Progress {
     ended: bool,
     /// What the last line must say, where the batch was not taken as a whole.
     last_word: Option<Problem>,
+}
+
+/// Who asks, and how.
+pub struct Asked {
+    pub caller: Caller,
+    pub handling: Handling,
+    pub origin: Origin,
 }
 
 /// What came of a receipt, or of a chunk of them.
@@ -78,16 +85,9 @@ enum Stopped {
 }
 
 impl Progress {
-    pub fn new(
-        app: App,
-        caller: Caller,
-        origin: Origin,
-        relay: Option<Relay>,
-        incoming: Incoming,
-        answers: Answers,
-    ) -> Self {
+    pub fn new(app: App, asked: Asked, relay: Option<Relay>, incoming: Incoming, answers: Answers) -> Self {
         let (window, running) = (Window::default(), FuturesUnordered::new());
-        Self { app, caller, origin, relay, incoming, window, running, answers, ended: false, last_word: None }
+        Self { app, asked, relay, incoming, window, running, answers, ended: false, last_word: None }
     }
 
     /// Answers the batch to its end.
@@ -148,14 +148,14 @@ impl Progress {
             }
         };
         let index = self.window.open(bytes.len());
-        match receipts::parse(&self.app, &self.caller, &bytes) {
+        let Asked { caller, handling, origin } = &self.asked;
+        match receipts::parse(&self.app, caller, *handling, &bytes) {
             Ok(receipt) => {
                 // A copy: the bytes are a part of what was read at once, which is much more.
                 let bytes = self.relay.as_ref().map(|_| Bytes::copy_from_slice(&bytes)).unwrap_or_default();
                 let command =
-                    RecordReceipt { receipt, totals_match: true, recorded_by: self.caller.username.clone() };
-                self.running
-                    .push(submit(self.app.clone(), index, command, self.origin.clone(), bytes).boxed());
+                    RecordReceipt { receipt, totals_match: true, recorded_by: caller.username.clone() };
+                self.running.push(submit(self.app.clone(), index, command, origin.clone(), bytes).boxed());
             }
             Err(problem) => self.window.answer(index, line::refused(problem)),
         }

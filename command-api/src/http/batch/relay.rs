@@ -22,8 +22,12 @@ const CHUNK_BYTES: usize = 1024 * 1024;
 /// Chunks of one batch that one replica has at once: the next gather meanwhile.
 const CHUNKS_AT_ONCE: usize = 4;
 /// What the owner is told of the request besides.
-const PASSED_ON: [HeaderName; 3] =
-    [AUTHORIZATION, HeaderName::from_static("x-request-id"), HeaderName::from_static("traceparent")];
+const PASSED_ON: [HeaderName; 4] = [
+    AUTHORIZATION,
+    HeaderName::from_static("prefer"),
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("traceparent"),
+];
 
 pub struct Relay {
     headers: HeaderMap,

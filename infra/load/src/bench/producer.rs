@@ -173,7 +173,7 @@ fn as_recorded(receipt: Receipt) -> schemas::Receipt {
         items: receipt.items.into_iter().map(item).collect(),
         total_amount: amount(receipt.total_cents),
         tax_amount: amount(receipt.tax_cents),
-        tips_amount: amount(receipt.tips_cents.unwrap_or(0)),
+        tips_amount: amount(receipt.tips_cents),
         payment_method: receipt.payment_method.to_owned(),
         place_id: receipt.place.id,
         place_name: receipt.place.name,

@@ -142,7 +142,7 @@ impl Planner {
         let transaction_id = self.accepted[index].transaction_id.clone();
         let mut other = self.shop.receipt(transaction_id, now, &mut self.rng);
         // Differs from every receipt the shop makes, so also from the accepted one.
-        other.tips_cents = Some(12_345);
+        other.tips_cents = 12_345;
         posted(Kind::Conflicting, other.transaction_id.clone(), other.to_json())
     }
 

@@ -17,6 +17,7 @@ use runtime::contracts::receipts::NAME;
 use runtime::contracts::receipts::answers::{complete, in_its_shape};
 use runtime::contracts::receipts::token::LoginTokens;
 use runtime::openapi::Pages;
+use runtime::panics;
 
 use crate::projection::Projection;
 use crate::reads::{Consistency, Reads, Snapshot};
@@ -60,5 +61,5 @@ pub fn routes(contract: Contract) -> Router {
         ("/contracts/receipts/consumer/api/analytics/{place_id}/", get(analytics::one)),
         ("/contracts/receipts/consumer/auth/user/", get(caller::user)),
     ];
-    complete(docs::routes(), routes).layer(map_response(in_its_shape)).with_state(contract)
+    panics::caught(complete(docs::routes(), routes)).layer(map_response(in_its_shape)).with_state(contract)
 }

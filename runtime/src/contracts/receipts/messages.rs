@@ -21,6 +21,8 @@ pub const NOT_AN_INTEGER: &str = "Требуется целочисленное 
 pub const TOO_LONG: &str = "Слишком длинное значение.";
 /// Not a date and time.
 pub const NOT_A_MOMENT: &str = "Неправильный формат datetime. Используйте один из этих форматов:  YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].";
+/// More than a day after the present.
+pub const TOO_FAR_AHEAD: &str = "Убедитесь, что это время не позже текущего более чем на сутки.";
 /// The transaction id is another check's.
 pub const DUPLICATE_TRANSACTION: &str = "Транзакция с таким transaction_id уже существует.";
 /// The name is another account's.
@@ -110,15 +112,16 @@ pub fn not_an_object(found: &str) -> Message {
     format!("Недопустимые данные. Ожидался dictionary, но был получен {found}.").into()
 }
 
-/// A body that is not JSON.
+/// A body that is not JSON; where it cannot be read.
 #[must_use]
-pub fn malformed(error: &str) -> Message {
-    format!("JSON parse error - {error}").into()
+pub fn malformed(line: usize, column: usize) -> Message {
+    format!("JSON parse error - Expecting value: line {line} column {column}").into()
 }
 
 /// A method the path is not served for.
 #[must_use]
 pub fn method_not_allowed(method: &str) -> Message {
+    let method: String = method.chars().take(20).collect();
     format!("Метод \"{method}\" не разрешен.").into()
 }
 

@@ -1,0 +1,80 @@
+//! Whose request it is, by address, for what is counted by address.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+use super::App;
+
+/// nginx overwrites it with the address of its own peer, so that a client behind nginx cannot choose it. A replica that
+/// forwards a request passes it on.
+pub const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// The address of the client, not of what stands before this replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+impl ClientAddress {
+    /// Of a request: of its header where its peer is trusted to set it, else of the peer.
+    pub fn of(app: &App, parts: &Parts) -> Self {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        Self(client(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), &parts.headers, &app.trusted_proxies))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientAddress
+where
+    App: FromRef<S>,
+{
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(&App::from_ref(state), parts))
+    }
+}
+
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let peer = peer.to_canonical();
+    if !trusted.iter().any(|network| network.contains(&peer)) {
+        return peer;
+    }
+    let named = headers.get(REAL_IP).and_then(|value| value.to_str().ok()?.trim().parse::<IpAddr>().ok());
+    named.map_or(peer, |address| address.to_canonical())
+}
+
+/// Networks and addresses, separated by commas; `None` where one cannot be read.
+pub fn networks(text: &str) -> Option<Vec<IpNet>> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| name.parse().ok().or_else(|| name.parse::<IpAddr>().ok().map(IpNet::from))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_is_believed_of_trusted_peers_only() {
+        let trusted = networks("127.0.0.0/8, ::1,10.1.2.3").unwrap();
+        let mut headers = HeaderMap::new();
+        let of =
+            |peer: &str, headers: &HeaderMap| client(peer.parse().unwrap(), headers, &trusted).to_string();
+        assert_eq!(of("127.0.0.1", &headers), "127.0.0.1");
+        headers.insert(REAL_IP, "203.0.113.7".parse().unwrap());
+        for peer in ["127.0.0.1", "::1", "10.1.2.3", "::ffff:10.1.2.3"] {
+            assert_eq!(of(peer, &headers), "203.0.113.7", "{peer}");
+        }
+        assert_eq!(of("10.1.2.4", &headers), "10.1.2.4");
+        headers.insert(REAL_IP, "nonsense".parse().unwrap());
+        assert_eq!(of("::ffff:127.0.0.1", &headers), "127.0.0.1");
+    }
+
+    #[test]
+    fn networks_that_cannot_be_read_are_refused() {
+        assert_eq!(networks(""), Some(Vec::new()));
+        assert_eq!(networks("10.0.0.0/8,somewhere"), None);
+        assert_eq!(networks("10.0.0.0/33"), None);
+    }
+}
