@@ -190,7 +190,8 @@ pub fn password_fault(password: &str, username: &str) -> Option<String> {
     if password.chars().count() < 8 {
         return Some("TILL_ADMIN_PASSWORD must have at least 8 characters".into());
     }
-    let known = [username, "admin", "password", "passwort", "secret", "till", "demo", "qwerty", "12345678"];
+    let known =
+        [username, "admin", "password", "passwort", "secret", "till", "demo", "qwerty", "1234", "5678"];
     let weakness = weakness(password, 5, &known)?;
     Some(format!("TILL_ADMIN_PASSWORD {weakness}: choose your own"))
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use runtime::Problem;
 use runtime::auth::{Caller, Role, Tokens};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
@@ -34,9 +34,51 @@ impl<Q: DeserializeOwned + Send> FromRequestParts<App> for Read<Q> {
         let caller = Caller::from_request_parts(parts, app).await?;
         let consistency = Consistency::from_headers(&parts.headers, app.partitions)?;
         let query = Query::<Q>::from_request_parts(parts, app).await;
-        let Query(query) =
-            query.map_err(|rejection| refused(format!("the query string: {}", rejection.body_text())))?;
+        let Query(query) = query.map_err(|_| refused(names::<Q>().told()))?;
         Ok(Self { query, app: app.clone(), caller, consistency })
+    }
+}
+
+/// The names of the parameters that a query has.
+#[derive(Default)]
+struct Names(&'static [&'static str]);
+
+impl Names {
+    fn told(&self) -> String {
+        if self.0.is_empty() {
+            return "this path takes no query parameters".to_owned();
+        }
+        format!("the query string may have, each once and percent-encoded: {}", self.0.join(", "))
+    }
+}
+
+/// What serde's derived code asks a format for: the fields' names.
+fn names<Q: DeserializeOwned>() -> Names {
+    let mut names = Names::default();
+    let _ = Q::deserialize(&mut names);
+    names
+}
+
+impl<'de> Deserializer<'de> for &mut Names {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.0 = fields;
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom("there is no value"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
 
@@ -205,6 +247,19 @@ mod tests {
             assert_eq!(read(Some(nonsense), None), StatusCode::BAD_REQUEST, "{nonsense}");
         }
         assert_eq!(read(Some("2024-05-02"), Some("2024-05-02")), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn a_query_that_cannot_be_read_is_told_the_names_there_are() {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[allow(dead_code, reason = "only its names are asked for")]
+        struct Sample {
+            from: Option<String>,
+            limit: Option<String>,
+        }
+        assert!(names::<Sample>().told().ends_with(": from, limit"));
+        assert_eq!(names::<crate::http::receipts::NoQuery>().told(), "this path takes no query parameters");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::Problem;
 #[response(
     content_type = "application/problem+json",
     example = json!({"type": "urn:till:malformed", "title": "Malformed JSON", "status": 400,
-        "detail": "the body is not JSON: EOF while parsing a value at line 1 column 0"})
+        "detail": "the body is not JSON: see line 1, column 18"})
 )]
 pub struct BadRequest(Problem);
 

@@ -252,3 +252,54 @@ async fn the_consumers_journal_is_not_written_again_by_restarts_and_rebuilds(at:
     }
     assert_eq!((windows().await, lines(&journal)), (closed, written));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_without_a_key_is_answered_in_one_hop_and_counts_once_at_either_of_two_replicas() {
+    let mut till = Till::prepare("keyless-checks").await;
+    serve_contracts(&mut till);
+    // Nobody looks twice for a shard that is where it was: what takes a second hop is refused.
+    till.command_api.set("TILL_MOVE_TIMEOUT_MS", "1");
+    let at = Setting { replicas: 2, front_door: false };
+    let entry = at.start(&mut till).await;
+    let check = json!({
+        "place_id": "keyless", "place_name": "Keyless", "total_amount": 1, "nds_amount": 0, "tips_amount": null,
+        "items": [{"quantity": 1, "price": 1, "category": "c"}],
+    });
+    let consumer = of(entry.receipts_consumer());
+    for _ in 0..80 {
+        let _ = consumer.post("/api/add_checks/", &check).await.expect(201);
+    }
+    let admin = entry.admin().await;
+    let figures = admin.get_strong("/v1/analytics/places/keyless").await.expect(200);
+    assert_eq!(figures.body["purchases"], 80);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_more_than_a_day_ahead_or_of_a_year_that_cannot_be_written_is_refused_in_the_contracts_shape()
+{
+    let at = Setting { replicas: 1, front_door: false };
+    let (_till, entry) = at.shared().await;
+    let producer = of(entry.receipts_producer());
+    let ahead = (chrono::Utc::now() + chrono::Duration::hours(26)).to_rfc3339();
+    for timestamp in [ahead.as_str(), "9999-01-01T00:00:00", "-9999-01-01T00:00:00", "0000-01-01T00:00:00Z"] {
+        let mut check = simple("ahead", "ahead", "1.00");
+        let tax = check.as_object_mut().unwrap().remove("tax_amount").unwrap();
+        check["nds_amount"] = tax;
+        check["timestamp"] = json!(timestamp);
+        let answer = producer.post("/api/checks/", &check).await.expect(400);
+        assert!(answer.body["timestamp"][0].is_string(), "{timestamp}: {}", answer.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_contracts_refusals_are_of_bounded_size() {
+    let at = Setting { replicas: 1, front_door: false };
+    let (_till, entry) = at.shared().await;
+    let producer = of(entry.receipts_producer());
+    let items = vec![json!({"quantity": "x", "price": "y"}); 1000];
+    for body in [json!({"items": items}).to_string(), "[".repeat(1_000_000), "x".repeat(1_000_000)] {
+        let answer = producer.post_raw("/api/checks/", body).await.expect(400);
+        assert!(answer.text.len() < 70_000, "{} bytes", answer.text.len());
+        assert!(!answer.text.contains("recursion"), "{}", answer.text);
+    }
+}
