@@ -161,11 +161,17 @@ async fn a_known_idempotency_key_is_no_way_to_guess_a_password(at: Setting) {
 async fn a_login_with_a_name_of_64_kib_is_refused_and_the_service_goes_on(at: Setting) {
     let (_till, entry) = at.shared().await;
     let anyone = entry.anyone();
-    for bytes in [151, 65_530, 65_536, 1_000_000] {
+    for bytes in [151, 15_000, 65_530, 65_536] {
         let name = "n".repeat(bytes);
-        assert_eq!(anyone.try_login(&name, "password").await.problem(422).pointers(), ["/username"]);
         let body = json!({"username": name, "password": "a long password"});
-        assert_eq!(anyone.post("/v1/auth/register", &body).await.problem(422).pointers(), ["/username"]);
+        for path in ["/v1/auth/login", "/v1/auth/register"] {
+            let answer = anyone.post(path, &body).await;
+            match answer.status {
+                // The body as a whole is too large already.
+                413 => assert!(bytes > 15_000, "{path} {bytes}: {}", answer.text),
+                _ => assert_eq!(answer.problem(422).pointers(), ["/username"], "{path} {bytes}"),
+            }
+        }
     }
     let admin = entry.admin().await;
     let long = "n".repeat(6_000);
