@@ -7,6 +7,7 @@
 
 pub mod apicurio;
 pub mod client;
+pub mod clock;
 pub mod front_door;
 pub mod kafka;
 pub mod kafka_proxy;
@@ -25,6 +26,7 @@ pub mod till;
 
 pub use apicurio::Apicurio;
 pub use client::{Answer, Client};
+pub use clock::Clock;
 pub use front_door::FrontDoor;
 pub use kafka::Kafka;
 pub use kafka_proxy::KafkaProxy;
