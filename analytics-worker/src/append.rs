@@ -1,24 +1,30 @@
 //! Appending closed windows: one transaction under the one transactional id of all replicas.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
+use chrono::DateTime;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::{ClientContext, Message, Timestamp};
 use runtime::kafka::Cluster;
 use schemas::codec::{self, Framing};
 use schemas::{Event, headers, partition_of};
 use uuid::Uuid;
 
+use crate::clock::Sighting;
 use crate::fault::Fault;
 use crate::reader::Log;
 
 /// For a transactional request; after it the producer is dropped and the log asked what became of it.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// A commit that took longer may have been sent twice.
+const SUSPICIOUS_COMMIT: Duration = Duration::from_secs(1);
+/// What librdkafka calls the lines about connections that were refused or closed.
+const CONNECTION_FAILED: &str = "FAIL";
 /// Records on their way to the broker at most: bounds memory, whatever a window holds.
 const IN_FLIGHT_MAX: i32 = 10_000;
 
@@ -28,6 +34,16 @@ pub(crate) struct Writer {
     producer: BaseProducer<Deliveries>,
     log: Log,
     framing: Framing,
+    /// What the present transaction holds.
+    pub(crate) size: Size,
+    slow: bool,
+}
+
+/// What a transaction holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Writer {
@@ -43,29 +59,74 @@ impl Writer {
             .bulk_transactional_producer(transactional_id, Deliveries::default())
             .map_err(Fault::kafka(doing))?;
         producer.init_transactions(REQUEST_TIMEOUT).map_err(Fault::kafka(doing))?;
-        Ok(Self { producer, log: log.clone(), framing: framing.clone() })
+        let (log, framing, size) = (log.clone(), framing.clone(), Size::default());
+        let writer = Self { producer, log, framing, size, slow: false };
+        writer.hear();
+        // What broke before the fence is no concern of what comes after it.
+        writer.producer.context().seen().connection_broke = false;
+        Ok(writer)
     }
 
-    /// Appends all events in one transaction, or an error: then all or none.
-    pub(crate) fn append(&self, events: impl Iterator<Item = Event>) -> Result<(), Fault> {
-        self.producer.begin_transaction().map_err(self.fault("beginning a transaction"))?;
-        for event in events {
-            self.send(&event).map_err(self.fault("appending figures"))?;
-        }
+    pub(crate) fn begin(&mut self) -> Result<(), Fault> {
+        self.size = Size::default();
+        self.producer.context().seen().sighting = None;
+        self.producer.begin_transaction().map_err(self.fault("beginning a transaction"))
+    }
+
+    /// Adds an event to the transaction.
+    pub(crate) fn send(&mut self, event: &Event) -> Result<(), Fault> {
+        let bytes = self.enqueue(event).map_err(self.fault("appending figures"))?;
+        self.size.events += 1;
+        self.size.bytes += bytes;
+        Ok(())
+    }
+
+    /// Waits until the broker has every event of the transaction, and says what its clock shows by its stamps.
+    pub(crate) fn deliver(&self) -> Result<Sighting, Fault> {
         self.await_deliveries(0).map_err(self.fault("appending figures"))?;
+        let sighting = self.producer.context().seen().sighting;
+        sighting.ok_or_else(|| {
+            Fault::Inconsistent(format!(
+                "{} is not stamped by the broker: its message.timestamp.type must be LogAppendTime",
+                self.log.topic
+            ))
+        })
+    }
+
+    /// Commits what was delivered, or an error: then all or none of it becomes visible.
+    pub(crate) fn commit(&mut self) -> Result<(), Fault> {
+        let begun = Instant::now();
         // Everything is delivered: a commit with reports outstanding would wait in steps of 100 ms.
-        self.producer.commit_transaction(REQUEST_TIMEOUT).map_err(self.fault("committing figures"))
+        self.producer.commit_transaction(REQUEST_TIMEOUT).map_err(self.fault("committing figures"))?;
+        self.slow = begun.elapsed() > SUSPICIOUS_COMMIT;
+        Ok(())
+    }
+
+    /// Whether librdkafka may have sent the commit twice: a late one would end a later transaction half way, so the id
+    /// must be fenced before the next.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.hear();
+        self.slow || self.producer.context().seen().connection_broke
+    }
+
+    /// What librdkafka has to say of connections waits in the producer's queue until somebody polls.
+    fn hear(&self) {
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(Duration::ZERO);
+        }
     }
 
     /// Where the producer was fenced, records fail because their queue is purged: the cause is what counts.
     fn fault(&self, doing: &'static str) -> impl Fn(KafkaError) -> Fault {
-        move |error| match self.producer.client().fatal_error() {
-            Some((cause, _)) => Fault::kafka(doing)(KafkaError::Global(cause)),
+        let fatal = self.producer.client().fatal_error();
+        move |error| match &fatal {
+            Some((cause, _)) => Fault::kafka(doing)(KafkaError::Global(*cause)),
             None => Fault::kafka(doing)(error),
         }
     }
 
-    fn send(&self, event: &Event) -> KafkaResult<()> {
+    /// The bytes of its value.
+    fn enqueue(&self, event: &Event) -> KafkaResult<u64> {
         let encoded = codec::encode(event, &self.framing);
         let key = event.key();
         let event_id = Uuid::now_v7();
@@ -83,7 +144,7 @@ impl Writer {
         }
         loop {
             match self.producer.send(record) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(u64::try_from(encoded.value.len()).unwrap_or(u64::MAX)),
                 Err((error, refused)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
                     tracing::debug!(%error, "waiting for room");
                     record = refused;
@@ -100,7 +161,7 @@ impl Writer {
         loop {
             // With a time-out above zero, poll would not return before it is over.
             self.producer.poll(Duration::ZERO);
-            if let Some(error) = self.producer.context().failure() {
+            if let Some(error) = self.producer.context().seen().failure.clone() {
                 return Err(error);
             }
             if self.producer.in_flight_count() <= rest {
@@ -114,13 +175,22 @@ impl Writer {
     }
 }
 
-/// Keeps the first record that could not be delivered.
+/// What the producer has reported.
 #[derive(Default)]
-struct Deliveries(Mutex<Option<KafkaError>>);
+struct Deliveries(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    /// The first record that could not be delivered.
+    failure: Option<KafkaError>,
+    /// The broker's clock, by the stamps of the present transaction's records.
+    sighting: Option<Sighting>,
+    connection_broke: bool,
+}
 
 impl Deliveries {
-    fn failure(&self) -> Option<KafkaError> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -128,10 +198,15 @@ impl Deliveries {
 impl ClientContext for Deliveries {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, line: &str) {
         tracing::debug!(facility, line, "librdkafka");
+        // A closed connection is reported in a line only, which comes before what was under way is sent again.
+        if facility == CONNECTION_FAILED {
+            self.seen().connection_broke = true;
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "librdkafka");
+        self.seen().connection_broke = true;
     }
 }
 
@@ -139,9 +214,17 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            let mut first = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            first.get_or_insert_with(|| error.clone());
+        let mut seen = self.seen();
+        match result {
+            Ok(message) => {
+                let Timestamp::LogAppendTime(millis) = message.timestamp() else { return };
+                let Some(time) = DateTime::from_timestamp_millis(millis) else { return };
+                let sighting = Sighting { at: Instant::now(), time };
+                seen.sighting = Some(seen.sighting.map_or(sighting, |former| former.or_later(sighting)));
+            }
+            Err((error, _)) => {
+                seen.failure.get_or_insert_with(|| error.clone());
+            }
         }
     }
 }

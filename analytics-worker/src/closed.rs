@@ -1,19 +1,35 @@
 //! What `till.analytics` says: the windows that are closed and the running totals.
 
-use runtime::kafka::{Cluster, Ends};
-use schemas::{Event, HourClosed, Slice};
+use std::collections::BTreeMap;
+
+use runtime::kafka::{Cluster, Ends, LastRead};
+use schemas::{Event, HOURS_KEY, HourClosed, LastEvent, PlaceHourComputed, Slice, partition_of};
 
 use crate::cursor::{Record, Until};
 use crate::fault::Fault;
 use crate::figures::Figures;
-use crate::reader::{Log, LogReader, Watch};
+use crate::reader::{Log, LogReader, Watch, index};
 use crate::window::Window;
 
-/// The last closed window and where its slices ended, one offset of each partition: there the next begin.
+/// Where a partition's slice ended: there the next begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) offset: i64,
+    /// The last receipt counted, where it is known.
+    pub(crate) last: Option<LastEvent>,
+}
+
+impl End {
+    pub(crate) const fn of(slice: &Slice) -> Self {
+        Self { offset: slice.end, last: slice.last }
+    }
+}
+
+/// The last closed window and where its slices ended, one end of each partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Last {
     pub(crate) window: Window,
-    pub(crate) ends: Vec<i64>,
+    pub(crate) ends: Vec<End>,
 }
 
 /// A fold of `till.analytics`, kept up with its end.
@@ -22,19 +38,28 @@ pub(crate) struct ClosedWindows {
     cluster: Cluster,
     asker: Ends,
     reader: Option<LogReader>,
-    /// Folded up to here.
-    ends: Vec<i64>,
+    /// Folded up to here, and the last event folded of each partition.
+    ends: Vec<End>,
+    pub(crate) folded: Folded,
+}
+
+/// What the events of the closed windows add up to.
+#[derive(Default)]
+pub(crate) struct Folded {
     pub(crate) figures: Figures,
     pub(crate) last: Option<Last>,
+    /// Events of windows that are not closed yet, by partition and offset. They are the halves of a transaction whose
+    /// other half was not read yet; or of one that a late commit has torn, and then the window is worked out again.
+    open: BTreeMap<(i32, i64), PlaceHourComputed>,
 }
 
 impl ClosedWindows {
     /// Nothing folded yet.
     pub(crate) fn new(cluster: &Cluster, log: Log) -> Self {
         let asker = Ends::new(cluster);
-        let ends = vec![0; usize::try_from(log.partitions).unwrap_or_default()];
+        let ends = vec![End::default(); index(log.partitions)];
         let cluster = cluster.clone();
-        Self { log, cluster, asker, reader: None, ends, figures: Figures::default(), last: None }
+        Self { log, cluster, asker, reader: None, ends, folded: Folded::default() }
     }
 
     /// Folds on to the end of the topic as it is at this moment. After a producer has fenced all others of
@@ -42,35 +67,105 @@ impl ClosedWindows {
     pub(crate) fn catch_up(&mut self, watch: &Watch) -> Result<(), Fault> {
         // Without Kafka, a reader that nobody polls would only pile up complaints.
         let horizon = self.log.high_watermarks(&self.asker).inspect_err(|_| self.reader = None)?;
-        if horizon == self.ends {
+        let starts: Vec<_> = self.ends.iter().map(|end| end.offset).collect();
+        if horizon == starts {
             return Ok(());
         }
         let mut reader = match self.reader.take() {
             Some(reader) => reader,
-            None => LogReader::open(&self.cluster, &self.log, &self.ends)?,
+            None => LogReader::open(&self.cluster, &self.log, &starts)?,
         };
-        let is_first = self.ends.iter().all(|end| *end == 0);
-        let Self { log, figures, last, .. } = self;
-        let until = Until { horizon: &horizon, past: &|_| false };
-        self.ends = reader.read(&until, &mut |record| apply(log, figures, last, record), watch)?;
+        let is_first = starts.iter().all(|start| *start == 0);
+        if is_first {
+            // The closed windows before their places: else a whole history of places would wait for them in memory.
+            let mut horizon_of_hours = starts;
+            let home = index(partition_of(HOURS_KEY.as_bytes(), self.log.partitions));
+            horizon_of_hours[home] = horizon[home];
+            self.read(&mut reader, &horizon_of_hours, watch)?;
+        }
+        self.read(&mut reader, &horizon, watch)?;
         // A reader that failed is not kept: the next begins where the last whole reading ended, and what is
         // folded twice changes nothing.
         self.reader = Some(reader);
         if is_first {
-            let until = self.last.as_ref().map(|last| last.window.end.to_rfc3339());
-            tracing::info!(places = self.figures.places(), until, "folded the closed windows");
+            let until = self.folded.last.as_ref().map(|last| last.window.end.to_rfc3339());
+            tracing::info!(places = self.folded.figures.places(), until, "folded the closed windows");
         }
         Ok(())
     }
+
+    fn read(&mut self, reader: &mut LogReader, horizon: &[i64], watch: &Watch) -> Result<(), Fault> {
+        let Self { log, folded, .. } = self;
+        let until = Until { horizon, past: &|_| false };
+        let ends = reader.read(&until, &mut |record| folded.take(log, record), watch)?;
+        for ((known, offset), last) in self.ends.iter_mut().zip(ends).zip(reader.last_events()) {
+            *known = End { offset, last: last.or(known.last) };
+        }
+        Ok(())
+    }
+
+    /// The last events that were folded: in another log they are others.
+    pub(crate) fn last_read(&self) -> Vec<LastRead> {
+        last_read(&self.log, &self.ends)
+    }
 }
 
-fn apply(log: &Log, figures: &mut Figures, last: &mut Option<Last>, record: &Record) -> Result<(), Fault> {
-    match record.event(log)? {
-        Some(Event::PlaceHourComputed(event)) => figures.apply(event),
-        Some(Event::HourClosed(event)) => close(log, last, event)?,
-        _ => {}
+/// The last events before ends.
+pub(crate) fn last_read(log: &Log, ends: &[End]) -> Vec<LastRead> {
+    let last = |(partition, end): (i32, &End)| {
+        let LastEvent { offset, event_id } = end.last?;
+        Some(LastRead { topic: log.kind, partition, offset, event_id })
+    };
+    (0..).zip(ends).filter_map(last).collect()
+}
+
+impl Folded {
+    fn take(&mut self, log: &Log, record: &Record) -> Result<(), Fault> {
+        match record.event(log)? {
+            Some(Event::PlaceHourComputed(event)) => {
+                self.compute((record.partition, record.offset), event);
+                Ok(())
+            }
+            Some(Event::HourClosed(event)) => self.close(log, event),
+            _ => Ok(()),
+        }
     }
-    Ok(())
+
+    /// Takes a place's figures in, or lets them wait for their window to be closed: what no closed window counts is no
+    /// figure.
+    fn compute(&mut self, place: (i32, i64), event: &PlaceHourComputed) {
+        if self.last.as_ref().is_some_and(|last| event.window_end <= last.window.end) {
+            self.figures.apply(event);
+        } else {
+            self.open.insert(place, event.clone());
+        }
+    }
+
+    fn close(&mut self, log: &Log, event: &HourClosed) -> Result<(), Fault> {
+        let window = Window { start: event.window_start, end: event.window_end };
+        let slices = slices(log, event)?;
+        if self.last.as_ref().is_some_and(|last| last.window.end >= window.end) {
+            // Seen before: a reading that had failed half way is repeated.
+            return Ok(());
+        }
+        let joins = self.last.as_ref().is_none_or(|last| {
+            let ends = last.ends.iter().map(|end| end.offset);
+            last.window.end == window.start && slices.iter().map(|slice| slice.start).eq(ends)
+        });
+        if !joins {
+            return Err(Fault::Inconsistent(format!("window {window} does not join the window before")));
+        }
+        self.last = Some(Last { window, ends: slices.iter().map(End::of).collect() });
+        let Self { figures, open, .. } = self;
+        open.retain(|_, place| {
+            let is_open = place.window_end > window.end;
+            if !is_open {
+                figures.apply(place);
+            }
+            is_open
+        });
+        Ok(())
+    }
 }
 
 /// An event's slices in the order of partitions: one of each.
@@ -88,85 +183,5 @@ pub(crate) fn slices(log: &Log, event: &HourClosed) -> Result<Vec<Slice>, Fault>
     )))
 }
 
-fn close(log: &Log, last: &mut Option<Last>, event: &HourClosed) -> Result<(), Fault> {
-    let window = Window { start: event.window_start, end: event.window_end };
-    let slices = slices(log, event)?;
-    if last.as_ref().is_some_and(|last| last.window.end >= window.end) {
-        // Seen before: a reading that had failed half way is repeated.
-        return Ok(());
-    }
-    let joins = last.as_ref().is_none_or(|last| {
-        last.window.end == window.start
-            && slices.iter().map(|slice| slice.start).eq(last.ends.iter().copied())
-    });
-    if !joins {
-        return Err(Fault::Inconsistent(format!("window {window} does not join the window before")));
-    }
-    *last = Some(Last { window, ends: slices.iter().map(|slice| slice.end).collect() });
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
-    use chrono::{DateTime, Utc};
-    use schemas::Topic;
-
-    use super::*;
-
-    fn minute(number: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(number * 60, 0).unwrap()
-    }
-
-    /// The window of a minute, with slices of two partitions.
-    fn hour(number: i64, slices: [(i64, i64); 2]) -> HourClosed {
-        let slices = (0..2).zip(slices);
-        HourClosed {
-            window_start: minute(number),
-            window_end: minute(number + 1),
-            slices: slices.map(|(partition, (start, end))| Slice { partition, start, end }).rev().collect(),
-            recorded: 0,
-            voided: 0,
-            places: 0,
-        }
-    }
-
-    fn log() -> Log {
-        Log { kind: Topic::Analytics, topic: "till.analytics".into(), partitions: 2 }
-    }
-
-    #[test]
-    fn the_last_window_is_where_the_next_slices_begin() {
-        let mut last = None;
-        close(&log(), &mut last, &hour(1, [(0, 5), (0, 0)])).unwrap();
-        close(&log(), &mut last, &hour(2, [(5, 5), (0, 7)])).unwrap();
-        let window = Window { start: minute(2), end: minute(3) };
-        assert_eq!(last, Some(Last { window, ends: vec![5, 7] }));
-    }
-
-    #[test]
-    fn a_window_read_again_changes_nothing() {
-        let mut last = None;
-        close(&log(), &mut last, &hour(1, [(0, 5), (0, 0)])).unwrap();
-        close(&log(), &mut last, &hour(2, [(5, 5), (0, 7)])).unwrap();
-        let before = last.clone();
-        close(&log(), &mut last, &hour(1, [(0, 5), (0, 0)])).unwrap();
-        assert_eq!(last, before);
-    }
-
-    #[test]
-    fn windows_that_do_not_join_are_refused() {
-        let faulty = [
-            ("a gap between windows", hour(3, [(5, 6), (0, 7)])),
-            ("a gap between slices", hour(2, [(6, 7), (0, 7)])),
-            ("receipts counted twice", hour(2, [(4, 6), (0, 7)])),
-        ];
-        for (fault, second) in faulty {
-            let mut last = None;
-            close(&log(), &mut last, &hour(1, [(0, 5), (0, 0)])).unwrap();
-            let closed = close(&log(), &mut last, &second);
-            assert!(matches!(closed, Err(Fault::Inconsistent(_))), "{fault}");
-        }
-        let of_another_deployment = Log { partitions: 3, ..log() };
-        assert!(close(&of_another_deployment, &mut None, &hour(1, [(0, 5), (0, 0)])).is_err());
-    }
-}
+mod tests;

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
-use schemas::Event;
 use schemas::record::{Newer, Reading};
+use schemas::{Event, LastEvent};
+use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::reader::Log;
@@ -15,6 +16,7 @@ pub(crate) struct Record {
     pub(crate) offset: i64,
     /// The broker's clock (`LogAppendTime`).
     pub(crate) appended_at: DateTime<Utc>,
+    pub(crate) event_id: Uuid,
     pub(crate) reading: Result<Reading, Newer>,
     /// Of its value.
     pub(crate) bytes: usize,
@@ -62,11 +64,14 @@ pub(crate) struct Cursor {
     held_bytes: usize,
     /// Where the current reading ended.
     end: Option<i64>,
+    /// The last record that was visited, in any reading.
+    last: Option<LastEvent>,
 }
 
 impl Cursor {
     pub(crate) const fn at(partition: i32, begin: i64) -> Self {
-        Self { partition, begin, position: begin, held: VecDeque::new(), held_bytes: 0, end: None }
+        let held = VecDeque::new();
+        Self { partition, begin, position: begin, held, held_bytes: 0, end: None, last: None }
     }
 
     /// Where the next reading begins.
@@ -80,6 +85,11 @@ impl Cursor {
 
     pub(crate) const fn has_ended(&self) -> bool {
         self.end.is_some()
+    }
+
+    /// The last record that was visited.
+    pub(crate) const fn last(&self) -> Option<LastEvent> {
+        self.last
     }
 
     /// Records held, and the bytes of their values.
@@ -101,6 +111,7 @@ impl Cursor {
                 return Ok(());
             }
             visit(record)?;
+            self.last = Some(LastEvent { offset: record.offset, event_id: record.event_id });
             self.held_bytes -= record.bytes;
             self.held.pop_front();
         }
@@ -116,7 +127,9 @@ impl Cursor {
         self.position = record.offset + 1;
         let horizon = self.horizon(until);
         if self.end.is_none() && record.offset < horizon && !(until.past)(&record) {
-            return visit(&record);
+            visit(&record)?;
+            self.last = Some(LastEvent { offset: record.offset, event_id: record.event_id });
+            return Ok(());
         }
         self.end.get_or_insert(record.offset.min(horizon));
         self.held_bytes += record.bytes;
@@ -201,14 +214,25 @@ mod tests {
                     Some((offset, stamp)) => {
                         let appended_at = DateTime::from_timestamp_millis(*stamp).unwrap();
                         let reading = Ok(Reading::Foreign(Foreign::Value(String::new())));
-                        let record = Record { partition: 0, offset: *offset, appended_at, reading, bytes: 0 };
+                        let event_id = Uuid::from_u128(u128::try_from(*offset).unwrap());
+                        let record = Record {
+                            partition: 0,
+                            offset: *offset,
+                            appended_at,
+                            event_id,
+                            reading,
+                            bytes: 0,
+                        };
                         cursor.take(record, &until, &mut visit).unwrap();
                     }
                     None => cursor.pass(partition.end),
                 }
                 cursor.settle(horizon);
             }
-            windows.push((cursor.finish().unwrap(), visited));
+            let end = cursor.finish().unwrap();
+            let last = partition.records.iter().rfind(|(offset, _)| *offset < end).map(|(offset, _)| *offset);
+            assert_eq!(cursor.last().map(|last| last.offset), last, "the last record before the end");
+            windows.push((end, visited));
         }
         windows
     }

@@ -1,7 +1,11 @@
 //! Why a run of the worker ended before its work was done.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use runtime::kafka::BULK_TRANSACTION_TIMEOUT;
 use schemas::record::Newer;
+
+use crate::append::Size;
+use crate::window::Window;
 
 /// None of them ends the process: the worker begins again from what the log says.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +29,19 @@ pub(crate) enum Fault {
         "{topic}/{partition} ends at offset {end}, but was read up to {position} before: records were lost, or the log is another one"
     )]
     Truncated { topic: String, partition: i32, end: i64, position: i64 },
+    /// The log has other records than those that were read.
+    #[error(
+        "{topic} is not the log it was: {difference}: see \"A log that lost records\" in docs/operations.md"
+    )]
+    AnotherLog { topic: String, difference: String },
+    /// This machine's clock is ahead of the broker's.
+    #[error("window {window} is not over: this machine's clock is {ahead_s} s ahead of the broker's")]
+    NotOver { window: Window, ahead_s: i64 },
+    /// The broker has ended the transaction before it was done.
+    #[error(
+        "the transaction of window {window} ({} events, {} bytes) was not done within {took_s} s, and the broker ends it after {} s", size.events, size.bytes, BULK_TRANSACTION_TIMEOUT.as_secs()
+    )]
+    Overlong { window: Window, size: Size, took_s: u64 },
     /// Written by a newer Till.
     #[error("{topic}/{partition} at {offset}: {newer}")]
     Unreadable { topic: String, partition: i32, offset: i64, newer: Newer },

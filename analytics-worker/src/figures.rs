@@ -22,8 +22,15 @@ struct Totals {
 
 struct CategoryTotals {
     name: Arc<str>,
-    quantity: i64,
-    amount: Money,
+    sums: CategoryRunning,
+}
+
+/// What a category's items add up to over all closed windows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CategoryRunning {
+    pub(crate) quantity: i64,
+    pub(crate) thousandths: i64,
+    pub(crate) amount: Money,
 }
 
 impl Totals {
@@ -33,8 +40,8 @@ impl Totals {
 }
 
 impl Figures {
-    /// Takes in a place's latest window. Events carry totals, not differences: one taken in twice changes
-    /// nothing.
+    /// Takes in a place's latest closed window, or a part of it. Events carry totals, not differences: one taken in
+    /// twice changes nothing.
     pub(crate) fn apply(&mut self, event: &PlaceHourComputed) {
         if !self.places.contains_key(event.place_id.as_str()) {
             self.places.insert(event.place_id.as_str().into(), Totals::default());
@@ -42,17 +49,18 @@ impl Figures {
         let totals = self.places.get_mut(event.place_id.as_str()).expect("it was just inserted");
         totals.running = event.running.clone();
         for sums in &event.categories {
-            let (quantity, amount) = (sums.running_quantity, sums.running_amount);
+            let running = CategoryRunning {
+                quantity: sums.running_quantity,
+                thousandths: sums.running_thousandths,
+                amount: sums.running_amount,
+            };
             match totals.find(&sums.category) {
-                Ok(index) => {
-                    totals.categories[index].quantity = quantity;
-                    totals.categories[index].amount = amount;
-                }
+                Ok(index) => totals.categories[index].sums = running,
                 Err(index) => {
                     let name = shared(&mut self.names, &sums.category);
                     // Most places have few categories and get them early: no room to spare for each.
                     totals.categories.reserve_exact(1);
-                    totals.categories.insert(index, CategoryTotals { name, quantity, amount });
+                    totals.categories.insert(index, CategoryTotals { name, sums: running });
                 }
             }
         }
@@ -68,13 +76,10 @@ impl Figures {
         self.places.get(place_id).map(|totals| totals.running.clone()).unwrap_or_default()
     }
 
-    /// Pieces and amount of a place's category over all closed windows.
-    pub(crate) fn running_category(&self, place_id: &str, category: &str) -> (i64, Money) {
-        let Some(totals) = self.places.get(place_id) else { return (0, Money::ZERO) };
-        match totals.find(category) {
-            Ok(index) => (totals.categories[index].quantity, totals.categories[index].amount),
-            Err(_) => (0, Money::ZERO),
-        }
+    /// A place's category over all closed windows.
+    pub(crate) fn running_category(&self, place_id: &str, category: &str) -> CategoryRunning {
+        let Some(totals) = self.places.get(place_id) else { return CategoryRunning::default() };
+        totals.find(category).map(|index| totals.categories[index].sums).unwrap_or_default()
     }
 }
 

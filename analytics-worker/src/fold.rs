@@ -104,8 +104,8 @@ impl WindowFold {
         place
     }
 
-    /// The window's events in the order of `place_id`, their running totals upon those of the windows before.
-    pub(crate) fn into_events(
+    /// The places' windows in the order of `place_id`, each whole, their running totals upon those of the windows before.
+    pub(crate) fn into_places(
         self,
         window: Window,
         before: &Figures,
@@ -170,6 +170,7 @@ impl Place {
             total_amount: money(self.total),
             tax_amount: money(self.tax),
             tips_amount: money(self.tips),
+            ..Sums::default()
         };
         let running = before.running(&place_id);
         let running = Sums {
@@ -177,6 +178,7 @@ impl Place {
             total_amount: plus(running.total_amount, self.total),
             tax_amount: plus(running.tax_amount, self.tax),
             tips_amount: plus(running.tips_amount, self.tips),
+            ..running
         };
         let categories = self.categories.into_iter();
         let mut categories: Vec<_> = categories
@@ -194,18 +196,22 @@ impl Place {
             categories,
             running,
             place_id,
+            part: 0,
+            parts: 1,
         }
     }
 }
 
 impl Category {
     fn computed(&self, name: &str, place_id: &str, before: &Figures) -> CategorySums {
-        let (running_quantity, running_amount) = before.running_category(place_id, name);
+        let running = before.running_category(place_id, name);
         CategorySums {
             quantity: pieces(self.quantity),
             amount: money(self.amount),
-            running_quantity: pieces(i128::from(running_quantity).saturating_add(self.quantity)),
-            running_amount: plus(running_amount, self.amount),
+            running_quantity: pieces(i128::from(running.quantity).saturating_add(self.quantity)),
+            running_amount: plus(running.amount, self.amount),
+            thousandths: 0,
+            running_thousandths: running.thousandths,
             category: name.to_owned(),
         }
     }

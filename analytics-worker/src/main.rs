@@ -1,16 +1,18 @@
 //! The hourly worker: adds up the receipts of each window of the schedule and appends the figures as events.
 //! It reads and writes Kafka only, and any number of replicas may run: each window is closed once.
 //!
-//! Read it from [`worker`] on: `worker` -> `slice` -> `fold` -> `append`; `closed` is what it knows, folded
+//! Read it from [`worker`] on: `worker` -> `slice` -> `fold` -> `parts` -> `append`; `closed` is what it knows, folded
 //! from its own events.
 
 mod append;
+mod clock;
 mod closed;
 mod cursor;
 mod fault;
 mod figures;
 mod fold;
 mod journal;
+mod parts;
 mod reader;
 mod recompute;
 mod serve;

@@ -12,10 +12,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use runtime::Common;
-use runtime::kafka::{Cluster, Ends, Isolation, header};
+use runtime::kafka::{Cluster, Ends, Isolation, event_id, header};
 use runtime::server::Readiness;
-use schemas::Topic;
 use schemas::record::Claim;
+use schemas::{LastEvent, Topic};
 use tokio_util::sync::CancellationToken;
 
 use crate::cursor::{Cursor, Record, Until, Visit};
@@ -117,6 +117,11 @@ impl LogReader {
         Ok(arrivals.filter_map(|(cursor, horizon)| cursor.next_arrival(*horizon)).min())
     }
 
+    /// The last record that was visited of each partition.
+    pub(crate) fn last_events(&self) -> impl Iterator<Item = Option<LastEvent>> {
+        self.cursors.iter().map(Cursor::last)
+    }
+
     fn check_horizon(&self, horizon: &[i64]) -> Result<(), Fault> {
         for ((partition, cursor), end) in (0..).zip(&self.cursors).zip(horizon) {
             let (position, end) = (cursor.begin(), *end);
@@ -213,6 +218,7 @@ fn record(topic: Topic, message: &BorrowedMessage) -> Record {
         partition: message.partition(),
         offset: message.offset(),
         appended_at: appended_at.unwrap_or(DateTime::UNIX_EPOCH),
+        event_id: event_id(topic, message),
         reading: schemas::record::read(topic, key, value, || Claim::of(|name| header(message, name))),
         bytes: value.len(),
     }
@@ -224,7 +230,8 @@ fn one(topic: &str, partition: i32) -> TopicPartitionList {
     partitions
 }
 
-fn index(partition: i32) -> usize {
+/// Partitions count from 0.
+pub(crate) fn index(partition: i32) -> usize {
     usize::try_from(partition).expect("partitions count from 0")
 }
 

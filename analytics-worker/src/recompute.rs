@@ -14,6 +14,7 @@ use crate::cursor::{Record, Until};
 use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::fold::WindowFold;
+use crate::parts;
 use crate::reader::{Log, LogReader, Watch};
 use crate::settings::Settings;
 use crate::slice::count;
@@ -132,9 +133,10 @@ impl Recomputation {
             self.receipts = LogReader::open(&self.cluster, &self.receipts_log, &starts)?;
         }
         let fold = self.fold_slices(hour)?;
-        let recorded = self.recorded_places(window)?;
-        self.compare_hour(window, hour, &fold);
-        let computed: Vec<_> = fold.into_events(window, &self.figures).collect();
+        self.compare_last_events(window, hour);
+        let recorded = self.recorded_parts(window)?;
+        self.compare_hour(window, hour, &fold, recorded.len());
+        let computed: Vec<_> = fold.into_places(window, &self.figures).collect();
         self.compare_places(window, &computed, recorded);
         for event in &computed {
             self.figures.apply(event);
@@ -168,8 +170,23 @@ impl Recomputation {
         Ok(fold)
     }
 
+    /// The last record of each slice must be the one that was counted last: else the log is another one.
+    fn compare_last_events(&mut self, window: Window, hour: &HourClosed) {
+        let found: Vec<_> = self.receipts.last_events().collect();
+        for (slice, found) in hour.slices.iter().zip(found) {
+            let Some(last) = slice.last.filter(|last| last.offset >= slice.start) else { continue };
+            if found != Some(last) {
+                let (partition, offset) = (slice.partition, last.offset);
+                self.differ(&format!(
+                    "{window}: the event {} at offset {offset} of partition {partition} is not there any more",
+                    last.event_id
+                ));
+            }
+        }
+    }
+
     /// The figures on record of the window, which is the earliest not read yet.
-    fn recorded_places(&mut self, window: Window) -> Result<Vec<PlaceHourComputed>, Fault> {
+    fn recorded_parts(&mut self, window: Window) -> Result<Vec<PlaceHourComputed>, Fault> {
         let (mut places, log) = (Vec::new(), &self.analytics_log);
         let until = Until { horizon: &self.analytics_horizon, past: &|record| is_later(record, window.end) };
         let mut visit = |record: &Record| {
@@ -182,7 +199,14 @@ impl Recomputation {
         Ok(places)
     }
 
-    fn compare_hour(&mut self, window: Window, hour: &HourClosed, fold: &WindowFold) {
+    fn compare_hour(&mut self, window: Window, hour: &HourClosed, fold: &WindowFold, events: usize) {
+        let events = i64::try_from(events).unwrap_or(i64::MAX);
+        if hour.events() != events {
+            self.differ(&format!(
+                "{window}: {} events of places were counted, {events} are on record",
+                hour.events()
+            ));
+        }
         let pairs = [
             ("recorded", hour.recorded, fold.recorded),
             ("voided", hour.voided, fold.voided),
@@ -203,11 +227,17 @@ impl Recomputation {
         computed: &[PlaceHourComputed],
         recorded: Vec<PlaceHourComputed>,
     ) {
+        let mut parts_of = BTreeMap::<_, Vec<_>>::new();
+        for part in recorded {
+            parts_of.entry(part.place_id.clone()).or_default().push(part);
+        }
         let mut on_record = BTreeMap::new();
-        for event in recorded {
-            let place_id = event.place_id.clone();
-            if on_record.insert(place_id.clone(), event).is_some() {
-                self.differ(&format!("{window} place {place_id}: on record more than once"));
+        for (place_id, parts) in parts_of {
+            match parts::join(parts) {
+                Some(whole) => drop(on_record.insert(place_id, whole)),
+                None => {
+                    self.differ(&format!("{window} place {place_id}: its parts on record are not one whole"))
+                }
             }
         }
         for event in computed {

@@ -6,8 +6,9 @@
 
 use chrono::{DateTime, Utc};
 use runtime::kafka::Cluster;
-use schemas::{Event, Slice};
+use schemas::{Event, LastEvent, Slice};
 
+use crate::closed::End;
 use crate::cursor::{Record, Until};
 use crate::fault::Fault;
 use crate::fold::{Arrival, WindowFold};
@@ -18,7 +19,7 @@ pub(crate) struct Slices {
     log: Log,
     reader: LogReader,
     /// Where the next window's slices begin.
-    starts: Vec<i64>,
+    starts: Vec<End>,
     /// The high watermarks, taken after the last window's end and grace.
     horizon: Vec<i64>,
 }
@@ -28,10 +29,11 @@ impl Slices {
     pub(crate) fn open(
         cluster: &Cluster,
         log: &Log,
-        starts: Vec<i64>,
+        starts: Vec<End>,
         horizon: Vec<i64>,
     ) -> Result<Self, Fault> {
-        let reader = LogReader::open(cluster, log, &starts)?;
+        let offsets: Vec<_> = starts.iter().map(|start| start.offset).collect();
+        let reader = LogReader::open(cluster, log, &offsets)?;
         Ok(Self { log: log.clone(), reader, starts, horizon })
     }
 
@@ -50,10 +52,15 @@ impl Slices {
         let mut fold = WindowFold::default();
         let until = Until { horizon: &self.horizon, past: &past };
         let ends = self.reader.read(&until, &mut |record| count(&self.log, &mut fold, record), watch)?;
-        let slices = (0..).zip(self.starts.iter().zip(&ends));
-        let slices = slices.map(|(partition, (start, end))| Slice { partition, start: *start, end: *end });
-        let slices = slices.collect();
-        self.starts = ends;
+        let ends = ends.into_iter().zip(self.reader.last_events());
+        let slice = |((partition, start), (end, last)): ((i32, &End), (i64, Option<LastEvent>))| Slice {
+            partition,
+            start: start.offset,
+            end,
+            last: last.or(start.last),
+        };
+        let slices: Vec<_> = (0..).zip(&self.starts).zip(ends).map(slice).collect();
+        self.starts = slices.iter().map(End::of).collect();
         Ok((slices, fold))
     }
 }

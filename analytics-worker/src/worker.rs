@@ -7,16 +7,18 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use runtime::kafka::{Cluster, Ends};
+use runtime::kafka::{self, BULK_TRANSACTION_TIMEOUT, Cluster, Ends, Isolation};
 use schemas::codec::Framing;
 use schemas::{Event, HourClosed, Slice, Topic};
 use uuid::Uuid;
 
 use crate::append::Writer;
-use crate::closed::{ClosedWindows, Last};
+use crate::clock::Clock;
+use crate::closed::{ClosedWindows, End, Last, last_read};
 use crate::fault::Fault;
 use crate::fold::WindowFold;
 use crate::journal::Journal;
+use crate::parts;
 use crate::reader::{Log, Watch};
 use crate::settings::Settings;
 use crate::slice::Slices;
@@ -37,6 +39,7 @@ pub(crate) struct Worker {
     cluster: Cluster,
     receipts: Log,
     analytics: Log,
+    topic_prefix: String,
     transactional_id: String,
     framing: Framing,
     ticks: Ticks,
@@ -45,8 +48,15 @@ pub(crate) struct Worker {
     closed: ClosedWindows,
     asker: Ends,
     journal: Journal,
+    clock: Clock,
     /// The window of the first receipt, until a window is closed.
     first: Option<Window>,
+    /// The logs were found to be those that were read, and nothing has failed since.
+    verified: bool,
+    /// A transaction of this replica may be open, or half of one visible, until the id is fenced anew.
+    unfinished: bool,
+    /// Transactions in a row that the broker ended because they took too long.
+    overlong: u32,
 }
 
 /// Windows that go out in one transaction: some without receipts, then at most one with.
@@ -57,6 +67,16 @@ struct Batch {
     full: Option<(HourClosed, WindowFold)>,
     last: Last,
     started: Instant,
+    /// Just before the ends of the receipts were asked for, which were to be of after the last window.
+    asked: Instant,
+}
+
+/// The moment that decides which windows are due.
+#[derive(Clone, Copy)]
+struct Due {
+    now: DateTime<Utc>,
+    /// Just before the ends of the receipts were asked for.
+    asked: Instant,
 }
 
 impl Worker {
@@ -69,6 +89,7 @@ impl Worker {
         Ok(Self {
             receipts: log(Topic::Receipts),
             analytics: log(Topic::Analytics),
+            topic_prefix: common.topic_prefix.clone(),
             transactional_id: format!("{}-hourly", common.topic_prefix),
             framing,
             ticks: settings.own.ticks()?,
@@ -78,7 +99,11 @@ impl Worker {
             closed,
             asker,
             journal: Journal::new(common),
+            clock: Clock::default(),
             first: None,
+            verified: false,
+            unfinished: false,
+            overlong: 0,
         })
     }
 
@@ -94,11 +119,16 @@ impl Worker {
                 Err(Fault::Stopped) => break,
                 Err(Fault::Overtaken) => {
                     tracing::info!("another replica is closing windows: standing back");
+                    // Its fencing has ended this replica's transaction too.
+                    self.unfinished = false;
                     stand_back()
                 }
+                Err(fault @ Fault::NotOver { .. }) => {
+                    tracing::warn!(%fault, "windows end by the broker's clock: set this machine's right");
+                    BACK_OFF_MIN
+                }
                 Err(fault) => {
-                    tracing::warn!(error = %fault, retry_ms = back_off.as_millis(), "beginning again from the log");
-                    self.watch.readiness.set_waiting(fault.to_string());
+                    self.tell(&fault, back_off);
                     self.forget_if_lost(&fault);
                     let pause = back_off;
                     back_off = (back_off * 2).min(BACK_OFF_MAX);
@@ -111,26 +141,71 @@ impl Worker {
         }
     }
 
+    fn tell(&mut self, fault: &Fault, retry: Duration) {
+        tracing::warn!(error = %fault, retry_ms = retry.as_millis(), "beginning again from the log");
+        self.watch.readiness.set_waiting(fault.to_string());
+        self.verified = false;
+        if matches!(fault, Fault::Overlong { .. }) {
+            self.overlong += 1;
+        }
+        if self.overlong > 1 {
+            tracing::error!(
+                times = self.overlong,
+                "no window is closed any more: the broker is too slow for the figures of one window. Look at the brokers; a TILL_ANALYTICS_SCHEDULE of shorter windows makes the next ones smaller"
+            );
+        }
+    }
+
     /// Closes what is due and says how long there is nothing to do.
     fn turn(&mut self) -> Result<Duration, Fault> {
+        if self.unfinished {
+            // Else readers of committed events would wait for the end of a transaction that nobody ends.
+            self.fence()?;
+            self.unfinished = false;
+        }
         self.closed.catch_up(&self.watch)?;
         let Some(next) = self.next_window()? else {
             self.watch.readiness.set_ready();
             return Ok(IDLE_WITHOUT_RECEIPTS);
         };
         // Before the high watermarks are asked for: they must be from after the last due window's grace.
-        let now = Utc::now();
-        if next.is_due(now, self.grace) {
-            self.close_due(next, now)?;
+        let due = Due { now: self.clock.now(), asked: Instant::now() };
+        let is_due = next.is_due(due.now, self.grace);
+        if is_due || !self.verified {
+            self.verify()?;
+        }
+        if is_due {
+            self.close_due(next, due)?;
             return Ok(Duration::ZERO);
         }
         self.watch.readiness.set_ready();
-        Ok(next.due_in(now, self.grace).min(IDLE))
+        Ok(next.due_in(due.now, self.grace).min(IDLE))
+    }
+
+    /// Reads again what was read last of both logs: one that lost its tail, or was made anew, has something else there.
+    fn verify(&mut self) -> Result<(), Fault> {
+        let reading = Fault::kafka("reading the last events again");
+        let reader = self.cluster.reader(Isolation::Uncommitted).map_err(&reading)?;
+        let ends = self.closed.folded.last.as_ref().map_or(&[][..], |last| &last.ends);
+        let logs =
+            [(&self.analytics, self.closed.last_read()), (&self.receipts, last_read(&self.receipts, ends))];
+        for (log, last_read) in logs {
+            let found = kafka::difference(&reader, &self.topic_prefix, &last_read).map_err(&reading)?;
+            if let Some(difference) = found {
+                return Err(Fault::AnotherLog { topic: log.topic.clone(), difference });
+            }
+        }
+        self.verified = true;
+        Ok(())
+    }
+
+    fn fence(&self) -> Result<Writer, Fault> {
+        Writer::fence(&self.cluster, &self.transactional_id, &self.analytics, &self.framing)
     }
 
     /// The window after the last closed one; the first of all is the one the first receipt arrived in.
     fn next_window(&mut self) -> Result<Option<Window>, Fault> {
-        if let Some(last) = &self.closed.last {
+        if let Some(last) = &self.closed.folded.last {
             return Ok(self.ticks.following(last.window.end));
         }
         if self.first.is_none() {
@@ -138,7 +213,7 @@ impl Worker {
             if horizon.iter().all(|end| *end == 0) {
                 return Ok(None);
             }
-            let starts = vec![0; horizon.len()];
+            let starts = vec![End::default(); horizon.len()];
             let mut slices = Slices::open(&self.cluster, &self.receipts, starts, horizon)?;
             let arrival = slices.first_arrival(&self.watch)?;
             self.first = arrival.and_then(|arrival| self.ticks.containing(arrival));
@@ -146,19 +221,20 @@ impl Worker {
         Ok(self.first)
     }
 
-    fn close_due(&mut self, first: Window, now: DateTime<Utc>) -> Result<(), Fault> {
+    fn close_due(&mut self, first: Window, due: Due) -> Result<(), Fault> {
+        let Due { now, .. } = due;
         let horizon = self.receipts.high_watermarks(&self.asker)?;
-        let starts =
-            self.closed.last.as_ref().map_or_else(|| vec![0; horizon.len()], |last| last.ends.clone());
+        let last = self.closed.folded.last.as_ref();
+        let starts = last.map_or_else(|| vec![End::default(); horizon.len()], |last| last.ends.clone());
         let mut slices = Slices::open(&self.cluster, &self.receipts, starts, horizon)?;
         let mut writer = None;
         let mut next = Some(first);
         let mut progress = Instant::now();
         while let Some(window) = next.filter(|window| window.is_due(now, self.grace)) {
             self.tell_if_behind(window, now, &mut progress);
-            let batch = self.gather(window, now, &mut slices)?;
+            let batch = self.gather(window, due, &mut slices)?;
             let last = batch.last.window;
-            self.append(batch, &mut writer)?;
+            writer = self.append(batch, writer)?;
             next = self.ticks.following(last.end);
         }
         Ok(())
@@ -178,60 +254,93 @@ impl Worker {
     }
 
     /// Adds up due windows from `window` on, up to the first with receipts.
-    fn gather(&self, window: Window, now: DateTime<Utc>, slices: &mut Slices) -> Result<Batch, Fault> {
-        let (after, started) = (self.closed.last.clone(), Instant::now());
+    fn gather(&self, window: Window, due: Due, slices: &mut Slices) -> Result<Batch, Fault> {
+        let (after, started) = (self.closed.folded.last.clone(), Instant::now());
         let (mut window, mut empty) = (window, Vec::new());
         loop {
             let (parts, fold) = slices.next(window.end, &self.watch)?;
-            let last = Last { window, ends: parts.iter().map(|slice| slice.end).collect() };
+            let last = Last { window, ends: parts.iter().map(End::of).collect() };
             let hour = hour_closed(window, parts, &fold);
+            let asked = due.asked;
             if !fold.is_empty() {
-                return Ok(Batch { after, empty, full: Some((hour, fold)), last, started });
+                return Ok(Batch { after, empty, full: Some((hour, fold)), last, started, asked });
             }
             empty.push(hour);
-            let next = self.ticks.following(window.end).filter(|next| next.is_due(now, self.grace));
+            let next = self.ticks.following(window.end).filter(|next| next.is_due(due.now, self.grace));
             let Some(next) = next.filter(|_| empty.len() < EMPTY_WINDOWS_MAX) else {
-                return Ok(Batch { after, empty, full: None, last, started });
+                return Ok(Batch { after, empty, full: None, last, started, asked });
             };
             window = next;
         }
     }
 
-    /// Appends the batch if its windows are open still.
-    fn append(&mut self, batch: Batch, writer: &mut Option<Writer>) -> Result<(), Fault> {
-        let Batch { after, empty, full, last, started } = batch;
-        let writer = match writer {
+    /// Appends the batch if its windows are open still. Returns the writer, where it may be used again.
+    fn append(&mut self, batch: Batch, writer: Option<Writer>) -> Result<Option<Writer>, Fault> {
+        let mut writer = match writer {
             // Nobody took the id since, or the transaction will fail: the log is as this replica left it.
             Some(writer) => writer,
             None => {
-                self.expect_last(after.as_ref())?;
-                let fenced =
-                    Writer::fence(&self.cluster, &self.transactional_id, &self.analytics, &self.framing)?;
-                self.expect_last(after.as_ref())?;
-                writer.insert(fenced)
+                self.expect_last(batch.after.as_ref())?;
+                let writer = self.fence()?;
+                self.expect_last(batch.after.as_ref())?;
+                writer
             }
         };
-        let closed: Vec<_> =
-            empty.iter().cloned().chain(full.as_ref().map(|(hour, _)| hour.clone())).collect();
-        let events = empty.into_iter().map(Event::from).chain(full.into_iter().flat_map(|(hour, fold)| {
-            let places = fold.into_events(last.window, &self.closed.figures).map(Event::from);
-            places.chain([Event::from(hour)])
-        }));
-        writer.append(events)?;
+        let (last, started, begun) = (batch.last.clone(), batch.started, Instant::now());
+        self.unfinished = true;
+        let closed = self.commit(batch, &mut writer).map_err(|fault| {
+            let took = begun.elapsed();
+            if took < BULK_TRANSACTION_TIMEOUT {
+                return fault;
+            }
+            Fault::Overlong { window: last.window, size: writer.size, took_s: took.as_secs() }
+        })?;
+        self.unfinished = false;
+        self.overlong = 0;
         self.journal.note(closed.len());
         log_closed(&closed, started.elapsed());
-        self.expect_last(Some(&last))
+        self.expect_last(Some(&last))?;
+        Ok(Some(writer).filter(|writer| !writer.is_doubtful()))
+    }
+
+    /// The batch in one transaction, committed only where the broker's clock says that its windows are over: a
+    /// receipt may come after this machine's does.
+    fn commit(&mut self, batch: Batch, writer: &mut Writer) -> Result<Vec<HourClosed>, Fault> {
+        let Batch { empty: mut closed, full, last: Last { window, .. }, asked, .. } = batch;
+        writer.begin()?;
+        for hour in &closed {
+            writer.send(&Event::from(hour.clone()))?;
+        }
+        if let Some((mut hour, fold)) = full {
+            for place in fold.into_places(window, &self.closed.folded.figures) {
+                for part in parts::split(place) {
+                    hour.parts += 1;
+                    writer.send(&part.into())?;
+                }
+            }
+            writer.send(&Event::from(hour.clone()))?;
+            closed.push(hour);
+        }
+        let sighting = writer.deliver()?;
+        if sighting.time_at(asked) < window.end {
+            let ahead = Utc::now() - sighting.time_at(Instant::now());
+            self.clock.correct(sighting);
+            return Err(Fault::NotOver { window, ahead_s: ahead.num_seconds() });
+        }
+        self.clock.confirm(sighting);
+        writer.commit()?;
+        Ok(closed)
     }
 
     /// Folds the log to its end, which must be where this replica thinks it is.
     fn expect_last(&mut self, expected: Option<&Last>) -> Result<(), Fault> {
         self.closed.catch_up(&self.watch)?;
-        if self.closed.last.as_ref() == expected { Ok(()) } else { Err(Fault::Overtaken) }
+        if self.closed.folded.last.as_ref() == expected { Ok(()) } else { Err(Fault::Overtaken) }
     }
 
-    /// A log that is shorter than it was is another log: what was folded of it is worth nothing.
+    /// What was folded of another log is worth nothing.
     fn forget_if_lost(&mut self, fault: &Fault) {
-        let Fault::Truncated { topic, .. } = fault else { return };
+        let (Fault::Truncated { topic, .. } | Fault::AnotherLog { topic, .. }) = fault else { return };
         self.first = None;
         if *topic == self.analytics.topic {
             self.closed = ClosedWindows::new(&self.cluster, self.analytics.clone());
@@ -247,6 +356,8 @@ fn hour_closed(window: Window, slices: Vec<Slice>, fold: &WindowFold) -> HourClo
         recorded: fold.recorded,
         voided: fold.voided,
         places: fold.places(),
+        // Counted as they are sent.
+        parts: 0,
     }
 }
 
@@ -256,8 +367,8 @@ fn log_closed(closed: &[HourClosed], elapsed: Duration) {
     if closed.len() > 1 {
         tracing::info!(windows = closed.len() - 1, from = %closed[0].window_start, to = %last.window_start, "windows without receipts closed");
     }
-    let HourClosed { recorded, voided, places, .. } = last;
-    tracing::info!(%window, recorded, voided, places, duration_ms = elapsed.as_millis(), "window closed");
+    let HourClosed { recorded, voided, places, parts, .. } = last;
+    tracing::info!(%window, recorded, voided, places, parts, duration_ms = elapsed.as_millis(), "window closed");
 }
 
 /// Replicas that fenced each other try again one after the other.

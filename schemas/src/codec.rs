@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 
 use crate::Event;
@@ -184,9 +185,33 @@ fn unframe<'v>(
 fn read_older(older: &Codec, datum: &mut &[u8]) -> Result<Event, apache_avro::Error> {
     let event_type = older.version.event_type;
     let latest = &CODECS[&LATEST[event_type]];
-    let resolved = older.reader.read_value(datum)?.resolve(&latest.version.schema)?;
+    let resolved = widened(older.reader.read_value(datum)?)?.resolve(&latest.version.schema)?;
     let rewritten = latest.writer.write_value_to_vec(resolved)?;
     Event::read(event_type, &latest.reader, &mut rewritten.as_slice())
+}
+
+/// The bytes of the largest amount a schema allows: 38 digits.
+const DECIMAL_BYTES: usize = 16;
+
+/// The value with its decimals at full length. apache-avro refuses to resolve a decimal whose bytes could not hold
+/// every number of the schema's precision, although Avro writes only as many bytes as the number needs.
+fn widened(value: Value) -> Result<Value, apache_avro::Error> {
+    Ok(match value {
+        Value::Decimal(decimal) => {
+            let bytes = Vec::<u8>::try_from(decimal)?;
+            let sign = if bytes.first().is_some_and(|first| *first >= 0x80) { 0xFF } else { 0x00 };
+            let mut wide = vec![sign; DECIMAL_BYTES.saturating_sub(bytes.len())];
+            wide.extend_from_slice(&bytes);
+            Value::Decimal(wide.into())
+        }
+        Value::Union(branch, inner) => Value::Union(branch, Box::new(widened(*inner)?)),
+        Value::Array(values) => Value::Array(values.into_iter().map(widened).collect::<Result<_, _>>()?),
+        Value::Record(fields) => {
+            let fields = fields.into_iter().map(|(name, value)| Ok((name, widened(value)?)));
+            Value::Record(fields.collect::<Result<_, apache_avro::Error>>()?)
+        }
+        other => other,
+    })
 }
 
 /// Whether the `schema` header must be known to [`decode`] a value.

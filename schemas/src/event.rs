@@ -170,6 +170,10 @@ pub struct Sums {
     pub tax_amount: Money,
     /// Sum of tips.
     pub tips_amount: Money,
+    /// Receipts that are returns; 0 until receipts can be returns.
+    pub returns: i64,
+    /// Sum of what returns gave back.
+    pub returned_amount: Money,
 }
 
 /// What a category's items add up to.
@@ -185,9 +189,15 @@ pub struct CategorySums {
     pub running_quantity: i64,
     /// Price x quantity over all windows up to and with this one.
     pub running_amount: Money,
+    /// The window's quantity is `quantity + thousandths / 1000`; 0 until goods can be weighed.
+    pub thousandths: i64,
+    /// The running quantity is `running_quantity + running_thousandths / 1000`.
+    pub running_thousandths: i64,
 }
 
-/// What a place's receipts of one window add up to, by arrival.
+/// What a place's receipts of one window add up to, by arrival; or a part of it, where the place has many
+/// categories. Each part has categories of its own. The window's counts and sums stand in part 0 and are 0 in the
+/// others, so that parts add up to the whole. What is over all windows, and the names, stand in each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaceHourComputed {
     /// Begin of the window.
@@ -212,6 +222,19 @@ pub struct PlaceHourComputed {
     pub categories: Vec<CategorySums>,
     /// Over all windows up to and with this one.
     pub running: Sums,
+    /// The number of this part, from 0.
+    pub part: i32,
+    /// How many parts the place's window has.
+    pub parts: i32,
+}
+
+/// An event that was counted: a reader that finds another at its offset reads another log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastEvent {
+    /// Its offset.
+    pub offset: i64,
+    /// Its id: see [`crate::record::event_id`].
+    pub event_id: Uuid,
 }
 
 /// A part of one partition of the receipts topic.
@@ -223,6 +246,8 @@ pub struct Slice {
     pub start: i64,
     /// First offset after.
     pub end: i64,
+    /// The partition's last record that this window or one before has counted; `None` where none is known.
+    pub last: Option<LastEvent>,
 }
 
 /// A window was worked out.
@@ -240,8 +265,18 @@ pub struct HourClosed {
     pub recorded: i64,
     /// Receipts voided in the window.
     pub voided: i64,
-    /// The number of [`PlaceHourComputed`] events of the window.
+    /// The number of places with receipts in the window.
     pub places: i64,
+    /// The number of [`PlaceHourComputed`] events of the window; 0 in events of before parts, when it was `places`.
+    pub parts: i64,
+}
+
+impl HourClosed {
+    /// The number of [`PlaceHourComputed`] events of the window, in events of any version.
+    #[must_use]
+    pub const fn events(&self) -> i64 {
+        if self.parts == 0 { self.places } else { self.parts }
+    }
 }
 
 /// The replica named serves the shard.

@@ -46,8 +46,8 @@ released! {
     "LoginTokenIssued": ["login_token_issued/v1"],
     "LoginTokenRevoked": ["login_token_revoked/v1"],
     "PasswordChanged": ["password_changed/v1"],
-    "PlaceHourComputed": ["place_hour_computed/v1"],
-    "HourClosed": ["hour_closed/v1"],
+    "PlaceHourComputed": ["place_hour_computed/v1", "place_hour_computed/v2"],
+    "HourClosed": ["hour_closed/v1", "hour_closed/v2"],
     "ShardAnnounced": ["shard_announced/v1"],
     "TopologyDeclared": ["topology_declared/v1"],
 }

@@ -15,7 +15,7 @@ pub mod time;
 mod topic;
 
 pub use event::{
-    AccountRegistered, CategorySums, Event, HourClosed, Item, LoginLocked, LoginTokenIssued,
+    AccountRegistered, CategorySums, Event, HourClosed, Item, LastEvent, LoginLocked, LoginTokenIssued,
     LoginTokenRevoked, LoginUnlocked, PasswordChanged, PlaceHourComputed, Receipt, ReceiptRecorded,
     ReceiptVoided, RolesAssigned, ShardAnnounced, Slice, Sums, TopologyDeclared,
 };

@@ -1,5 +1,6 @@
 """The worker's events against slices of the receipts topic by raw offsets."""
 
+import bisect
 import datetime
 from collections import defaultdict
 from decimal import Decimal
@@ -21,6 +22,7 @@ def check(topics):
         yield "no window was closed"
         return
     yield from check_chain(closed, topics.partitions("receipts"))
+    yield from check_last_events(closed, receipts)
     yield from check_stamps(closed, receipts)
     running = defaultdict(empty)
     for record in closed:
@@ -43,7 +45,7 @@ def windows(topics):
             closed.append(record)
         elif record.type == "PlaceHourComputed":
             places = computed[micros(record.event["window_end"])]
-            places.setdefault(record.event["place_id"], []).append(record.event)
+            places.setdefault(record.event["place_id"], []).append(record.event)  # in parts
     closed.sort(key=lambda record: (record.event["window_end"], record.offset))
     return closed, computed
 
@@ -83,6 +85,54 @@ def check_stamps(closed, receipts):
                 yield f"{label(window)} holds the record {receipt.place}, stamped {EPOCH + datetime.timedelta(microseconds=stamp)}"
 
 
+def check_last_events(closed, receipts):
+    """A window names the last record of each partition that it or one before has counted."""
+    of_partition = defaultdict(list)
+    for receipt in receipts:
+        of_partition[receipt.partition].append(receipt)
+    for record in closed:
+        for part in record.event["slices"]:
+            records = of_partition[part["partition"]]
+            counted = bisect.bisect_left(records, part["end"], key=lambda r: r.offset)
+            last, named = records[counted - 1] if counted else None, part.get("last")
+            if named is None:
+                # Before parts no window named any, and one without receipts knows only what the one before knew.
+                missing = "parts" in record.event and last and last.offset >= part["start"]
+                expected = last.offset if missing else None
+            else:
+                expected = last and (last.offset, last.headers.get("event-id"))
+                named = (named["offset"], named["event_id"])
+            if named != expected:
+                yield f"{label(record.event)} names {named} as the last event of partition {part['partition']}, expected {expected}"
+
+
+# A part's categories, their names and at most so much for the sums of each, stay below what a topic takes by far.
+CATEGORIES_MAX_BYTES, SUMS_BYTES = 256 * 1024, 80
+
+
+def whole(parts):
+    """The place's window that its parts add up to, and what is wrong with them."""
+    parts = sorted(parts, key=lambda part: part.get("part", 0))
+    numbers = [(part.get("part", 0), part.get("parts", 1)) for part in parts]
+    if numbers != [(number, len(parts)) for number in range(len(parts))]:
+        return parts[0], f"has the parts {numbers}"
+    for part in parts:
+        size = sum(len(c["category"].encode()) + SUMS_BYTES for c in part["categories"])
+        if size > CATEGORIES_MAX_BYTES and len(part["categories"]) > 1:
+            return parts[0], f"has a part with {size} bytes of categories"
+    if any(part["running"] != parts[0]["running"] for part in parts):
+        return parts[0], "has parts with different running sums"
+    joined = dict(parts[0], sums=dict(parts[0]["sums"]), categories=[c for part in parts for c in part["categories"]])
+    for part in parts[1:]:
+        joined["recorded"] += part["recorded"]
+        joined["voided"] += part["voided"]
+        for key in SUMS:
+            joined["sums"][key] += part["sums"][key]
+    if len({c["category"] for c in joined["categories"]}) != len(joined["categories"]):
+        return joined, "has a category twice"
+    return joined, None
+
+
 def empty():
     return {"sums": dict.fromkeys(SUMS, 0), "categories": defaultdict(lambda: [0, Decimal(0)])}
 
@@ -97,15 +147,18 @@ def check_window(window, records, computed, running):
             total["categories"][category][0] += quantity
             total["categories"][category][1] += amount
     for place_id in expected.keys() | computed.keys():
-        events = computed.get(place_id, [])
-        if len(events) != 1:
-            yield f"{name}: {place_id} was computed {len(events)} times"
-        elif place_id not in expected:
-            yield from differences(f"{name}: {place_id}", of_event(events[0]), of_fold(empty() | NONE, running[place_id]))
-        else:
-            yield from differences(f"{name}: {place_id}", of_event(events[0]), of_fold(expected[place_id], running[place_id]))
+        if place_id not in computed:
+            yield f"{name}: {place_id} was not computed"
+            continue
+        event, fault = whole(computed[place_id])
+        if fault:
+            yield f"{name}: {place_id} {fault}"
+        yield from differences(f"{name}: {place_id}", of_event(event), of_fold(expected.get(place_id, empty() | NONE), running[place_id]))
     counts = {"recorded": sum(p["recorded"] for p in expected.values()), "voided": sum(p["voided"] for p in expected.values())}
     counts["places"] = len(computed)
+    # Of before parts it says nothing of them.
+    if "parts" in window:
+        counts["parts"] = sum(len(parts) for parts in computed.values())
     yield from differences(name, {key: window[key] for key in counts}, counts)
 
 
@@ -175,7 +228,7 @@ def check_reads(topics, reads):
     for record in closed:
         window = record.event
         places = computed.get(micros(window["window_end"]), {})
-        running |= {place_id: events[0] for place_id, events in places.items()}
+        running |= {place_id: whole(parts)[0] for place_id, parts in places.items()}
         for place_id, latest in running.items():
             key = (text(window["window_start"]), place_id)
             name = f"{label(window)} of {place_id} as read"
@@ -206,7 +259,8 @@ def sorted_slices(run):
 def run_of(window):
     fields = {key: window[key] for key in ("recorded", "voided", "places")}
     times = {key: text(window[key]) for key in ("window_start", "window_end")}
-    return fields | times | {"slices": sorted_slices(window)}
+    slices = [{key: part[key] for key in ("partition", "start", "end")} for part in sorted_slices(window)]
+    return fields | times | {"slices": slices}
 
 
 def row_of(event, own):

@@ -3,6 +3,8 @@ use proptest::prelude::*;
 use schemas::Item;
 
 use super::*;
+use crate::figures::CategoryRunning;
+use crate::parts;
 
 const WINDOW: Window = Window { start: DateTime::UNIX_EPOCH, end: DateTime::UNIX_EPOCH };
 
@@ -41,7 +43,8 @@ fn voided(receipt: Receipt) -> ReceiptVoided {
 }
 
 fn sums(purchases: i64, total: &str, tax: &str, tips: &str) -> Sums {
-    Sums { purchases, total_amount: money(total), tax_amount: money(tax), tips_amount: money(tips) }
+    let (total_amount, tax_amount, tips_amount) = (money(total), money(tax), money(tips));
+    Sums { purchases, total_amount, tax_amount, tips_amount, ..Sums::default() }
 }
 
 #[test]
@@ -55,13 +58,15 @@ fn a_places_receipts_add_up_and_voided_ones_are_taken_out() {
     fold.void(&voided(cake), at(4));
     assert_eq!((fold.recorded, fold.voided, fold.places()), (3, 1, 1));
 
-    let events: Vec<_> = fold.into_events(WINDOW, &Figures::default()).collect();
+    let events: Vec<_> = fold.into_places(WINDOW, &Figures::default()).collect();
     let category = |name: &str, quantity, amount: &str| CategorySums {
         category: name.into(),
         quantity,
         amount: money(amount),
         running_quantity: quantity,
         running_amount: money(amount),
+        thousandths: 0,
+        running_thousandths: 0,
     };
     let expected = PlaceHourComputed {
         window_start: WINDOW.start,
@@ -74,6 +79,8 @@ fn a_places_receipts_add_up_and_voided_ones_are_taken_out() {
         average_receipt: money("5.01"),
         categories: vec![category("cake", 2, "4.02"), category("tea", 4, "6.00")],
         running: sums(2, "10.02", "0.60", "2.00"),
+        part: 0,
+        parts: 1,
     };
     assert_eq!(events, [expected]);
 }
@@ -84,11 +91,11 @@ fn a_void_of_an_earlier_window_makes_the_window_negative_and_the_running_total_r
     let mut figures = Figures::default();
     let mut first = WindowFold::default();
     first.record(&recorded(sold.clone()), at(1));
-    first.into_events(WINDOW, &figures).collect::<Vec<_>>().iter().for_each(|event| figures.apply(event));
+    first.into_places(WINDOW, &figures).collect::<Vec<_>>().iter().for_each(|event| figures.apply(event));
     let mut second = WindowFold::default();
     second.void(&voided(sold), at(2));
 
-    let events: Vec<_> = second.into_events(WINDOW, &figures).collect();
+    let events: Vec<_> = second.into_places(WINDOW, &figures).collect();
     assert_eq!(events[0].sums.purchases, -1);
     assert_eq!(events[0].sums.total_amount, -money("3.00"));
     assert_eq!(events[0].average_receipt, Money::ZERO);
@@ -110,7 +117,7 @@ fn the_name_is_the_latest_recorded_receipts_in_whatever_order_partitions_are_rea
                 _ => fold.void(&voided(named("Older")), at(30)),
             }
         }
-        let events: Vec<_> = fold.into_events(WINDOW, &Figures::default()).collect();
+        let events: Vec<_> = fold.into_places(WINDOW, &Figures::default()).collect();
         assert_eq!(events[0].place_name, "New", "{order:?}");
     }
 }
@@ -121,7 +128,7 @@ fn places_come_in_the_order_of_their_ids() {
     for place in ["b", "a", "ü", "c"] {
         fold.record(&recorded(receipt(place, place, "1.00", vec![item("tea", 1, "1.00")])), at(1));
     }
-    let ids: Vec<_> = fold.into_events(WINDOW, &Figures::default()).map(|event| event.place_id).collect();
+    let ids: Vec<_> = fold.into_places(WINDOW, &Figures::default()).map(|event| event.place_id).collect();
     assert_eq!(ids, ["a", "b", "c", "ü"]);
 }
 
@@ -133,13 +140,13 @@ fn a_receipt_of_absurd_quantities_stops_no_figure() {
         let mut fold = WindowFold::default();
         fold.record(&recorded(absurd.clone()), at(1));
         fold.record(&recorded(absurd.clone()), at(2));
-        let events: Vec<_> = fold.into_events(WINDOW, &figures).collect();
+        let events: Vec<_> = fold.into_places(WINDOW, &figures).collect();
         assert_eq!(events[0].categories[0].quantity, i64::MAX);
         assert_eq!(events[0].categories[0].amount.minor_units(), MONEY_MAX);
         events.iter().for_each(|event| figures.apply(event));
     }
     assert_eq!(figures.running("011"), sums(4, "4.00", "1.20", "4.00"));
-    assert_eq!(figures.running_category("011", "tea").0, i64::MAX);
+    assert_eq!(figures.running_category("011", "tea").quantity, i64::MAX);
 }
 
 /// One event of a log: a receipt, and whether it is recorded or voided.
@@ -169,11 +176,11 @@ fn fold_of(log: &[(Receipt, bool)]) -> WindowFold {
 }
 
 /// The running totals after the windows a log is cut into, by place and by category.
-fn running_after(log: &[(Receipt, bool)], cuts: &[usize]) -> Vec<(Sums, Vec<(i64, Money)>)> {
+fn running_after(log: &[(Receipt, bool)], cuts: &[usize]) -> Vec<(Sums, Vec<CategoryRunning>)> {
     let mut figures = Figures::default();
     let mut start = 0;
     for end in cuts.iter().copied().chain([log.len()]) {
-        let events: Vec<_> = fold_of(&log[start..end]).into_events(WINDOW, &figures).collect();
+        let events: Vec<_> = fold_of(&log[start..end]).into_places(WINDOW, &figures).collect();
         events.iter().for_each(|event| figures.apply(event));
         start = end;
     }
@@ -198,6 +205,27 @@ proptest! {
         prop_assert_eq!(running_after(&log, &cuts), running_after(&log, &[]));
     }
 
+    /// Every figure adds up to every coarser one: a receipt's items to its categories, parts to their place, places to
+    /// the window.
+    #[test]
+    fn figures_add_up(log in prop::collection::vec(logged(), 0..40)) {
+        let signed = |is_recorded: &bool| if *is_recorded { 1 } else { -1 };
+        let items = log.iter().flat_map(|(receipt, is_recorded)| receipt.items.iter().map(move |item| (item, signed(is_recorded))));
+        let sold: i128 = items.map(|(item, sign)| i128::from(sign * item.quantity) * item.price.minor_units()).sum();
+        let total: i128 =
+            log.iter().map(|(receipt, is_recorded)| i128::from(signed(is_recorded)) * receipt.total_amount.minor_units()).sum();
+        let fold = fold_of(&log);
+        let (recorded, voided) = (fold.recorded, fold.voided);
+        let parts: Vec<_> =
+            fold.into_places(WINDOW, &Figures::default()).flat_map(parts::split).collect();
+        let categories = parts.iter().flat_map(|part| &part.categories);
+        prop_assert_eq!(categories.map(|sums| sums.amount.minor_units()).sum::<i128>(), sold);
+        prop_assert_eq!(parts.iter().map(|part| part.sums.total_amount.minor_units()).sum::<i128>(), total);
+        prop_assert_eq!(parts.iter().map(|part| part.recorded).sum::<i64>(), recorded);
+        prop_assert_eq!(parts.iter().map(|part| part.voided).sum::<i64>(), voided);
+        prop_assert_eq!(parts.iter().map(|part| part.sums.purchases).sum::<i64>(), recorded - voided);
+    }
+
     /// A window's events do not depend on the order in which its records are read.
     #[test]
     fn figures_do_not_depend_on_the_order_of_reading(
@@ -212,7 +240,7 @@ proptest! {
                 backward.void(&voided(receipt.clone()), at(offset));
             }
         }
-        let events = |fold: WindowFold| fold.into_events(WINDOW, &Figures::default()).collect::<Vec<_>>();
+        let events = |fold: WindowFold| fold.into_places(WINDOW, &Figures::default()).collect::<Vec<_>>();
         prop_assert_eq!(events(forward), events(backward));
     }
 }

@@ -1,10 +1,11 @@
-//! Figures by arrival: the worker's events as they are, a row a place and window.
+//! Figures by arrival: the worker's events as they are, a row a place and window, whose categories may come in parts.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use schemas::{Event, HourClosed, PlaceHourComputed};
+use schemas::{Event, HourClosed, PlaceHourComputed, Slice};
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use crate::projection::FoldError;
@@ -26,14 +27,15 @@ pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Resul
     if computed.is_empty() {
         return Ok(());
     }
-    computed.sort_by_key(|event| (&event.place_id, event.window_start));
+    computed.sort_by_key(|event| (&event.place_id, event.window_start, event.part));
     see_places(connection, &computed).await?;
     insert_sums(connection, &computed).await?;
     insert_categories(connection, &computed).await
 }
 
 async fn close(connection: &mut PgConnection, record: &Record, event: &HourClosed) -> Result<(), FoldError> {
-    let slices = serde_json::to_string(&event.slices).expect("slices have text keys only");
+    let slice = |slice: &Slice| json!({"partition": slice.partition, "start": slice.start, "end": slice.end});
+    let slices = event.slices.iter().map(slice).collect::<Value>().to_string();
     sqlx::query!(
         "INSERT INTO hours (window_start, window_end, slices, recorded, voided, places, closed_at)
          VALUES ($1, $2, $3::text::jsonb, $4, $5, $6, $7)",
@@ -85,10 +87,12 @@ async fn see_places(connection: &mut PgConnection, computed: &[&PlaceHourCompute
     Ok(())
 }
 
+/// The sums of a place's window stand in its first part.
 async fn insert_sums(
     connection: &mut PgConnection,
     computed: &[&PlaceHourComputed],
 ) -> Result<(), FoldError> {
+    let computed: Vec<_> = computed.iter().filter(|event| event.part == 0).collect();
     let ids: Vec<_> = computed.iter().map(|event| event.place_id.as_str()).collect();
     let windows: Vec<_> = computed.iter().map(|event| event.window_start).collect();
     let counts =

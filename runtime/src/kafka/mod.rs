@@ -24,6 +24,9 @@ use crate::Common;
 /// How long a metadata or offset request may take before it counts as failed.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The broker ends a transaction of [`Cluster::bulk_transactional_producer`] that takes longer.
+pub const BULK_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Where Kafka is and how to log in to it.
 #[derive(Clone, Debug)]
 pub struct Cluster {
@@ -191,8 +194,11 @@ impl Cluster {
         P: FromClientConfigAndContext<C>,
     {
         self.transactional(transactional_id)
+            // Its owner must know of each connection that breaks: a request sent again may be carried out twice.
+            .set("log.connection.close", "true")
+            .set_log_level(RDKafkaLogLevel::Info)
             // A hundred thousand records must get through a busy broker; an heir need not wait, it fences.
-            .set("transaction.timeout.ms", "60000")
+            .set("transaction.timeout.ms", BULK_TRANSACTION_TIMEOUT.as_millis().to_string())
             // Full batches, not a request for each few records.
             .set("linger.ms", "20")
             .create_with_context(context)

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use schemas::{
-    AccountRegistered, CategorySums, Event, HourClosed, Item, LoginLocked, LoginTokenIssued,
+    AccountRegistered, CategorySums, Event, HourClosed, Item, LastEvent, LoginLocked, LoginTokenIssued,
     LoginTokenRevoked, LoginUnlocked, Money, PasswordChanged, PlaceHourComputed, Receipt, ReceiptRecorded,
     ReceiptVoided, RolesAssigned, ShardAnnounced, Slice, Sums, TopologyDeclared,
 };
@@ -42,7 +42,14 @@ fn receipt() -> Receipt {
 }
 
 fn sums(purchases: i64, total: &str) -> Sums {
-    Sums { purchases, total_amount: money(total), tax_amount: money("0.01"), tips_amount: money("-1.28") }
+    Sums {
+        purchases,
+        total_amount: money(total),
+        tax_amount: money("0.01"),
+        tips_amount: money("-1.28"),
+        returns: 1,
+        returned_amount: money("300.00"),
+    }
 }
 
 /// The sample of a type.
@@ -102,17 +109,30 @@ pub fn of(event_type: &str) -> Event {
                 amount: money("43.96"),
                 running_quantity: 400,
                 running_amount: money("4396.00"),
+                thousandths: 345,
+                running_thousandths: -7,
             }],
             running: sums(200, "123456789012345678.90"),
+            part: 1,
+            parts: 3,
         }
         .into(),
         "HourClosed" => HourClosed {
             window_start,
             window_end,
-            slices: vec![Slice { partition: 0, start: 0, end: 42 }, Slice { partition: 1, start: 7, end: 7 }],
+            slices: vec![
+                Slice {
+                    partition: 0,
+                    start: 0,
+                    end: 42,
+                    last: Some(LastEvent { offset: 40, event_id: Uuid::from_u128(0x0199_AB00) }),
+                },
+                Slice { partition: 1, start: 7, end: 7, last: None },
+            ],
             recorded: 3,
             voided: 1,
             places: 1,
+            parts: 3,
         }
         .into(),
         "ShardAnnounced" => ShardAnnounced {

@@ -21,7 +21,7 @@ const SURELY: Duration = Duration::from_secs(120);
 const CHECKS: [&str; 6] = ["stream", "accepted", "figures", "hours", "hours-read", "journal"];
 
 /// The hour-closed events, in the order of their windows.
-async fn closed(analytics: &Log) -> Vec<HourClosed> {
+pub async fn closed(analytics: &Log) -> Vec<HourClosed> {
     let records = analytics.records(Isolation::Committed).await;
     let hour = |record: &RawRecord| match codec::decode(&record.value, record.header("schema")) {
         Ok(Event::HourClosed(hour)) => Some(hour),
@@ -138,18 +138,24 @@ fn plant_in_the_ledger(till: &Till, admin: &Client, ledger: &Ledger) {
     }
 }
 
+/// The next window, without receipts.
+fn following(hour: &HourClosed) -> HourClosed {
+    HourClosed {
+        window_start: hour.window_end,
+        window_end: hour.window_end + chrono::TimeDelta::seconds(3),
+        slices: hour.slices.iter().map(|slice| schemas::Slice { start: slice.end, ..*slice }).collect(),
+        recorded: 0,
+        voided: 0,
+        places: 0,
+        parts: 0,
+    }
+}
+
 /// A window whose place says too much, and one that does not begin where the one before ended.
 async fn plant_in_the_hours(till: &Till, admin: &Client, ledger: &Ledger) {
     let analytics = till.topic("analytics");
     let last = closed(&analytics).await.pop().unwrap();
-    let next = HourClosed {
-        window_start: last.window_end,
-        window_end: last.window_end + chrono::TimeDelta::seconds(3),
-        slices: last.slices.iter().map(|slice| schemas::Slice { start: slice.end, ..*slice }).collect(),
-        recorded: 0,
-        voided: 0,
-        places: 1,
-    };
+    let next = HourClosed { places: 1, parts: 1, ..following(&last) };
     let records = analytics.records(Isolation::Committed).await;
     let mut place = records
         .iter()
@@ -165,12 +171,23 @@ async fn plant_in_the_hours(till: &Till, admin: &Client, ledger: &Ledger) {
     let judged = oracle::judge(till, admin.token(), ledger.path(), &["hours"], &[]);
     fails(&judged, &[&place.place_id, "total_amount is 123.45"]);
 
-    let mut gap = HourClosed {
-        window_start: next.window_end,
-        window_end: next.window_end + chrono::TimeDelta::seconds(3),
-        places: 0,
-        ..next
-    };
+    // A part that is missing, and parts that were not counted.
+    (place.part, place.parts) = (1, 2);
+    let torn = HourClosed { places: 1, parts: 3, ..following(&next) };
+    (place.window_start, place.window_end) = (torn.window_start, torn.window_end);
+    append(&analytics, &[place.clone().into(), torn.clone().into()]).await;
+    let judged = oracle::judge(till, admin.token(), ledger.path(), &["hours"], &[]);
+    fails(&judged, &["has the parts [(1, 2)]", "parts is 3, expected 1"]);
+
+    // Another event than the one that was counted last.
+    let mut elsewhere = following(&torn);
+    let counted = elsewhere.slices.iter_mut().find_map(|slice| slice.last.as_mut()).unwrap();
+    counted.event_id = uuid::Uuid::nil();
+    append(&analytics, &[elsewhere.clone().into()]).await;
+    let judged = oracle::judge(till, admin.token(), ledger.path(), &["hours"], &[]);
+    fails(&judged, &["as the last event of partition"]);
+
+    let mut gap = following(&elsewhere);
     gap.slices[1].start += 1;
     gap.slices[1].end += 1;
     append(&analytics, &[gap.into()]).await;

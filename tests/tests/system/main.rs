@@ -26,3 +26,4 @@ mod settings;
 mod store;
 mod strong;
 mod takeover;
+mod worker;
