@@ -29,10 +29,10 @@ pub struct Problem {
     /// Names the kind of problem; stable, for programs.
     #[serde(rename = "type")]
     #[schema(value_type = String, format = "uri-reference", example = "urn:till:invalid")]
-    kind: Cow<'static, str>,
+    kind: &'static str,
     /// The kind in words.
     #[schema(value_type = String, example = "Invalid request")]
-    title: Cow<'static, str>,
+    title: &'static str,
     /// The HTTP status.
     #[serde(serialize_with = "status_number")]
     #[schema(value_type = u16, minimum = 400, maximum = 599, example = 422)]
@@ -45,8 +45,8 @@ pub struct Problem {
     errors: Vec<FieldError>,
     /// The request's id, as in `X-Request-Id`; the edge adds it to every problem.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "0af7651916cd43dd8448eb211c80319c")]
-    request_id: Option<String>,
+    #[schema(value_type = Option<String>, nullable = false, example = "0af7651916cd43dd8448eb211c80319c")]
+    request_id: Option<Box<str>>,
     /// How many fields are wrong, of which `errors` may have the first only.
     #[serde(skip)]
     found: usize,
@@ -58,8 +58,8 @@ impl Problem {
     /// A problem of a status; its title is the status's own.
     pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            kind: "about:blank".into(),
-            title: status.canonical_reason().unwrap_or("Error").into(),
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
             status,
             detail: detail.into(),
             errors: Vec::new(),
@@ -106,8 +106,8 @@ impl Problem {
     /// Gives the problem a kind of its own: a URN for programs, a title for people.
     #[must_use]
     pub fn kind(mut self, kind: &'static str, title: &'static str) -> Self {
-        self.kind = kind.into();
-        self.title = title.into();
+        self.kind = kind;
+        self.title = title;
         self
     }
 
