@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use till_tests::receipts::simple;
-use till_tests::{Answer, Client, FrontDoor, Scratch, Till};
+use till_tests::{Answer, Client, FrontDoor, Scratch, Siege, Till};
 
 /// How long an answer may take. Liveness only.
 const SURELY: Duration = Duration::from_secs(60);
@@ -145,28 +145,6 @@ async fn a_post_goes_on_to_the_next_replica_where_one_takes_no_connection() {
     assert_eq!(taken.load(Ordering::SeqCst), 6, "the one that is there was asked each time");
 }
 
-/// Keeps connections open that send only the beginning of a request, a byte more each second where it is slow.
-struct Strangers(Vec<TcpStream>);
-
-impl Strangers {
-    /// From an address of their own: limits by address are not what is looked at.
-    fn connect(to: &str, count: usize, begin: &[u8]) -> Self {
-        let open = |_| {
-            let mut stream = TcpStream::connect(address(to)).unwrap();
-            stream.write_all(begin).unwrap();
-            stream
-        };
-        Self((0..count).map(open).collect())
-    }
-
-    fn trickle(&mut self) {
-        for stream in &mut self.0 {
-            // One that was closed on has been dealt with.
-            let _ = stream.write_all(b" ");
-        }
-    }
-}
-
 /// The most memory the process ever had resident, MiB.
 fn peak_mib(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
@@ -174,38 +152,15 @@ fn peak_mib(process: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
 }
 
-/// A login of an account that is not there, again and again until the test ends.
-async fn guess(client: Client, number: usize) {
-    for guess in 0.. {
-        let credentials = json!({"username": format!("stranger-{number}-{guess}"), "password": "wrong"});
-        let answer = client.post("/v1/auth/login", &credentials).await;
-        assert!([401, 429, 503].contains(&answer.status), "{}", answer.text);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn strangers_take_no_room_that_a_terminal_needs() {
     let (till, door) = behind_nginx("edge-strangers").await;
     let terminal = client(&door).login("terminal", "terminal").await;
     let direct = till.terminal().await;
-    let declared = |path: &str| {
-        format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1048576\r\n\r\n").into_bytes()
-    };
-    // Of a service's own port, as of nginx: 49 of a MiB were all the room there was.
-    let ports = [till.command_api.url(), door.url.clone()];
-    let mut idle = Vec::new();
-    let mut slow = Vec::new();
-    for port in &ports {
-        idle.push(Strangers::connect(port, 49, &declared("/v1/receipts")));
-        idle.push(Strangers::connect(port, 49, &declared("/v1/auth/login")));
-        slow.push(Strangers::connect(port, 100, &declared("/v1/auth/register")));
-        let unread = request("POST", "/v1/receipts", "", &vec![b'['; 900_000]);
-        idle.push(Strangers::connect(port, 20, &unread));
-    }
-    let guessing: Vec<_> = (0..40).map(|number| tokio::spawn(guess(till.anyone(), number))).collect();
+    // Each port has a siege of its own: 49 bodies of a MiB were all the room a service had.
+    let sieges = [Siege::lay(&[&till.command_api.url()]), Siege::lay(&[&door.url])];
     let mut numbers = 0;
     for second in 0..8 {
-        slow.iter_mut().for_each(Strangers::trickle);
         for _ in 0..10 {
             numbers += 1;
             for (way, client) in [("nginx", &terminal), ("direct", &direct)] {
@@ -216,7 +171,15 @@ async fn strangers_take_no_room_that_a_terminal_needs() {
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    guessing.iter().for_each(tokio::task::JoinHandle::abort);
+    for siege in &sieges {
+        let logins = siege.logins();
+        println!("strangers' logins by status, 0 for no answer: {logins:?}");
+        assert!(
+            !logins.is_empty() && logins.keys().all(|status| [0, 401, 429, 503].contains(status)),
+            "{logins:?}"
+        );
+    }
+    drop(sieges);
     for replica in till.replicas("command-api") {
         let peak = peak_mib(replica.id().unwrap());
         println!("{} had {peak} MiB at most", replica.name());
