@@ -1,7 +1,8 @@
 //! A client of Till's HTTP: what an integrator would write, with everything of an answer in hand.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder};
@@ -203,6 +204,23 @@ impl Client {
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let http =
             reqwest::Client::builder().timeout(timeout).no_proxy().build().expect("plain HTTP needs nothing");
+        Self { http, ..self.clone() }
+    }
+
+    /// The same, connecting from a loopback address that no other client has: limits by address are then this caller's alone.
+    ///
+    /// # Panics
+    /// If the HTTP client cannot be built.
+    #[must_use]
+    pub fn from_its_own_address(&self) -> Self {
+        static GIVEN: AtomicU16 = AtomicU16::new(1);
+        let [high, low] = GIVEN.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let http = reqwest::Client::builder()
+            .timeout(REQUEST_TIMEOUT)
+            .local_address(IpAddr::from([127, 16, high, low]))
+            .no_proxy()
+            .build()
+            .expect("plain HTTP needs nothing");
         Self { http, ..self.clone() }
     }
 

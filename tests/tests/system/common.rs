@@ -127,9 +127,9 @@ impl Entry {
         Self { writes: urls("command-api"), reads: urls("projector"), front_door }
     }
 
-    /// A caller without account.
+    /// A caller without account, from an address of its own: nginx limits logins by address, and tests run side by side.
     pub fn anyone(&self) -> Client {
-        Client::across(self.writes.clone(), self.reads.clone())
+        Client::across(self.writes.clone(), self.reads.clone()).from_its_own_address()
     }
 
     /// The demo's admin.
