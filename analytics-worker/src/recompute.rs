@@ -236,7 +236,7 @@ impl Recomputation {
             match parts::join(parts) {
                 Some(whole) => drop(on_record.insert(place_id, whole)),
                 None => {
-                    self.differ(&format!("{window} place {place_id}: its parts on record are not one whole"))
+                    self.differ(&format!("{window} place {place_id}: its parts on record are not one whole"));
                 }
             }
         }

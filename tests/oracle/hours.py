@@ -38,14 +38,14 @@ def check(topics):
 
 
 def windows(topics):
-    """The closings in order of their window, and the places' events by window end and place."""
+    """The closings in order of their window, and the places' events, their parts, by window end and place."""
     closed, computed = [], defaultdict(dict)
     for record in topics.committed("analytics"):
         if record.type == "HourClosed":
             closed.append(record)
         elif record.type == "PlaceHourComputed":
             places = computed[micros(record.event["window_end"])]
-            places.setdefault(record.event["place_id"], []).append(record.event)  # in parts
+            places.setdefault(record.event["place_id"], []).append(record.event)
     closed.sort(key=lambda record: (record.event["window_end"], record.offset))
     return closed, computed
 
