@@ -49,7 +49,7 @@ pub struct Problem {
     request_id: Option<Box<str>>,
     /// How many fields are wrong, of which `errors` may have the first only.
     #[serde(skip)]
-    found: usize,
+    found: u32,
     #[serde(skip)]
     retry_after_s: Option<u32>,
 }
@@ -83,6 +83,7 @@ impl Problem {
             _ => format!("{found} field(s) are missing or wrong; `errors` names each"),
         };
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        let found = u32::try_from(found).unwrap_or(u32::MAX);
         Self { errors, found, ..problem }.kind("urn:till:invalid", "Invalid request")
     }
 
@@ -140,7 +141,7 @@ impl Problem {
     }
 }
 
-fn first_of(found: usize, named: usize) -> String {
+fn first_of(found: impl std::fmt::Display, named: usize) -> String {
     format!("{found} fields are missing or wrong; `errors` names the first {named}")
 }
 

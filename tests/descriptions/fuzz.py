@@ -16,6 +16,7 @@ RECEIPT = {
     "items": [{"product_id": "espresso", "quantity": 2, "price": "2.50", "category": "coffee"}],
     "total_amount": "5.00",
     "tax_amount": "0.83",
+    "tips_amount": "0.50",
     "payment_method": "card",
     "place_id": "cafe-1",
     "place_name": "Corner Cafe",

@@ -303,7 +303,7 @@ async fn a_refusal_is_of_bounded_size_whatever_is_wrong() {
         terminal.receipt(&receipt).await.problem(422),
         terminal.receipt(&unknown).await.problem(422),
         admin.put("/v1/accounts/terminal/roles", &roles).await.problem(422),
-        till.anyone().post_raw("/v1/auth/login", "[".repeat(1_000_000)).await.problem(400),
+        till.anyone().post_raw("/v1/auth/login", "[".repeat(10_000)).await.problem(400),
     ] {
         assert!(answer.text.len() < 70_000, "{} bytes", answer.text.len());
         let errors = answer.body["errors"].as_array().cloned().unwrap_or_default();
