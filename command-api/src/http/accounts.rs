@@ -7,8 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use chrono::{TimeDelta, Utc};
-use domain::account::{self, AccountState, AssignRoles, LockLogin, REALM, RegisterAccount};
+use domain::account::{self, AccountState, AssignRoles, REALM, RegisterAccount};
 use domain::{Command, Rejection, names};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
@@ -20,6 +19,7 @@ use uuid::Uuid;
 use super::bodies::CommandHeaders;
 use super::client_address::ClientAddress;
 use super::form::{Form, Handling, is_missing};
+use super::login::{Tried, authenticate, try_password};
 use super::object::{Field, fields};
 use super::{ApiError, App, Segment, bodies};
 use crate::shard::{Origin, Refusal};
@@ -28,8 +28,6 @@ const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=200;
 /// Between two looks whether the first accounts are there.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const MAX_PLACES: usize = 1000;
-/// How long a try waits whose name was tried too often.
-const SLOWED_BY: Duration = Duration::from_secs(1);
 /// The demo's accounts: the password is the name.
 const DEMO_ACCOUNTS: [(&str, Role); 3] =
     [("admin", Role::Admin), ("analyst", Role::Analyst), ("terminal", Role::Terminal)];
@@ -85,6 +83,11 @@ struct AccessToken {
             example = json!({"type": "urn:till:invalid", "title": "Invalid request", "status": 422,
                 "detail": "1 field(s) are missing or wrong; `errors` names each",
                 "errors": [{"pointer": "/password", "detail": "must have 8 to 200 characters"}]})),
+        (status = 429, description = "Too many wrong passwords.", body = Problem,
+            content_type = "application/problem+json",
+            headers(("Retry-After" = u32, description = "Seconds until logins of this name from this address are looked at again.")),
+            example = json!({"type": "about:blank", "title": "Too Many Requests", "status": 429,
+                "detail": "too many wrong passwords: try again in 42 s"})),
         OfBodies,
     )
 )]
@@ -165,62 +168,6 @@ pub async fn login(
     let account =
         account.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "username or password is wrong"))?;
     Ok(Json(token(&app, username, account)).into_response())
-}
-
-/// The account, if the password is its own; 429 where the name was tried too often from the address.
-pub async fn authenticate(
-    app: &App,
-    username: &str,
-    address: ClientAddress,
-    password: String,
-    origin: Origin,
-) -> Result<Option<AccountState>, ApiError> {
-    app.shards.served_here(REALM).await?;
-    let account = find(app, username);
-    match try_password(app, username, address, password, account.as_ref()).await? {
-        Tried::Right => Ok(account),
-        Tried::Wrong { is_last } => {
-            if is_last && account.is_some() {
-                lock(app, username, origin).await?;
-            }
-            Ok(None)
-        }
-    }
-}
-
-/// What came of a password's try.
-enum Tried {
-    Right,
-    /// `is_last`: tries of the name are slowed down from here on.
-    Wrong {
-        is_last: bool,
-    },
-}
-
-/// Whether the password is the account's: counted before it is looked at, given back where it was right.
-async fn try_password(
-    app: &App,
-    username: &str,
-    ClientAddress(address): ClientAddress,
-    password: String,
-    account: Option<&AccountState>,
-) -> Result<Tried, ApiError> {
-    let attempt = app.login_guard.reserve(username, address).map_err(locked)?;
-    if attempt.is_slowed() || account.is_some_and(is_locked) {
-        tokio::time::sleep(SLOWED_BY).await;
-    }
-    let hash = account.map(|account| account.password_hash.clone());
-    match app.passwords.verify(password, hash).await {
-        Ok(true) => {
-            app.login_guard.succeeded(&attempt);
-            Ok(Tried::Right)
-        }
-        Ok(false) => Ok(Tried::Wrong { is_last: attempt.is_last() }),
-        Err(busy) => {
-            app.login_guard.give_back(&attempt);
-            Err(busy.into())
-        }
-    }
 }
 
 fields! {
@@ -360,24 +307,9 @@ async fn open_hashed(
     Ok(())
 }
 
-async fn lock(app: &App, username: &str, origin: Origin) -> Result<(), ApiError> {
-    let until = Utc::now() + TimeDelta::seconds(app.own.login_lock_s);
-    let command = LockLogin { realm: REALM.to_owned(), username: username.to_owned(), until };
-    app.shards.submit(Command::LockLogin(command), origin).await?;
-    Ok(())
-}
-
 /// The account of this name, as far as this replica has folded.
 pub fn find(app: &App, username: &str) -> Option<AccountState> {
     account::load(&app.store.as_ref(), REALM, username)
-}
-
-fn is_locked(account: &AccountState) -> bool {
-    account.lock.is_some_and(|lock| lock.until > Utc::now())
-}
-
-fn locked(wait_s: u32) -> Problem {
-    Problem::too_many(format!("too many wrong passwords: try again in {wait_s} s"), wait_s)
 }
 
 fn token(app: &App, username: String, account: AccountState) -> AccessToken {

@@ -8,6 +8,7 @@ pub mod client_address;
 mod error;
 pub mod form;
 pub mod forward;
+pub mod login;
 mod login_guard;
 mod object;
 mod pace;

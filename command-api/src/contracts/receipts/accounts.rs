@@ -20,8 +20,9 @@ use super::Contract;
 use super::check::MAX_CHARS;
 use super::fields::{Fields, NON_FIELD};
 use crate::http::ApiError;
-use crate::http::accounts::{authenticate, find, open};
+use crate::http::accounts::{find, open};
 use crate::http::client_address::ClientAddress;
+use crate::http::login::authenticate;
 use crate::shard::{Origin, Refusal};
 
 /// The document registers with "secret".
