@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, PgConnection, Postgres, Transaction};
 
 use crate::settings::ProjectorSettings;
 
@@ -55,13 +55,31 @@ pub async fn connect_leader(settings: &ProjectorSettings, name: &str) -> sqlx::R
 pub fn pool(settings: &ProjectorSettings) -> PgPool {
     let options = options(settings, "reads")
         .options([("statement_timeout", settings.read_timeout_ms.to_string())])
-        // A connection a read left in a transaction by accident frees what it holds.
+        // A read that Postgres or the network has left in a transaction frees what it holds.
         .options([("idle_in_transaction_session_timeout", "60s")]);
     PgPoolOptions::new()
         .max_connections(settings.database_connections)
         .acquire_timeout(CONNECT_TIMEOUT)
         .test_before_acquire(false)
         .connect_lazy_with(options)
+}
+
+/// A transaction that sees one state of the database and changes nothing. Dropping it ends it.
+pub type Snapshot = Transaction<'static, Postgres>;
+
+/// Begins a snapshot.
+///
+/// A client may hang up at any moment, and the future that serves it is dropped then. sqlx forgets a `BEGIN` whose future is
+/// dropped before Postgres has answered: the pool would lend the connection on with the transaction still open, and later
+/// reads would be answered from its old snapshot. So the transaction begins in a task of its own, which nobody drops; one
+/// that nobody waits for any more is rolled back at once.
+///
+/// # Errors
+/// When no connection is free in time, or Postgres fails.
+pub async fn begin_snapshot(pool: &PgPool) -> sqlx::Result<Snapshot> {
+    let pool = pool.clone();
+    let begin = async move { pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await };
+    tokio::spawn(begin).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// Takes a lock for as long as the connection lives; `false` where another session holds it.

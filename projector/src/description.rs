@@ -39,6 +39,7 @@ use crate::http::{accounts, analytics, places, receipts};
             responses::BadRequest,
             responses::Unauthorized,
             responses::Forbidden,
+            responses::TooManyReads,
             responses::Failed,
             responses::Unavailable,
         )

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rdkafka::error::KafkaError;
-use runtime::kafka::{self, Cluster};
+use runtime::kafka;
 use schemas::Topic;
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,18 +16,22 @@ pub const TOPICS: [Topic; 3] = [Topic::Receipts, Topic::Accounts, Topic::Analyti
 /// The ends of all event topics, or why Kafka did not say.
 pub type Answer = Result<Arc<Positions>, String>;
 
-/// Asks Kafka for the high watermarks of the event topics. They stand past every record acknowledged before the
-/// question, also where the last stable offset still lags.
+/// Asks Kafka for the ends of the event topics.
 #[derive(Clone)]
 pub struct Ends(mpsc::Sender<oneshot::Sender<Answer>>);
 
 impl Ends {
-    /// Starts the thread that asks. It ends when the last handle is dropped.
+    /// Starts the thread that asks. It ends when the last handle is dropped. With an asker for high watermarks the ends
+    /// stand past every record acknowledged before the question, also where the last stable offset still lags.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(cluster: &Cluster, prefix: &str, partitions: i32, capacity: usize) -> std::io::Result<Self> {
-        let asker = kafka::Ends::new(cluster);
+    pub fn start(
+        asker: kafka::Ends,
+        prefix: &str,
+        partitions: i32,
+        capacity: usize,
+    ) -> std::io::Result<Self> {
         let (sender, questions) = mpsc::channel(capacity);
         let prefix = prefix.to_owned();
         std::thread::Builder::new()

@@ -5,11 +5,12 @@ use sqlx::PgConnection;
 
 use crate::generation::{Generation, GenerationError};
 use crate::log_identity::IdentityError;
+use crate::parked::Parked;
 use crate::projection::FoldError;
 use crate::reader::{Limits, ReadError, Reader};
-use crate::record::{Batch, Positions};
+use crate::record::{Batch, LastRecords, Positions};
 use crate::settings::Settings;
-use crate::write::{Parked, Standing, WriteError, write};
+use crate::write::{Standing, WriteError, write};
 
 /// Why folding ended. Nothing of the batch under way was written.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,8 @@ pub struct Folding {
     reader: Reader,
     /// How far it has got.
     pub positions: Positions,
+    /// The last records it has read; of partitions without any since its start, none.
+    pub last: LastRecords,
     /// What is held back.
     pub parked: Parked,
 }
@@ -66,7 +69,7 @@ impl Folding {
         };
         let limits = Limits { events, bytes: own.batch_bytes };
         let reader = Reader::start(cluster, &common.topic_prefix, &positions, limits)?;
-        Ok(Self { reader, positions, parked })
+        Ok(Self { reader, positions, last: LastRecords::new(), parked })
     }
 
     /// The next batch. May be cancelled.
@@ -96,6 +99,7 @@ impl Folding {
     pub fn advance(&mut self, batch: &Batch) -> i64 {
         for step in &batch.moves {
             self.positions.insert((step.topic, step.partition), step.to);
+            self.last.extend(step.last.map(|last| ((step.topic, step.partition), last)));
         }
         batch.moves.iter().map(|step| step.to - step.from).sum()
     }

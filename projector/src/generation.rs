@@ -2,9 +2,10 @@
 
 use schemas::Topic;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
+use uuid::Uuid;
 
 use crate::projection::Projection;
-use crate::record::{Move, Positions};
+use crate::record::{LastRecords, Move, Positions};
 
 /// One set of a projection's tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +24,8 @@ pub enum GenerationError {
     /// Postgres refused or failed.
     #[error("Postgres: {0}")]
     Database(#[from] sqlx::Error),
-    /// No migration has run.
-    #[error("the projection's tables are missing: run `projector migrate`")]
+    /// No migration of this binary has run.
+    #[error("the projection's tables are missing, or lack columns: run `projector migrate`")]
     Missing,
     /// One process at a time may change which generation is live.
     #[error("another rebuild or rollback of {0} is under way; wait for it, or end it")]
@@ -149,6 +150,40 @@ impl Generation {
         positions(&mut transaction).await
     }
 
+    /// Gives positions made by a former binary the columns that this one keeps.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn complete_positions(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        // Looked for first: even where nothing is missing, ALTER TABLE would wait for every read.
+        let has_them = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM information_schema.columns WHERE table_schema = $1
+                   AND table_name = 'positions' AND column_name = 'last_event_id') AS "has_them!""#,
+            self.schema
+        )
+        .fetch_one(&mut *connection)
+        .await?;
+        if has_them {
+            return Ok(());
+        }
+        let columns = "ADD COLUMN last_offset bigint, ADD COLUMN last_event_id uuid";
+        execute(connection, format!("ALTER TABLE {}.positions {columns}", self.schema)).await
+    }
+
+    /// Its positions, and the last records it has folded.
+    ///
+    /// # Errors
+    /// When Postgres fails, or a former binary made the positions.
+    pub async fn checkpoint(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<(Positions, LastRecords), GenerationError> {
+        let mut transaction = connection.begin().await?;
+        self.enter(&mut transaction).await?;
+        let positions = positions(&mut transaction).await?;
+        Ok((positions, last_records(&mut transaction).await.map_err(missing_table)?))
+    }
+
     /// Makes it the one reads are answered from: in the register and in the public views, within the caller's
     /// transaction.
     ///
@@ -228,24 +263,55 @@ pub async fn positions(connection: &mut PgConnection) -> sqlx::Result<Positions>
     Ok(rows.into_iter().filter_map(|row| Some(((known(&row.topic)?, row.partition), row.next))).collect())
 }
 
+/// The last records that the generation entered has folded.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn last_records(connection: &mut PgConnection) -> sqlx::Result<LastRecords> {
+    let rows = sqlx::query!(
+        r#"SELECT topic, partition, last_offset AS "last_offset!", last_event_id AS "last_event_id!" FROM positions
+           WHERE last_offset IS NOT NULL AND last_event_id IS NOT NULL"#
+    )
+    .fetch_all(connection)
+    .await?;
+    let last = rows.into_iter().filter_map(|row| {
+        Some(((Topic::from_noun(&row.topic)?, row.partition), (row.last_offset, row.last_event_id)))
+    });
+    Ok(last.collect())
+}
+
 /// Writes the first positions of the generation entered.
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn insert_positions(connection: &mut PgConnection, positions: &Positions) -> sqlx::Result<()> {
+pub async fn insert_positions(
+    connection: &mut PgConnection,
+    positions: &Positions,
+    last: &LastRecords,
+) -> sqlx::Result<()> {
     let topics: Vec<_> = positions.keys().map(|(topic, _)| topic.noun().to_owned()).collect();
     let partitions: Vec<_> = positions.keys().map(|(_, partition)| *partition).collect();
     let next: Vec<_> = positions.values().copied().collect();
+    let last: Vec<_> = positions.keys().map(|key| last.get(key).copied()).collect();
+    let (last_offsets, last_ids) = last_columns(&last);
     sqlx::query!(
-        "INSERT INTO positions (topic, partition, next)
-         SELECT * FROM UNNEST($1::text[], $2::integer[], $3::bigint[])",
+        "INSERT INTO positions (topic, partition, next, last_offset, last_event_id)
+         SELECT * FROM UNNEST($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::uuid[])",
         &topics,
         &partitions,
-        &next
+        &next,
+        &last_offsets as _,
+        &last_ids as _
     )
     .execute(connection)
     .await
     .map(drop)
+}
+
+type LastColumns = (Vec<Option<i64>>, Vec<Option<Uuid>>);
+
+fn last_columns(last: &[Option<(i64, Uuid)>]) -> LastColumns {
+    last.iter().map(|last| (last.map(|(offset, _)| offset), last.map(|(_, id)| id))).unzip()
 }
 
 /// The guard: moves the positions of the generation entered, all or none. `false`: someone else moved them.
@@ -257,14 +323,20 @@ pub async fn move_positions(connection: &mut PgConnection, moves: &[Move]) -> sq
     let partitions: Vec<_> = moves.iter().map(|step| step.partition).collect();
     let from: Vec<_> = moves.iter().map(|step| step.from).collect();
     let to: Vec<_> = moves.iter().map(|step| step.to).collect();
+    let last: Vec<_> = moves.iter().map(|step| step.last).collect();
+    let (last_offsets, last_ids) = last_columns(&last);
     let moved = sqlx::query!(
-        "UPDATE positions AS p SET next = m.\"to\"
-         FROM UNNEST($1::text[], $2::integer[], $3::bigint[], $4::bigint[]) AS m(topic, partition, \"from\", \"to\")
+        "UPDATE positions AS p SET next = m.\"to\", last_offset = coalesce(m.last_offset, p.last_offset),
+             last_event_id = coalesce(m.last_event_id, p.last_event_id)
+         FROM UNNEST($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::uuid[])
+             AS m(topic, partition, \"from\", \"to\", last_offset, last_event_id)
          WHERE p.topic = m.topic AND p.partition = m.partition AND p.next = m.\"from\"",
         &topics,
         &partitions,
         &from,
-        &to
+        &to,
+        &last_offsets as _,
+        &last_ids as _
     )
     .execute(connection)
     .await?;
@@ -279,11 +351,11 @@ pub async fn execute(connection: &mut PgConnection, sql: impl Into<String>) -> s
     raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(drop)
 }
 
-/// `undefined_table` and `invalid_schema_name` mean that no migration has run.
+/// `undefined_table`, `invalid_schema_name` and `undefined_column` mean that no migration of this binary has run.
 fn missing_table(error: sqlx::Error) -> GenerationError {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     match code.as_deref() {
-        Some("42P01" | "3F000") => GenerationError::Missing,
+        Some("42P01" | "3F000" | "42703") => GenerationError::Missing,
         _ => GenerationError::Database(error),
     }
 }

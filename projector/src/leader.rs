@@ -12,12 +12,14 @@ use crate::ends::Ends;
 use crate::folding::{Folding, FoldingError};
 use crate::generation::Generation;
 use crate::log_identity;
+use crate::parked::Parked;
 use crate::progress::Progress;
 use crate::projection::Projection;
 use crate::reader::ReadError;
 use crate::record::Positions;
 use crate::settings::Settings;
-use crate::write::{Parked, Standing, WriteError};
+use crate::silence::{self, Look};
+use crate::write::{Standing, WriteError};
 
 /// How often a standby asks for the lock, and an idle leader whether its generation is still live.
 const TICK: Duration = Duration::from_millis(500);
@@ -33,6 +35,8 @@ pub struct Leader {
     pub cluster: Cluster,
     /// The ends of the log.
     pub ends: Ends,
+    /// The ends of what is committed.
+    pub committed: Ends,
     /// Told of every commit.
     pub progress: Progress,
     /// Ends the work after the batch under way.
@@ -102,9 +106,10 @@ impl Leader {
         pause: &mut Duration,
     ) -> Result<(), FoldingError> {
         let projection = generation.projection;
-        let positions = generation.positions(connection).await?;
+        let (positions, last) = generation.checkpoint(connection).await?;
         let ends = self.ends.ask().await.map_err(ReadError::NoEnds)?;
-        check_within(&positions, &ends)?;
+        let prefix = &self.settings.common.topic_prefix;
+        log_identity::check_records(projection, &self.cluster, prefix, (&positions, &last), &ends).await?;
         let parked = Parked::load(connection, generation).await?;
         let mut folding = Folding::start(&self.settings, &self.cluster, Standing::Live, positions, parked)?;
         tracing::info!(projection = projection.name(), generation = generation.number, "leading");
@@ -116,6 +121,9 @@ impl Leader {
         }
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut look = tokio::time::interval(silence::LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut looked = None;
         loop {
             tokio::select! {
                 batch = folding.next() => {
@@ -127,22 +135,21 @@ impl Leader {
                 _ = tick.tick() => if !generation.is_live(connection).await? {
                     return Err(WriteError::Replaced.into());
                 },
+                _ = look.tick() => looked = self.look(looked, &folding.positions).await?,
                 () = self.shutdown.cancelled() => return Ok(()),
             }
             *pause = BACK_OFF.0;
             self.progress.set_fault(projection, None);
         }
     }
-}
 
-/// A position past the end means that the log was cut or is another one.
-fn check_within(positions: &Positions, ends: &Positions) -> Result<(), ReadError> {
-    for (&(topic, partition), &next) in positions {
-        let end = ends.get(&(topic, partition)).copied().unwrap_or_default();
-        if next > end {
-            let place = format!(" ({}/{partition} ends at {end}, the position is {next})", topic.noun());
-            return Err(ReadError::AnotherLog(place));
+    /// Ends the term of a reader that has gone silent: the next one makes a new Kafka client.
+    async fn look(&self, before: Option<Look>, positions: &Positions) -> Result<Option<Look>, ReadError> {
+        if let Some((topic, partition)) = before.and_then(|look| look.silent(positions)) {
+            return Err(ReadError::Silent { topic: topic.noun(), partition });
         }
+        // Where Kafka is away the next look is a first one again; that it is away is the readiness check's to say.
+        let committed = self.committed.ask().await.ok();
+        Ok(committed.map(|committed| Look::new(positions.clone(), committed)))
     }
-    Ok(())
 }

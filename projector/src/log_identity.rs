@@ -1,9 +1,13 @@
 //! Whether the log is the one the tables were folded from.
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use runtime::Common;
-use runtime::kafka::{Cluster, Isolation, REQUEST_TIMEOUT};
+use runtime::kafka::{self, Cluster, Isolation, LastRead, REQUEST_TIMEOUT};
 use sqlx::PgConnection;
+
+use crate::projection::Projection;
+use crate::record::{LastRecords, Positions};
 
 /// Why the log does not fit the tables.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +28,27 @@ pub enum IdentityError {
         /// The log of the settings.
         found: String,
     },
+    /// The log has lost records that the tables were folded from.
+    #[error(
+        "the log is not the one the tables were folded from any more ({difference}): it lost its tail, or was made anew. Bring that log back, or fold the tables from this one: projector rebuild {projection}"
+    )]
+    Changed {
+        /// The projection.
+        projection: &'static str,
+        /// The first difference.
+        difference: String,
+    },
+    /// Kafka could not be read.
+    #[error("Kafka: {0}")]
+    Unread(#[from] KafkaError),
+}
+
+impl IdentityError {
+    /// Whether the log was read, and is another one.
+    #[must_use]
+    pub const fn is_another_log(&self) -> bool {
+        matches!(self, Self::Another { .. } | Self::Changed { .. })
+    }
 }
 
 /// Compares the log with the one noted; notes it where none is.
@@ -53,6 +78,36 @@ pub async fn check(
     let folded = shown(&noted.cluster_id, &noted.topic_prefix, noted.partitions);
     let found = shown(&id, &common.topic_prefix, common.partitions);
     if folded == found { Ok(()) } else { Err(IdentityError::Another { folded, found }) }
+}
+
+/// Reads the last record that a projection has folded of each partition again.
+///
+/// # Errors
+/// [`IdentityError::Changed`] where one is another or gone, or `ends` are before the positions.
+pub async fn check_records(
+    projection: Projection,
+    cluster: &Cluster,
+    topic_prefix: &str,
+    (positions, last): (&Positions, &LastRecords),
+    ends: &Positions,
+) -> Result<(), IdentityError> {
+    let changed = |difference| IdentityError::Changed { projection: projection.name(), difference };
+    for (&(topic, partition), next) in positions {
+        let end = ends.get(&(topic, partition)).copied().unwrap_or_default();
+        if *next > end {
+            let noun = topic.noun();
+            return Err(changed(format!("{noun}/{partition} ends at {end}, the position is {next}")));
+        }
+    }
+    let last_read: Vec<_> = last
+        .iter()
+        .map(|(&(topic, partition), &(offset, event_id))| LastRead { topic, partition, offset, event_id })
+        .collect();
+    let (cluster, prefix) = (cluster.clone(), topic_prefix.to_owned());
+    let compared = tokio::task::spawn_blocking(move || {
+        kafka::difference(&cluster.reader(Isolation::Uncommitted)?, &prefix, &last_read)
+    });
+    compared.await.expect("reading does not panic")?.map_or(Ok(()), |difference| Err(changed(difference)))
 }
 
 async fn cluster_id(cluster: Cluster) -> Option<String> {

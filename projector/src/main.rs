@@ -16,6 +16,7 @@ mod leader;
 mod log_identity;
 mod meter;
 mod migrate;
+mod parked;
 mod progress;
 mod projection;
 mod projections;
@@ -25,7 +26,9 @@ mod rebuild;
 mod record;
 mod serve;
 mod settings;
+mod silence;
 mod status;
+mod waiting;
 mod write;
 
 use std::path::PathBuf;
@@ -34,7 +37,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use description::Description;
 use projection::Projection;
-use settings::{ProjectorSettings, Settings};
+use runtime::kafka::{Cluster, Isolation, partition_count};
+use schemas::Topic;
+use settings::{OperatorSettings, ProjectorSettings, Settings};
 use utoipa::OpenApi;
 
 /// Folds Till's topics into Postgres and answers HTTP reads.
@@ -103,8 +108,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
         print!("{}", runtime::openapi::text(&Description::openapi()));
         return Ok(());
     }
-    let settings: Settings =
-        runtime::settings::load(arguments.config.as_deref()).map_err(|error| error.to_string())?;
+    let settings = arguments.settings()?;
     if matches!(arguments.command, Command::CheckConfig) {
         println!("the settings are usable");
         return Ok(());
@@ -117,7 +121,39 @@ fn run(arguments: Arguments) -> Result<(), String> {
     ended
 }
 
+impl Arguments {
+    /// All settings that the command needs.
+    fn settings(&self) -> Result<Settings, String> {
+        let file = self.config.as_deref();
+        let settings = match self.command {
+            Command::Serve | Command::CheckConfig => runtime::settings::load(file),
+            _ => runtime::settings::load::<OperatorSettings>(file)
+                .map(|settings| Settings { common: settings.common, own: settings.own.into() }),
+        };
+        settings.map_err(|error| error.to_string())
+    }
+}
+
+/// The partitions of the log as it is, for operators' commands: a shell need not know the setting of the services.
+async fn with_partitions_of_the_log(mut settings: Settings) -> Result<Settings, String> {
+    let (cluster, topic) =
+        (Cluster::new(&settings.common), Topic::Receipts.name(&settings.common.topic_prefix));
+    let name = topic.clone();
+    let asked =
+        tokio::task::spawn_blocking(move || partition_count(&cluster.reader(Isolation::Uncommitted)?, &name));
+    settings.common.partitions = asked.await.expect("asking does not panic").map_err(|error| {
+        format!("Kafka (TILL_KAFKA_BROKERS) does not say how many partitions {topic} (TILL_TOPIC_PREFIX) has: {error}")
+    })?;
+    Ok(settings)
+}
+
 async fn execute(command: Command, settings: Settings) -> Result<(), String> {
+    let settings = match command {
+        Command::Rebuild { .. } | Command::Status | Command::Journal(_) => {
+            with_partitions_of_the_log(settings).await?
+        }
+        _ => settings,
+    };
     let own = &settings.own;
     let postgres = |error: sqlx::Error| format!("Postgres (TILL_DATABASE_URL): {error}");
     match command {

@@ -6,7 +6,7 @@ use sqlx::{Connection, PgConnection};
 use crate::ends::TOPICS;
 use crate::generation::{Generation, GenerationError, execute, insert_positions};
 use crate::projection::Projection;
-use crate::record::Positions;
+use crate::record::{LastRecords, Positions};
 
 /// Makes what is missing; what is there stays. Safe to run by several processes at once.
 ///
@@ -18,6 +18,9 @@ pub async fn migrate(connection: &mut PgConnection, common: &Common) -> Result<(
     sqlx::raw_sql("SELECT pg_advisory_xact_lock(28945)").execute(&mut *transaction).await?;
     execute(&mut transaction, include_str!("till.sql")).await?;
     for projection in Projection::ALL {
+        for generation in Generation::all(&mut transaction, projection).await? {
+            generation.complete_positions(&mut transaction).await?;
+        }
         match Generation::live(&mut transaction, projection).await {
             Err(GenerationError::Missing) => first(&mut transaction, projection, common.partitions).await?,
             Err(GenerationError::Version { name, live, own }) => {
@@ -33,7 +36,7 @@ async fn first(connection: &mut PgConnection, projection: Projection, partitions
     let generation = Generation::new(projection, 1);
     generation.create(connection).await?;
     generation.create_keys(connection).await?;
-    insert_positions(connection, &beginning(projection, partitions)).await?;
+    insert_positions(connection, &beginning(projection, partitions), &LastRecords::new()).await?;
     generation.publish(connection, None).await?;
     tracing::info!(projection = projection.name(), schema = generation.schema, "made its tables");
     Ok(())
@@ -42,7 +45,7 @@ async fn first(connection: &mut PgConnection, projection: Projection, partitions
 /// Offset 0 of every partition the projection reads.
 #[must_use]
 pub fn beginning(projection: Projection, partitions: i32) -> Positions {
-    debug_assert!(projection.topics().iter().all(|topic| TOPICS.contains(topic)));
+    assert!(projection.topics().iter().all(|topic| TOPICS.contains(topic)));
     let topics = projection.topics().iter();
     topics.flat_map(|topic| (0..partitions).map(move |partition| ((*topic, partition), 0))).collect()
 }

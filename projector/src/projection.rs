@@ -69,8 +69,8 @@ impl Projection {
     #[must_use]
     pub const fn version(self) -> i32 {
         match self {
-            Self::Receipts | Self::Hours => 1,
-            Self::Places | Self::Accounts => 2,
+            Self::Receipts | Self::Accounts | Self::Hours => 2,
+            Self::Places => 3,
         }
     }
 

@@ -9,12 +9,12 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{Message, TopicPartitionList as List};
-use runtime::kafka::{Cluster, Isolation};
+use runtime::kafka::{Cluster, Isolation, is_outside_the_log};
 use schemas::Topic;
 use schemas::record::Newer;
 use tokio::sync::mpsc;
 
-use crate::record::{Batch, Move, Positions, decode};
+use crate::record::{Batch, LastRecords, Move, Positions, decode};
 
 /// How long a poll waits where nothing is gathered; also how soon a lone control record is noticed.
 const IDLE_POLL: Duration = Duration::from_millis(20);
@@ -37,9 +37,9 @@ pub struct Limits {
 pub enum ReadError {
     /// The log is not the one the positions were taken from.
     #[error(
-        "the log ends before the position{0}: is it another log, or was it recreated? Point TILL_KAFKA_BROKERS and TILL_TOPIC_PREFIX at the log the tables were folded from, or fold them anew: projector rebuild"
+        "the log ends before the position: is it another log, or was it recreated? Point TILL_KAFKA_BROKERS and TILL_TOPIC_PREFIX at the log the tables were folded from, or fold them anew: projector rebuild"
     )]
-    AnotherLog(String),
+    AnotherLog,
     /// Kafka refused or failed.
     #[error("Kafka: {0}")]
     Kafka(#[from] KafkaError),
@@ -57,6 +57,16 @@ pub enum ReadError {
         offset: i64,
         /// Why.
         newer: Newer,
+    },
+    /// Nothing comes although there is more.
+    #[error(
+        "nothing came of {topic}/{partition} for half a minute although there is more: its Kafka client is made anew"
+    )]
+    Silent {
+        /// The topic's noun.
+        topic: &'static str,
+        /// The partition.
+        partition: i32,
     },
     /// The thread ended.
     #[error("the reader has ended")]
@@ -232,11 +242,14 @@ impl Worker {
         if let Some((place, offset, _)) = &self.stop {
             positions.insert(*place, *offset);
         }
+        let last: LastRecords =
+            self.gathered.iter().map(|r| ((r.topic, r.partition), (r.offset, r.event_id))).collect();
         let mut moves = Vec::new();
         for (&(topic, partition), &to) in &positions {
             let Some(from) = self.handed_over.get_mut(&(topic, partition)) else { continue };
             if to > *from {
-                moves.push(Move { topic, partition, from: *from, to });
+                let last = last.get(&(topic, partition)).copied();
+                moves.push(Move { topic, partition, from: *from, to, last });
                 *from = to;
             }
         }
@@ -256,8 +269,10 @@ fn positions_of(list: &List, topics: &HashMap<String, Topic>) -> Positions {
 /// Lets pass what librdkafka mends itself: it reconnects and asks again.
 fn check(error: KafkaError) -> Result<(), ReadError> {
     use RDKafkaErrorCode as Code;
+    if is_outside_the_log(&error) {
+        return Err(ReadError::AnotherLog);
+    }
     match error.rdkafka_error_code() {
-        Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => Err(ReadError::AnotherLog(String::new())),
         Some(
             Code::BrokerTransportFailure
             | Code::AllBrokersDown

@@ -2,20 +2,21 @@
 //! answers.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, StatusCode};
 use runtime::Problem;
 use schemas::Position;
-use sqlx::{PgPool, Postgres, Transaction};
-use tokio::sync::Semaphore;
+use sqlx::PgPool;
 
+pub use crate::database::Snapshot;
+use crate::database::begin_snapshot;
 use crate::ends::Ends;
 use crate::generation::{Generation, GenerationError, enter, positions};
 use crate::progress::Progress;
 use crate::projection::Projection;
 use crate::record::Positions;
+use crate::waiting::Waiting;
 
 /// How long a read waits where the client does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
@@ -101,35 +102,33 @@ pub struct Reads {
     pool: PgPool,
     progress: Progress,
     ends: Ends,
-    slots: Arc<Semaphore>,
+    waiting: Waiting,
 }
-
-/// A transaction that sees one state of the projections, their tables on its search path. Dropping it ends it.
-pub type Snapshot = Transaction<'static, Postgres>;
 
 type Needs = BTreeMap<Projection, Positions>;
 
 impl Reads {
-    /// Reads through `pool`; `waiting` of them may wait at the same time.
+    /// Reads through `pool`; as many of them as `waiting` allows may wait at the same time.
     #[must_use]
-    pub fn new(pool: PgPool, progress: Progress, ends: Ends, waiting: usize) -> Self {
-        Self { pool, progress, ends, slots: Arc::new(Semaphore::new(waiting)) }
+    pub fn new(pool: PgPool, progress: Progress, ends: Ends, waiting: Waiting) -> Self {
+        Self { pool, progress, ends, waiting }
     }
 
-    /// A snapshot of the projections that is as consistent as asked.
+    /// A snapshot of the projections, for a caller, that is as consistent as asked.
     ///
     /// # Errors
-    /// 503 where it does not come to that in time, where too many wait, or where Postgres or Kafka is away.
+    /// 400 where it names a position that the log does not have, 429 where too many of the caller's reads wait, 503 where
+    /// it does not come to what was asked in time, where too many wait in all, or where Postgres or Kafka is away.
     pub async fn snapshot(
         &self,
         projections: &[Projection],
         consistency: &Consistency,
+        caller: &str,
     ) -> Result<Snapshot, Problem> {
         if consistency.after.is_empty() && !consistency.is_strong {
             return self.open(projections, &Needs::new()).await?.ok_or_else(never);
         }
-        let busy = || Problem::unavailable("too many reads wait for a position already", 1);
-        let _slot = self.slots.try_acquire().map_err(|_| busy())?;
+        let _turn = self.waiting.enter(caller)?;
         let deadline = Instant::now() + consistency.wait;
         let waited =
             tokio::time::timeout_at(deadline.into(), self.wait_and_open(projections, consistency)).await;
@@ -141,7 +140,19 @@ impl Reads {
         projections: &[Projection],
         consistency: &Consistency,
     ) -> Result<Snapshot, Problem> {
-        let needs = self.needs(projections, consistency).await?;
+        let ends = match consistency.is_strong {
+            true => Some(self.ends.ask().await.map_err(|reason| Problem::unavailable(reason, 1))?),
+            false => None,
+        };
+        let needs = needs(projections, consistency, ends.as_deref());
+        if let Some(ends) = &ends {
+            refuse_past_the_end(&consistency.after, ends)?;
+        } else if let Some(snapshot) = self.open(projections, &needs).await? {
+            return Ok(snapshot);
+        } else if let Ok(ends) = self.ends.ask().await {
+            // Without Kafka nobody knows: then it waits, and may see what is folded elsewhere meanwhile.
+            refuse_past_the_end(&consistency.after, &ends)?;
+        }
         loop {
             for (projection, wanted) in &needs {
                 let (mut positions, _waiting) = self.progress.watch(*projection);
@@ -157,37 +168,9 @@ impl Reads {
         }
     }
 
-    /// The next offsets each projection must have reached; a position in a topic it does not read says nothing.
-    async fn needs(&self, projections: &[Projection], consistency: &Consistency) -> Result<Needs, Problem> {
-        let ends = match consistency.is_strong {
-            true => Some(self.ends.ask().await.map_err(|reason| Problem::unavailable(reason, 1))?),
-            false => None,
-        };
-        let mut needs = Needs::new();
-        for projection in projections {
-            let reads = |topic| projection.topics().contains(&topic);
-            let mut wanted = Positions::new();
-            for position in consistency.after.iter().filter(|position| reads(position.topic)) {
-                let next = wanted.entry((position.topic, position.partition)).or_default();
-                *next = position.offset.saturating_add(1).max(*next);
-            }
-            for (&(topic, partition), &end) in ends.iter().flat_map(|ends| ends.iter()) {
-                if reads(topic) {
-                    let next = wanted.entry((topic, partition)).or_default();
-                    *next = end.max(*next);
-                }
-            }
-            if !wanted.is_empty() {
-                needs.insert(*projection, wanted);
-            }
-        }
-        Ok(needs)
-    }
-
     /// Opens a snapshot, if it has what is needed.
     async fn open(&self, projections: &[Projection], needs: &Needs) -> Result<Option<Snapshot>, Problem> {
-        let mut snapshot =
-            self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
+        let mut snapshot = begin_snapshot(&self.pool).await.map_err(failed)?;
         let mut schemas = Vec::with_capacity(projections.len());
         for projection in projections {
             let live =
@@ -203,6 +186,42 @@ impl Reads {
         enter(&mut snapshot, &schemas.join(", ")).await.map_err(failed)?;
         Ok(Some(snapshot))
     }
+}
+
+/// The next offsets each projection must have reached; a position in a topic it does not read says nothing.
+fn needs(projections: &[Projection], consistency: &Consistency, ends: Option<&Positions>) -> Needs {
+    let mut needs = Needs::new();
+    for projection in projections {
+        let reads = |topic| projection.topics().contains(&topic);
+        let mut wanted = Positions::new();
+        for position in consistency.after.iter().filter(|position| reads(position.topic)) {
+            let next = wanted.entry((position.topic, position.partition)).or_default();
+            *next = position.offset.saturating_add(1).max(*next);
+        }
+        for (&(topic, partition), &end) in ends.into_iter().flatten() {
+            if reads(topic) {
+                let next = wanted.entry((topic, partition)).or_default();
+                *next = end.max(*next);
+            }
+        }
+        if !wanted.is_empty() {
+            needs.insert(*projection, wanted);
+        }
+    }
+    needs
+}
+
+/// Nothing was ever answered with a position past the end of the log: who waits for one waits in vain.
+fn refuse_past_the_end(after: &[Position], ends: &Positions) -> Result<(), Problem> {
+    for position in after {
+        let Some(end) = ends.get(&(position.topic, position.partition)) else { continue };
+        if position.offset >= *end {
+            return Err(bad_request(format!(
+                "Till-Position names {position}, which the log does not have: its partition ends before offset {end}. Send the Till-Position of an earlier answer of this deployment"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn reaches(positions: &Positions, wanted: &Positions) -> bool {
@@ -273,6 +292,15 @@ mod tests {
         assert_eq!(consistency.wait, Duration::from_secs(30));
         assert!(!consistency.is_strong);
         assert!(Consistency::from_headers(&headers(&[("till-consistency", "strong")]), 4).unwrap().is_strong);
+    }
+
+    #[test]
+    fn a_position_past_the_end_of_the_log_is_refused_and_one_of_another_topic_is_not_looked_at() {
+        let ends = Positions::from([((Topic::Receipts, 0), 7)]);
+        let refused = |text: &str| refuse_past_the_end(&[text.parse().unwrap()], &ends).is_err();
+        assert!(!refused("r0-6"));
+        assert!(refused("r0-7"));
+        assert!(!refused("s0-9"));
     }
 
     #[test]

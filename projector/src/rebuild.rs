@@ -1,5 +1,6 @@
 //! `projector rebuild`: the next generation beside the live one, from offset 0, and the switch to it.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use runtime::kafka::{Cluster, Ends};
@@ -12,12 +13,13 @@ use crate::generation::{Generation, GenerationError, execute, insert_positions};
 use crate::log_identity;
 use crate::meter::Meter;
 use crate::migrate::beginning;
+use crate::parked::{Parked, Sieve};
 use crate::projection::{FoldError, Projection};
 use crate::projections::{places, receipts};
 use crate::reader::ReadError;
 use crate::record::{Folded, Positions};
 use crate::settings::Settings;
-use crate::write::{Parked, Sieve, Standing, WriteError};
+use crate::write::{Standing, WriteError};
 
 /// How long the switch waits for locks before it lets others pass and tries again.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
@@ -30,6 +32,8 @@ struct Rebuild<'s> {
     cluster: Cluster,
     generation: Generation,
     connection: PgConnection,
+    /// Where the log ended, if the live generation was folded from another one: its positions mean nothing then.
+    only_target: Option<Positions>,
 }
 
 /// Builds the next generation of the projection and makes it live. Says how it goes on standard error.
@@ -43,9 +47,10 @@ pub async fn rebuild(settings: &Settings, projection: Projection) -> Result<(), 
     log_identity::check(&mut connection, &cluster, &settings.common).await?;
     drop_where(&mut connection, projection, |generation| generation.number > live.number).await?;
     let generation = Generation::new(projection, live.number + 1);
-    let mut rebuild = Rebuild { settings, cluster, generation, connection };
+    let mut rebuild = Rebuild { settings, cluster, generation, connection, only_target: None };
 
     let ends = rebuild.ends().await?;
+    rebuild.compare(&live, &ends).await?;
     let mut meter = Meter::start(projection.name(), ends.values().sum());
     let started = Instant::now();
     let mut folding = rebuild.fill(&ends, &mut meter).await?;
@@ -109,6 +114,21 @@ impl Rebuild<'_> {
         Ok(asked.await.expect("asking does not panic").map_err(ReadError::Kafka)?)
     }
 
+    /// Notes whether the live generation was folded from this log.
+    async fn compare(&mut self, live: &Generation, ends: &Positions) -> Result<(), FoldingError> {
+        let (positions, last) = live.checkpoint(&mut self.connection).await?;
+        let prefix = &self.settings.common.topic_prefix;
+        let known = (&positions, &last);
+        match log_identity::check_records(live.projection, &self.cluster, prefix, known, ends).await {
+            Err(error) if error.is_another_log() => {
+                tracing::warn!(%error, "the live generation is replaced wherever it stands");
+                self.only_target = Some(ends.clone());
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+
     fn start_from_the_beginning(&self) -> Result<Folding, ReadError> {
         let positions = beginning(self.generation.projection, self.settings.common.partitions);
         Folding::start(self.settings, &self.cluster, Standing::Rebuilding, positions, Parked::default())
@@ -141,14 +161,15 @@ impl Rebuild<'_> {
         }
         while !folding.has_reached(ends) {
             let batch = folding.next().await?;
-            let mut sieve = Sieve::new(&generation, &folding.parked);
-            loader.take(&mut transaction, &sieve.sound(&batch.records)?).await?;
+            // An event that is refused ends the bulk load: none is held back.
+            let mut sieve = Sieve::new(&generation, folding.parked, HashSet::new());
+            loader.take(&mut transaction, &sieve.sound(&batch.records)).await?;
             folding.parked = sieve.note(&mut transaction).await?;
             meter.add(folding.advance(&batch));
         }
         meter.say("sums, keys and indexes");
         loader.finish(&mut transaction, &generation).await?;
-        insert_positions(&mut transaction, &folding.positions).await?;
+        insert_positions(&mut transaction, &folding.positions, &folding.last).await?;
         for table in generation.projection.tables() {
             execute(&mut transaction, format!("ANALYZE {table}")).await?;
         }
@@ -161,7 +182,7 @@ impl Rebuild<'_> {
         let mut transaction = self.connection.begin().await?;
         self.generation.create(&mut transaction).await?;
         self.generation.create_keys(&mut transaction).await?;
-        insert_positions(&mut transaction, &folding.positions).await?;
+        insert_positions(&mut transaction, &folding.positions, &folding.last).await?;
         transaction.commit().await?;
         Ok(folding)
     }
@@ -175,7 +196,10 @@ impl Rebuild<'_> {
         meter: &mut Meter,
     ) -> Result<(), FoldingError> {
         loop {
-            let target = live.positions(&mut self.connection).await?;
+            let target = match &self.only_target {
+                Some(ends) => ends.clone(),
+                None => live.positions(&mut self.connection).await?,
+            };
             if folding.has_reached(&target) && self.switch(live, live_version).await? {
                 return Ok(());
             }
@@ -203,10 +227,11 @@ impl Rebuild<'_> {
         execute(&mut transaction, LOCK_TIMEOUT).await?;
         execute(&mut transaction, format!("LOCK TABLE {}.positions IN EXCLUSIVE MODE", live.schema)).await?;
         live.enter(&mut transaction).await?;
-        let target = crate::generation::positions(&mut transaction).await?;
+        let live_positions = crate::generation::positions(&mut transaction).await?;
+        let target = self.only_target.as_ref().unwrap_or(&live_positions);
         self.generation.enter(&mut transaction).await?;
         let own = crate::generation::positions(&mut transaction).await?;
-        if !at_or_past(&own, &target) {
+        if !at_or_past(&own, target) {
             transaction.rollback().await?;
             return Ok(false);
         }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
-use runtime::kafka::header;
+use runtime::kafka::{event_id, header};
 use schemas::record::{Claim, Newer, Reading};
 use schemas::{Event, Topic};
+use uuid::Uuid;
 
 /// One record, decoded.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Record {
     pub reading: Reading,
     /// Length of its value.
     pub bytes: usize,
+    /// The id of the event in it.
+    pub event_id: Uuid,
 }
 
 /// An event and where it stands.
@@ -37,8 +40,54 @@ pub struct Folded<'r> {
     pub event: &'r Event,
 }
 
+/// An aggregate: its topic, its home's key, and its id where several share the home.
+pub type Aggregate = (Topic, Vec<u8>, String);
+
+impl Record {
+    /// Its event, where it is one.
+    #[must_use]
+    pub const fn folded(&self) -> Option<Folded<'_>> {
+        match &self.reading {
+            Reading::Event(event) => Some(Folded { record: self, event }),
+            Reading::Foreign(_) => None,
+        }
+    }
+}
+
+impl Folded<'_> {
+    /// All aggregates of the event's home, as one.
+    #[must_use]
+    pub fn home(&self) -> Aggregate {
+        (self.record.topic, self.record.key.clone(), String::new())
+    }
+
+    /// The aggregate the event belongs to.
+    #[must_use]
+    pub fn aggregate(&self) -> Aggregate {
+        let id = match self.event {
+            Event::AccountRegistered(event) => event.username.as_str(),
+            Event::RolesAssigned(event) => &event.username,
+            Event::LoginLocked(event) => &event.username,
+            Event::LoginUnlocked(event) => &event.username,
+            Event::LoginTokenIssued(event) => &event.username,
+            Event::LoginTokenRevoked(event) => &event.username,
+            Event::PasswordChanged(event) => &event.username,
+            Event::ReceiptRecorded(_)
+            | Event::ReceiptVoided(_)
+            | Event::PlaceHourComputed(_)
+            | Event::HourClosed(_)
+            | Event::ShardAnnounced(_)
+            | Event::TopologyDeclared(_) => "",
+        };
+        (self.record.topic, self.record.key.clone(), id.to_owned())
+    }
+}
+
 /// Next offsets by topic and partition.
 pub type Positions = BTreeMap<(Topic, i32), i64>;
+
+/// Offset and event's id of the last record of each partition: what tells whether the log is still the same.
+pub type LastRecords = BTreeMap<(Topic, i32), (i64, Uuid)>;
 
 /// How far a batch moves one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +100,8 @@ pub struct Move {
     pub from: i64,
     /// The next offset after it, control records counted.
     pub to: i64,
+    /// Offset and event's id of its last record; `None` where only control records were passed.
+    pub last: Option<(i64, Uuid)>,
 }
 
 /// Records and the moves they make together; the records of a partition are in its order. A batch may have moves
@@ -78,6 +129,7 @@ pub fn decode(topic: Topic, message: &BorrowedMessage<'_>) -> Result<Record, New
         key: key.to_vec(),
         reading,
         bytes: value.len(),
+        event_id: event_id(topic, message),
     })
 }
 

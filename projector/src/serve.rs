@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::auth::Tokens;
-use runtime::kafka::{Cluster, TopicSpec, await_topics};
+use runtime::kafka::{self, Cluster, TopicSpec, await_topics};
 use runtime::server::{self, Readiness, Sites};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use crate::progress::Progress;
 use crate::projection::Projection;
 use crate::reads::Reads;
 use crate::settings::Settings;
+use crate::waiting::Waiting;
 
 /// Between two looks at whether everything works.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -31,13 +32,18 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let (common, own) = (&settings.common, &settings.own);
     let listener = server::bind(&own.projector_listen, "TILL_PROJECTOR_LISTEN").await?;
     let cluster = Cluster::new(common);
-    let ends = Ends::start(&cluster, &common.topic_prefix, common.partitions, own.waiting_reads)
-        .map_err(|error| format!("no threads: {error}"))?;
+    let start_ends = |asker, capacity| {
+        let started = Ends::start(asker, &common.topic_prefix, common.partitions, capacity);
+        started.map_err(|error| format!("no threads: {error}"))
+    };
+    let ends = start_ends(kafka::Ends::new(&cluster), own.waiting_reads)?;
+    let committed = start_ends(kafka::Ends::committed(&cluster), Projection::ALL.len())?;
     let (progress, pool) = (Progress::new(), pool(own));
+    let waiting = Waiting::new(own.waiting_reads, own.waiting_reads_of_a_caller);
     let readiness = Readiness::waiting("starting");
     let shutdown = server::shutdown_on_signal();
     let app = App {
-        reads: Reads::new(pool.clone(), progress.clone(), ends.clone(), own.waiting_reads),
+        reads: Reads::new(pool.clone(), progress.clone(), ends.clone(), waiting),
         tokens: Tokens::new(&own.jwt_secret),
         partitions: common.partitions,
         zone: common.business_timezone.parse().expect("the settings were checked"),
@@ -53,6 +59,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
         settings: Arc::clone(&settings),
         cluster: cluster.clone(),
         ends: ends.clone(),
+        committed,
         progress: progress.clone(),
         shutdown: shutdown.clone(),
     };

@@ -18,6 +18,7 @@ pub struct ProjectorSettings {
     pub batch_bytes: usize,
     pub read_timeout_ms: u64,
     pub waiting_reads: usize,
+    pub waiting_reads_of_a_caller: usize,
 }
 
 /// All settings of the process.
@@ -27,6 +28,32 @@ impl Own for ProjectorSettings {
     const DEFAULTS: &'static str = include_str!("../defaults.toml");
 
     fn check(&self, common: &Common, faults: &mut Vec<String>) {
+        self.check_without_secret(common, faults);
+        faults.extend(runtime::auth::secret_fault(&self.jwt_secret, common.demo));
+    }
+}
+
+/// The settings of an operator's command, which answers no request: it needs no secret.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct OperatorSettings(ProjectorSettings);
+
+impl Own for OperatorSettings {
+    const DEFAULTS: &'static str = ProjectorSettings::DEFAULTS;
+
+    fn check(&self, common: &Common, faults: &mut Vec<String>) {
+        self.0.check_without_secret(common, faults);
+    }
+}
+
+impl From<OperatorSettings> for ProjectorSettings {
+    fn from(settings: OperatorSettings) -> Self {
+        settings.0
+    }
+}
+
+impl ProjectorSettings {
+    fn check_without_secret(&self, common: &Common, faults: &mut Vec<String>) {
         let mut require = |holds: bool, fault: &str| {
             if !holds {
                 faults.push(fault.to_owned());
@@ -56,9 +83,12 @@ impl Own for ProjectorSettings {
             "TILL_WAITING_READS must be between 1 and 100000",
         );
         require(
+            (1..=100_000).contains(&self.waiting_reads_of_a_caller),
+            "TILL_WAITING_READS_OF_A_CALLER must be between 1 and 100000",
+        );
+        require(
             common.business_timezone.parse::<Tz>().is_ok(),
             "TILL_BUSINESS_TIMEZONE must be an IANA name such as Europe/Berlin",
         );
-        faults.extend(runtime::auth::secret_fault(&self.jwt_secret, common.demo));
     }
 }

@@ -12,8 +12,9 @@ use sqlx::PgConnection;
 use crate::database::{LEADER_LOCK, connect};
 use crate::ends;
 use crate::generation::{Generation, GenerationError};
+use crate::log_identity;
 use crate::projection::Projection;
-use crate::record::{Positions, instant};
+use crate::record::{LastRecords, Positions, instant};
 use crate::settings::Settings;
 
 /// How long to look for the oldest record that is not folded yet.
@@ -24,6 +25,7 @@ struct Line {
     version: i32,
     generation: i32,
     positions: Positions,
+    last: LastRecords,
     leader: String,
     parked: i64,
 }
@@ -41,17 +43,37 @@ pub async fn print(settings: &Settings) -> Result<(), String> {
         let line = line(&mut connection, projection).await;
         lines.push(line.map_err(|error| format!("{}: {error}", projection.name()))?);
     }
+    let kafka = |error: KafkaError| format!("Kafka: {error}");
+    let cloned = settings.clone();
+    let ends = tokio::task::spawn_blocking(move || {
+        let (cluster, common) = (Cluster::new(&cloned.common), &cloned.common);
+        ends::ends(&Ends::new(&cluster), &common.topic_prefix, &ends::TOPICS, common.partitions)
+    });
+    let ends = ends.await.expect("asking does not panic").map_err(kafka)?;
+    let faults = faults(settings, &lines, &ends).await?;
     let settings = settings.clone();
-    let table = tokio::task::spawn_blocking(move || table(&settings, &lines));
-    let table =
-        table.await.expect("writing a table does not panic").map_err(|error| format!("Kafka: {error}"))?;
-    print!("{table}");
+    let table = tokio::task::spawn_blocking(move || table(&settings, &lines, &ends));
+    print!("{}{faults}", table.await.expect("writing a table does not panic").map_err(kafka)?);
     Ok(())
+}
+
+/// Which projections were folded from another log than this one, a line each.
+async fn faults(settings: &Settings, lines: &[Line], ends: &Positions) -> Result<String, String> {
+    let (cluster, prefix) = (Cluster::new(&settings.common), &settings.common.topic_prefix);
+    let mut text = String::new();
+    for line in lines {
+        let known = (&line.positions, &line.last);
+        match log_identity::check_records(line.projection, &cluster, prefix, known, ends).await {
+            Err(error) if error.is_another_log() => text += &format!("{}: {error}\n", line.projection.name()),
+            other => other.map_err(|error| error.to_string())?,
+        }
+    }
+    Ok(text)
 }
 
 async fn line(connection: &mut PgConnection, projection: Projection) -> Result<Line, GenerationError> {
     let (live, version) = Generation::live_of_any_version(connection, projection).await?;
-    let positions = live.positions(connection).await?;
+    let (positions, last) = live.checkpoint(connection).await?;
     let leader = sqlx::query_scalar!(
         r#"SELECT coalesce(host(a.client_addr), 'local') || ' pid ' || a.pid AS "leader!"
            FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
@@ -71,12 +93,11 @@ async fn line(connection: &mut PgConnection, projection: Projection) -> Result<L
     .fetch_one(connection)
     .await?;
     let leader = leader.unwrap_or_else(|| "none".to_owned());
-    Ok(Line { projection, version, generation: live.number, positions, leader, parked })
+    Ok(Line { projection, version, generation: live.number, positions, last, leader, parked })
 }
 
-fn table(settings: &Settings, lines: &[Line]) -> Result<String, KafkaError> {
+fn table(settings: &Settings, lines: &[Line], ends: &Positions) -> Result<String, KafkaError> {
     let (cluster, common) = (Cluster::new(&settings.common), &settings.common);
-    let ends = ends::ends(&Ends::new(&cluster), &common.topic_prefix, &ends::TOPICS, common.partitions)?;
     let mut text = format!(
         "{:<12}{:>8}{:>12}{:>14}{:>12}{:>8}{:>8}  {}\n",
         "projection",
@@ -89,7 +110,7 @@ fn table(settings: &Settings, lines: &[Line]) -> Result<String, KafkaError> {
         "leader (Postgres session)"
     );
     for line in lines {
-        let lag = lag(&line.positions, &ends);
+        let lag = lag(&line.positions, ends);
         let events: i64 = lag.values().map(|(_, behind)| behind).sum();
         let seconds = lag_seconds(&cluster, &common.topic_prefix, &lag)?;
         let position: i64 = line.positions.values().sum();

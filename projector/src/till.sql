@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS till.projections (
     schema_name text NOT NULL
 );
 
--- Events a fold cannot take, and their successors of the same key, in the order of the log: a rebuild tries them again.
+-- Events a fold cannot take, and their successors of the same aggregate, in the order of the log: a rebuild tries them again.
 -- Also the first records that are no events at all, to be looked into: they hold nothing back.
 CREATE TABLE IF NOT EXISTS till.parked (
     projection text NOT NULL,
@@ -25,6 +25,9 @@ CREATE TABLE IF NOT EXISTS till.parked (
     PRIMARY KEY (projection, generation, topic, partition, "offset")
 );
 ALTER TABLE till.parked ADD COLUMN IF NOT EXISTS is_event boolean NOT NULL DEFAULT true;
+-- Which aggregate of its key's is held back; empty where the key has only one, or where all of them are.
+ALTER TABLE till.parked ADD COLUMN IF NOT EXISTS aggregate text NOT NULL DEFAULT '';
+CREATE INDEX IF NOT EXISTS parked_by_key ON till.parked USING hash (key) WHERE is_event;
 
 -- The log the projections were folded from.
 CREATE TABLE IF NOT EXISTS till.log (

@@ -20,17 +20,19 @@ def check(topics, reads):
 
 
 def standing(topics):
-    """The receipts that are not voided, and each place's name on its latest receipt by business time."""
+    """The receipts that are not voided, and each place's name on its latest one by business time; where a place has voided
+    ones only, on the latest of these."""
     receipts, voided, latest = {}, set(), {}
     for record in topics.committed("receipts"):
         receipt = record.event["receipt"]
         if record.type == "ReceiptVoided":
             voided.add(receipt["transaction_id"])
-            continue
-        receipts.setdefault(receipt["transaction_id"], receipt)
-        mark = (receipt["occurred_at"], receipt["transaction_id"], receipt["place_name"])
+        else:
+            receipts.setdefault(receipt["transaction_id"], receipt)
+    for transaction_id, receipt in receipts.items():
+        mark = (transaction_id not in voided, receipt["occurred_at"], transaction_id, receipt["place_name"])
         latest[receipt["place_id"]] = max(mark, latest.get(receipt["place_id"], mark))
-    return [r for i, r in receipts.items() if i not in voided], {i: mark[2] for i, mark in latest.items()}
+    return [r for i, r in receipts.items() if i not in voided], {i: mark[3] for i, mark in latest.items()}
 
 
 def total(receipts):

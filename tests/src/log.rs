@@ -176,6 +176,19 @@ impl Foreign {
     /// # Errors
     /// What Kafka says.
     pub fn append(&self, record: &RawRecord) -> rdkafka::error::KafkaResult<()> {
+        self.append_all(std::slice::from_ref(record))
+    }
+
+    /// Appends records and waits until the broker has all of them.
+    ///
+    /// # Errors
+    /// What Kafka says.
+    pub fn append_all(&self, records: &[RawRecord]) -> rdkafka::error::KafkaResult<()> {
+        records.iter().try_for_each(|record| self.send(record))?;
+        self.producer.flush(Duration::from_secs(30))
+    }
+
+    fn send(&self, record: &RawRecord) -> rdkafka::error::KafkaResult<()> {
         let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value) })
         });
@@ -184,8 +197,7 @@ impl Foreign {
             .key(&record.key)
             .payload(&record.value)
             .headers(headers);
-        self.producer.send(out).map_err(|(error, _)| error)?;
-        self.producer.flush(Duration::from_secs(30))
+        self.producer.send(out).map_err(|(error, _)| error)
     }
 
     /// Commits it.

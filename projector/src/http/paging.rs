@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use runtime::Problem;
 
 use super::parameters::refused;
+use crate::projections::is_business_time;
 
 /// Rows of a page where the client does not say.
 const DEFAULT_LIMIT: i64 = 100;
@@ -80,8 +81,7 @@ impl Cursor {
         let plain = String::from_utf8(bytes).ok()?;
         let (micros, id) = plain.split_once(':')?;
         let at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
-        let is_storable = !id.contains('\0') && (-9999..=9999).contains(&chrono::Datelike::year(&at));
-        is_storable.then(|| Self::new(at, id))
+        (!id.contains('\0') && is_business_time(at)).then(|| Self::new(at, id))
     }
 }
 
@@ -93,6 +93,8 @@ mod tests {
     fn a_cursor_survives_its_text_and_nonsense_is_refused() {
         let cursor = Cursor::new(DateTime::from_timestamp_micros(-1_234_567).unwrap(), "a:ü\n");
         assert_eq!(Cursor::parse(Some(&cursor.text())), Ok(Some(cursor)));
+        let of_year_0 = Cursor::new(DateTime::from_timestamp_micros(-62_135_596_800_000_001).unwrap(), "a");
+        assert!(Cursor::parse(Some(&of_year_0.text())).is_err());
         for nonsense in ["", "3", "zz", "é", "313a00", "ff3a61", "39393939393939393939393939393939393939393a"]
         {
             assert!(Cursor::parse(Some(nonsense)).is_err(), "{nonsense}");

@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use crate::projection::Projection;
+use crate::projections::is_business_time;
 use crate::reads::{Consistency, Snapshot};
 use axum::extract::FromRef;
 
@@ -99,9 +100,9 @@ impl<Q> Read<Q> {
     /// See [`crate::reads::Reads::snapshot`].
     ///
     /// # Errors
-    /// 503.
+    /// 400, 429, 503.
     pub async fn snapshot(&self, projections: &[Projection]) -> Result<Snapshot, Problem> {
-        self.app.reads.snapshot(projections, &self.consistency).await
+        self.app.reads.snapshot(projections, &self.consistency, &self.caller.username).await
     }
 }
 
@@ -205,7 +206,7 @@ fn instant(name: &str, text: Option<&str>, zone: Tz) -> Result<Option<DateTime<U
     let Some(text) = text else { return Ok(None) };
     let instant = DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.to_utc());
     let instant = instant.or_else(|| first_of_day(text.parse().ok()?, zone));
-    let in_range = instant.filter(|instant| (1..=9999).contains(&chrono::Datelike::year(instant)));
+    let in_range = instant.filter(|instant| is_business_time(*instant));
     let wrong = || {
         // A `+` in a query string is a space.
         refused(format!(

@@ -50,3 +50,4 @@ ALTER TABLE hours ADD PRIMARY KEY (window_start);
 ALTER TABLE hour_places ADD PRIMARY KEY (place_id);
 ALTER TABLE hour_sums ADD PRIMARY KEY (place_id, window_start);
 ALTER TABLE hour_categories ADD PRIMARY KEY (place_id, window_start, category);
+CREATE INDEX hour_categories_by_category ON hour_categories (place_id, category, window_start);

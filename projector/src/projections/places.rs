@@ -9,8 +9,9 @@ use schemas::{Event, Item, Money, Receipt};
 use sqlx::PgConnection;
 
 use crate::projection::{FoldError, add, count};
+use crate::projections::business_time;
 use crate::projections::copy::Copy;
-use crate::record::{Folded, Record};
+use crate::record::Folded;
 
 /// Rows a bulk load gathers in memory before it puts them aside; a row is about 100 bytes.
 const MOST_ROWS_IN_MEMORY: usize = 100_000;
@@ -35,27 +36,8 @@ struct Hour {
     categories: HashMap<String, CategorySums>,
 }
 
-/// The latest receipt by business time, then id: whose name of the place counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Latest {
-    at: DateTime<Utc>,
-    transaction_id: String,
-    place_name: String,
-}
-
-/// The first receipt by arrival: it made the place. A void comes after its receipt and changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct First {
-    at: DateTime<Utc>,
-    partition: i32,
-    offset: i64,
-    place_name: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Place {
-    latest: Latest,
-    first: First,
     sums: Sums,
     hours: BTreeMap<DateTime<Utc>, Hour>,
 }
@@ -110,25 +92,22 @@ impl Changes {
     fn apply(&mut self, events: &[Folded<'_>]) -> Result<(), FoldError> {
         for folded in events {
             match folded.event {
-                Event::ReceiptRecorded(event) => self.receipt(folded.record, &event.receipt, Sign::Plus)?,
-                Event::ReceiptVoided(event) => self.receipt(folded.record, &event.receipt, Sign::Minus)?,
+                Event::ReceiptRecorded(event) => self.receipt(&event.receipt, Sign::Plus)?,
+                Event::ReceiptVoided(event) => self.receipt(&event.receipt, Sign::Minus)?,
                 _ => {}
             }
         }
         Ok(())
     }
 
-    fn receipt(&mut self, record: &Record, receipt: &Receipt, sign: Sign) -> Result<(), FoldError> {
-        let start = hour_of(receipt.occurred_at)?;
+    fn receipt(&mut self, receipt: &Receipt, sign: Sign) -> Result<(), FoldError> {
+        let start = hour_of(business_time(receipt))?;
         // Looked up by reference first: nearly always the row is there, and then nothing is allocated.
         if !self.places.contains_key(&receipt.place_id) {
-            let (latest, first) = (latest(receipt), first(record, receipt));
-            let place = Place { latest, first, sums: Sums::default(), hours: BTreeMap::new() };
-            self.places.insert(receipt.place_id.clone(), place);
+            self.places.insert(receipt.place_id.clone(), Place::default());
             self.rows += 1;
         }
         let place = self.places.get_mut(&receipt.place_id).expect("it was just put there");
-        place.see(record, receipt);
         place.sums.apply(receipt, sign)?;
         let rows = &mut self.rows;
         let hour = place.hours.entry(start).or_insert_with(|| {
@@ -152,39 +131,9 @@ impl Changes {
     }
 }
 
-impl Place {
-    fn see(&mut self, record: &Record, receipt: &Receipt) {
-        let key = (receipt.occurred_at, receipt.transaction_id.as_str());
-        if key > (self.latest.at, self.latest.transaction_id.as_str()) {
-            self.latest = latest(receipt);
-        }
-        let arrival = (record.recorded_at, record.partition, record.offset);
-        if arrival < (self.first.at, self.first.partition, self.first.offset) {
-            self.first = first(record, receipt);
-        }
-    }
-}
-
 impl Hour {
     fn in_key_order(&self) -> BTreeMap<&str, &CategorySums> {
         self.categories.iter().map(|(category, sums)| (category.as_str(), sums)).collect()
-    }
-}
-
-fn latest(receipt: &Receipt) -> Latest {
-    Latest {
-        at: receipt.occurred_at,
-        transaction_id: receipt.transaction_id.clone(),
-        place_name: receipt.place_name.clone(),
-    }
-}
-
-fn first(record: &Record, receipt: &Receipt) -> First {
-    First {
-        at: record.recorded_at,
-        partition: record.partition,
-        offset: record.offset,
-        place_name: receipt.place_name.clone(),
     }
 }
 
@@ -210,40 +159,16 @@ pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Resul
 
 async fn add_places(connection: &mut PgConnection, places: &BTreeMap<&str, &Place>) -> Result<(), FoldError> {
     let ids: Vec<_> = places.keys().copied().collect();
-    let names: Vec<_> = places.values().map(|place| place.latest.place_name.as_str()).collect();
-    let latest_at: Vec<_> = places.values().map(|place| place.latest.at).collect();
-    let latest_ids: Vec<_> = places.values().map(|place| place.latest.transaction_id.as_str()).collect();
-    let first_at: Vec<_> = places.values().map(|place| place.first.at).collect();
-    let first_partitions: Vec<_> = places.values().map(|place| place.first.partition).collect();
-    let first_offsets: Vec<_> = places.values().map(|place| place.first.offset).collect();
-    let first_names: Vec<_> = places.values().map(|place| place.first.place_name.as_str()).collect();
     let sums = SumColumns::of(places.values().map(|place| &place.sums));
     sqlx::query!(
-        "INSERT INTO places AS p (place_id, place_name, latest_at, latest_transaction_id, first_at, first_partition,
-             first_offset, first_name, purchases, total_amount, tax_amount, tips_amount)
-         SELECT * FROM UNNEST($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[],
-             $6::integer[], $7::bigint[], $8::text[], $9::bigint[], $10::numeric[], $11::numeric[], $12::numeric[])
+        "INSERT INTO places AS p (place_id, purchases, total_amount, tax_amount, tips_amount)
+         SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::numeric[], $4::numeric[], $5::numeric[])
          ON CONFLICT (place_id) DO UPDATE SET
-             (place_name, latest_at, latest_transaction_id) = (SELECT l.place_name, l.at, l.id FROM (VALUES
-                 (p.place_name, p.latest_at, p.latest_transaction_id),
-                 (excluded.place_name, excluded.latest_at, excluded.latest_transaction_id)) AS l(place_name, at, id)
-                 ORDER BY l.at DESC, l.id DESC LIMIT 1),
-             (first_at, first_partition, first_offset, first_name) = (SELECT f.* FROM (VALUES
-                 (p.first_at, p.first_partition, p.first_offset, p.first_name),
-                 (excluded.first_at, excluded.first_partition, excluded.first_offset, excluded.first_name)) AS f
-                 ORDER BY 1, 2, 3 LIMIT 1),
              purchases = p.purchases + excluded.purchases,
              total_amount = p.total_amount + excluded.total_amount,
              tax_amount = p.tax_amount + excluded.tax_amount,
              tips_amount = p.tips_amount + excluded.tips_amount",
         &ids as _,
-        &names as _,
-        &latest_at,
-        &latest_ids as _,
-        &first_at,
-        &first_partitions,
-        &first_offsets,
-        &first_names as _,
         &sums.purchases,
         &sums.total_amount,
         &sums.tax_amount,
@@ -389,9 +314,7 @@ impl Bulk {
         let (mut places, mut hours, mut categories) = (Copy::default(), Copy::default(), Copy::default());
         for (id, place) in changes.in_key_order() {
             let mut row = places.row();
-            row.text(id).text(&place.latest.place_name).instant(place.latest.at);
-            row.text(&place.latest.transaction_id).instant(place.first.at).shown(place.first.partition);
-            row.shown(place.first.offset).text(&place.first.place_name);
+            row.text(id);
             sums(&mut row, &place.sums);
             for (at, hour) in &place.hours {
                 let mut row = hours.row();

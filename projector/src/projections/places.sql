@@ -1,15 +1,7 @@
 -- Figures by business time. A voided receipt is in none of them; a row stays when its figures fall to zero.
+-- What a place is called is read from its receipts: a void may come at any time, and takes its receipt's word for it away.
 CREATE TABLE places (
     place_id text COLLATE "C" NOT NULL,
-    -- The name on the latest receipt by business time, then transaction id: the same in whatever order partitions are read.
-    place_name text NOT NULL,
-    latest_at timestamptz NOT NULL,
-    latest_transaction_id text COLLATE "C" NOT NULL,
-    -- The first receipt by arrival, then place in the log, and its name of the place.
-    first_at timestamptz NOT NULL,
-    first_partition integer NOT NULL,
-    first_offset bigint NOT NULL,
-    first_name text NOT NULL,
     purchases bigint NOT NULL,
     total_amount numeric(38, 2) NOT NULL,
     tax_amount numeric(38, 2) NOT NULL,

@@ -1,14 +1,6 @@
 -- The parts added up, in key order.
 INSERT INTO places
-SELECT place_id,
-    (array_agg(place_name ORDER BY latest_at DESC, latest_transaction_id DESC))[1],
-    max(latest_at),
-    (array_agg(latest_transaction_id ORDER BY latest_at DESC, latest_transaction_id DESC))[1],
-    (array_agg(first_at ORDER BY first_at, first_partition, first_offset))[1],
-    (array_agg(first_partition ORDER BY first_at, first_partition, first_offset))[1],
-    (array_agg(first_offset ORDER BY first_at, first_partition, first_offset))[1],
-    (array_agg(first_name ORDER BY first_at, first_partition, first_offset))[1],
-    sum(purchases), sum(total_amount), sum(tax_amount), sum(tips_amount)
+SELECT place_id, sum(purchases), sum(total_amount), sum(tax_amount), sum(tips_amount)
 FROM places_parts GROUP BY place_id ORDER BY place_id;
 
 INSERT INTO place_hours

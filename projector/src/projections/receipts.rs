@@ -8,6 +8,7 @@ use schemas::{Event, ReceiptRecorded};
 use sqlx::PgConnection;
 
 use crate::projection::FoldError;
+use crate::projections::business_time;
 use crate::projections::copy::{Copy, Row};
 use crate::record::{Folded, Record};
 
@@ -86,7 +87,7 @@ impl<'r> Columns<'r> {
         self.transaction_id.push(&receipt.transaction_id);
         self.place_id.push(&receipt.place_id);
         self.place_name.push(&receipt.place_name);
-        self.occurred_at.push(receipt.occurred_at);
+        self.occurred_at.push(business_time(receipt));
         self.items.push(items(event));
         self.total_amount.push(receipt.total_amount.decimal());
         self.tax_amount.push(receipt.tax_amount.decimal());
@@ -179,7 +180,7 @@ impl Bulk {
             let receipt = &event.receipt;
             let mut row = copy.row();
             row.text(&receipt.transaction_id).text(&receipt.place_id).text(&receipt.place_name);
-            row.instant(receipt.occurred_at).json(&receipt.items);
+            row.instant(business_time(receipt)).json(&receipt.items);
             row.shown(receipt.total_amount).shown(receipt.tax_amount).shown(receipt.tips_amount);
             row.text(&receipt.payment_method).shown(event.totals_match).text(&event.recorded_by);
             row.instant(record.recorded_at).shown(record.partition).shown(record.offset);

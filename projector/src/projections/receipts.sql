@@ -3,7 +3,7 @@ CREATE TABLE receipts (
     transaction_id text COLLATE "C" NOT NULL,
     place_id text COLLATE "C" NOT NULL,
     place_name text NOT NULL,
-    -- Business time: when the till wrote it.
+    -- Business time: when the till wrote it, of the years 1 to 9999.
     occurred_at timestamptz NOT NULL,
     -- [{"product_id", "quantity", "price", "category"}], prices as text.
     items jsonb NOT NULL,
@@ -27,3 +27,4 @@ CREATE TABLE receipts (
 ALTER TABLE receipts ADD PRIMARY KEY (transaction_id);
 CREATE INDEX receipts_by_time ON receipts (occurred_at, transaction_id);
 CREATE INDEX receipts_by_place ON receipts (place_id, occurred_at, transaction_id);
+CREATE INDEX receipts_by_arrival ON receipts (place_id, recorded_at, partition, "offset");

@@ -22,6 +22,12 @@ impl Ends {
         Self(cluster.renewed_reader(Isolation::Uncommitted))
     }
 
+    /// Asks for the last stable offsets instead: how far a reader of committed records can get at the moment.
+    #[must_use]
+    pub fn committed(cluster: &Cluster) -> Self {
+        Self(cluster.renewed_reader(Isolation::Committed))
+    }
+
     /// The high watermark of each partition of topics, given with their partition counts: past every record
     /// acknowledged before the question. Blocks; one question at a time.
     ///

@@ -61,6 +61,16 @@ pub struct BodyTooLarge(Problem);
 )]
 pub struct Invalid(Problem);
 
+/// The caller has too many reads that wait already.
+#[derive(ToResponse)]
+#[response(
+    content_type = "application/problem+json",
+    headers(("Retry-After" = u32, description = "Seconds to wait before the same request is sent again.")),
+    example = json!({"type": "about:blank", "title": "Too Many Requests", "status": 429,
+        "detail": "200 reads of this caller wait already for what they must have seen; send the next one when one is answered, or read without Till-Position and Till-Consistency"})
+)]
+pub struct TooManyReads(Problem);
+
 /// A read failed for a reason of its own; the service's log says why.
 #[derive(ToResponse)]
 #[response(
@@ -115,6 +125,9 @@ pub enum OfReads {
     /// 400.
     #[response(status = 400)]
     BadRequest(#[ref_response] BadRequest),
+    /// 429.
+    #[response(status = 429)]
+    TooMany(#[ref_response] TooManyReads),
     /// 500.
     #[response(status = 500)]
     Failed(#[ref_response] Failed),

@@ -92,7 +92,7 @@ pub async fn append(log: &Log, records: Vec<RawRecord>) {
         // Tests share a broker: a transactional id of one's own.
         let id = format!("foreign-{}", uuid::Uuid::now_v7());
         let transaction = log.begin(&id, Duration::from_secs(30))?;
-        records.iter().try_for_each(|record| transaction.append(record))?;
+        transaction.append_all(&records)?;
         transaction.commit()
     });
     appended.await.unwrap().unwrap();

@@ -1,6 +1,8 @@
-//! `GET /api/analytics/` and `GET /api/analytics/<place_id>/` of the consumer: the worker's figures, for analysts.
+//! `GET /api/analytics/` and `GET /api/analytics/<place_id>/` of the consumer: the worker's figures, for analysts. A place may
+//! have many windows and many categories, so it is written piece by piece too: memory holds the windows of one category.
 
 use std::sync::Arc;
+use std::vec::IntoIter;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -8,43 +10,47 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use runtime::Problem;
 use runtime::contracts::receipts::answers::Refused;
-use schemas::Money;
-use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::Contract;
 use super::caller::Caller;
 use super::list::{Part, list as streamed};
-use super::windows::{Category, Taxes, Totals, Windows};
+use super::windows::{FirstWindow, Totals, Windows};
 use crate::projection::Projection;
-use crate::reads::failed;
+use crate::reads::{Snapshot, failed};
 
-const PROJECTIONS: [Projection; 2] = [Projection::Places, Projection::Hours];
+const PROJECTIONS: [Projection; 3] = [Projection::Places, Projection::Hours, Projection::Receipts];
+
 /// Places of a part, at most.
-const MOST: i64 = 100;
+const MOST: usize = 100;
 
-/// A place's figures. `average_receipt` is what the original works out and does not show.
-#[derive(Serialize)]
-struct Place {
-    place_id: String,
-    place_name: String,
-    total_purchases: i64,
-    average_receipt: Money,
-    taxes_amount: Vec<Taxes>,
-    category_analytics: Vec<Category>,
+/// The places that are shown, in the windows that all of them are shown in.
+#[derive(Clone)]
+struct Shown {
+    /// One, or all.
+    only: Option<String>,
+    windows: Arc<Windows>,
 }
 
-/// The place before the next part, and the windows that all places are shown in.
+/// Where the next part begins.
 struct Cursor {
+    shown: Shown,
     place_id: String,
-    windows: Arc<Windows>,
+    /// What is left of the place; `None` where it was written to its end.
+    rest: Option<Rest>,
+}
+
+/// A place's categories that are not written yet.
+struct Rest {
+    totals: Totals,
+    categories: IntoIter<FirstWindow>,
+    is_first: bool,
 }
 
 /// Each place, by id.
 pub async fn list(State(contract): State<Contract>, headers: HeaderMap) -> Result<Response, Refused> {
-    let _analyst = Caller::analyst(&contract, &headers).await?;
-    let part = move |after| part(contract.clone(), after);
-    Ok(streamed(part).await?)
+    let turn = Caller::analyst(&contract, &headers).await?.turn();
+    answer(contract, turn, None).await
 }
 
 /// A list of the one place, or of none.
@@ -53,75 +59,139 @@ pub async fn one(
     place_id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let _analyst = Caller::analyst(&contract, &headers).await?;
+    let turn = Caller::analyst(&contract, &headers).await?.turn();
     // Neither what is no text nor what Postgres cannot store is a place's id.
     let place_id = place_id.map(|Path(id)| id).unwrap_or_default().replace('\0', "\u{fffd}");
-    let part = move |_after: Option<()>| part_of_one(contract.clone(), place_id.clone());
+    answer(contract, turn, Some(place_id)).await
+}
+
+async fn answer(contract: Contract, turn: String, only: Option<String>) -> Result<Response, Refused> {
+    let part = move |cursor| part(contract.clone(), turn.clone(), only.clone(), cursor);
     Ok(streamed(part).await?)
 }
 
-async fn part_of_one(contract: Contract, place_id: String) -> Result<Part<()>, Problem> {
-    let mut snapshot = contract.snapshot(&PROJECTIONS).await?;
-    let windows = Windows::load(&mut snapshot).await.map_err(failed)?;
-    let name = sqlx::query_scalar!("SELECT first_name FROM places WHERE place_id = $1", place_id)
-        .fetch_optional(&mut *snapshot)
-        .await
-        .map_err(failed)?;
-    let mut part = Part::new();
-    if let Some(name) = name {
-        part.push(&figures(&mut snapshot, &windows, place_id, name).await.map_err(failed)?);
-    }
-    Ok(part)
-}
-
-async fn part(contract: Contract, after: Option<Cursor>) -> Result<Part<Cursor>, Problem> {
-    let (mut snapshot, place_id, windows) = match after {
+async fn part(
+    contract: Contract,
+    turn: String,
+    only: Option<String>,
+    cursor: Option<Cursor>,
+) -> Result<Part<Cursor>, Problem> {
+    match cursor {
         None => {
-            let mut snapshot = contract.snapshot(&PROJECTIONS).await?;
-            let windows = Windows::load(&mut snapshot).await.map_err(failed)?;
-            (snapshot, String::new(), Arc::new(windows))
+            let mut snapshot = contract.snapshot(&PROJECTIONS, &turn).await?;
+            let windows = Arc::new(Windows::load(&mut snapshot).await.map_err(failed)?);
+            places(snapshot, Shown { only, windows }, String::new(), Part::new()).await
         }
-        Some(Cursor { place_id, windows }) => {
-            (contract.later_snapshot(&PROJECTIONS).await?, place_id, windows)
+        Some(Cursor { shown, place_id, rest: None }) => {
+            let snapshot = contract.later_snapshot(&PROJECTIONS).await?;
+            places(snapshot, shown, place_id, Part::new()).await
         }
-    };
-    let rows = sqlx::query!(
-        "SELECT place_id, first_name FROM places WHERE place_id > $1 ORDER BY place_id LIMIT $2",
-        place_id,
-        MOST
-    )
-    .fetch_all(&mut *snapshot)
-    .await
-    .map_err(failed)?;
-    let is_full = i64::try_from(rows.len()) == Ok(MOST);
-    let last = rows.last().map(|row| row.place_id.clone());
-    let mut part = Part::new();
-    for row in rows {
-        let place_id = row.place_id.clone();
-        let figures = figures(&mut snapshot, &windows, row.place_id, row.first_name).await.map_err(failed)?;
-        let has_room = part.push(&figures);
-        let is_last = last.as_ref() == Some(&place_id);
-        if (!has_room && !is_last) || (is_full && is_last) {
-            return Ok(part.goes_on(Cursor { place_id, windows }));
+        Some(Cursor { shown, place_id, rest: Some(rest) }) => {
+            let mut snapshot = contract.later_snapshot(&PROJECTIONS).await?;
+            let mut part = Part::within();
+            match categories(&mut snapshot, &shown.windows, &place_id, rest, &mut part)
+                .await
+                .map_err(failed)?
+            {
+                Some(rest) => Ok(part.goes_on(Cursor { shown, place_id, rest: Some(rest) })),
+                None => places(snapshot, shown, place_id, part).await,
+            }
         }
     }
-    Ok(part)
 }
 
-async fn figures(
+/// Places after one, until the part has enough.
+async fn places(
+    mut snapshot: Snapshot,
+    shown: Shown,
+    mut after: String,
+    mut part: Part<Cursor>,
+) -> Result<Part<Cursor>, Problem> {
+    for _ in 0..MOST {
+        if !part.has_room() {
+            break;
+        }
+        let next = next_place(&mut snapshot, shown.only.as_deref(), &after).await.map_err(failed)?;
+        let Some((place_id, place_name)) = next else { return Ok(part) };
+        let rest = begin_place(&mut snapshot, &shown.windows, &place_id, &place_name, &mut part).await;
+        let rest = rest.map_err(failed)?;
+        let rest = categories(&mut snapshot, &shown.windows, &place_id, rest, &mut part).await;
+        if let Some(rest) = rest.map_err(failed)? {
+            return Ok(part.goes_on(Cursor { shown, place_id, rest: Some(rest) }));
+        }
+        after = place_id;
+    }
+    Ok(part.goes_on(Cursor { shown, place_id: after, rest: None }))
+}
+
+/// The place after one, by id, and its name on its first receipt that is not void, or on its first one where all are.
+async fn next_place(
+    snapshot: &mut PgConnection,
+    only: Option<&str>,
+    after: &str,
+) -> sqlx::Result<Option<(String, String)>> {
+    let row = sqlx::query!(
+        r#"SELECT p.place_id, first.place_name AS "place_name!"
+           FROM places AS p CROSS JOIN LATERAL (
+               (SELECT r.place_name, 1 AS choice FROM receipts AS r
+                WHERE r.place_id = p.place_id AND r.voided_at IS NULL
+                ORDER BY r.recorded_at, r.partition, r."offset" LIMIT 1)
+               UNION ALL
+               (SELECT r.place_name, 2 FROM receipts AS r WHERE r.place_id = p.place_id
+                ORDER BY r.recorded_at, r.partition, r."offset" LIMIT 1)
+               ORDER BY choice LIMIT 1
+           ) AS first
+           WHERE p.place_id > $1 AND ($2::text IS NULL OR p.place_id = $2) ORDER BY p.place_id LIMIT 1"#,
+        after,
+        only
+    )
+    .fetch_optional(snapshot)
+    .await?;
+    Ok(row.map(|row| (row.place_id, row.place_name)))
+}
+
+/// Writes a place up to its categories. `average_receipt` is what the original works out and does not show.
+async fn begin_place(
     snapshot: &mut PgConnection,
     windows: &Windows,
-    place_id: String,
-    place_name: String,
-) -> sqlx::Result<Place> {
-    let Totals { purchases, average_receipt, taxes, categories } =
-        windows.of_place(snapshot, &place_id).await?;
-    Ok(Place {
-        place_id,
-        place_name,
-        total_purchases: purchases,
-        average_receipt,
-        taxes_amount: taxes,
-        category_analytics: categories,
-    })
+    place_id: &str,
+    place_name: &str,
+    part: &mut Part<Cursor>,
+) -> sqlx::Result<Rest> {
+    let totals = windows.of_place(snapshot, place_id).await?;
+    let categories = windows.categories_of(snapshot, place_id).await?;
+    part.begin_element();
+    part.write(r#"{"place_id":"#);
+    part.write_value(&place_id);
+    part.write(r#","place_name":"#);
+    part.write_value(&place_name);
+    part.write(r#","total_purchases":"#);
+    part.write_value(&totals.purchases);
+    part.write(r#","average_receipt":"#);
+    part.write_value(&totals.average_receipt);
+    part.write(r#","taxes_amount":"#);
+    part.write_value(&windows.taxes(&totals));
+    part.write(r#","category_analytics":["#);
+    Ok(Rest { totals, categories: categories.into_iter(), is_first: true })
+}
+
+/// Writes categories until the part has enough; what is left of the place, or `None` once it has ended.
+async fn categories(
+    snapshot: &mut PgConnection,
+    windows: &Windows,
+    place_id: &str,
+    mut rest: Rest,
+    part: &mut Part<Cursor>,
+) -> sqlx::Result<Option<Rest>> {
+    while part.has_room() {
+        let Some(category) = rest.categories.next() else {
+            part.write("]}");
+            return Ok(None);
+        };
+        if !std::mem::replace(&mut rest.is_first, false) {
+            part.write(",");
+        }
+        part.write_value(&windows.category(snapshot, place_id, &rest.totals, category).await?);
+    }
+    Ok(Some(rest))
 }

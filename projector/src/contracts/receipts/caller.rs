@@ -14,6 +14,9 @@ use super::Contract;
 use crate::projection::Projection;
 use crate::reads::failed;
 
+/// Whose turn a look at a token takes: who sends it is not known before.
+const TOKEN_BEARERS: &str = "bearers of the receipts contract's tokens";
+
 /// An account whose token was sent.
 pub struct Caller {
     number: i64,
@@ -36,7 +39,7 @@ impl Caller {
     /// The account of `Authorization: Token <token>`; 401 where there is none.
     pub async fn of(contract: &Contract, headers: &HeaderMap) -> Result<Self, Refused> {
         let token = presented(headers).map_err(unauthorized)?;
-        let mut snapshot = contract.snapshot(&[Projection::Accounts]).await?;
+        let mut snapshot = contract.snapshot(&[Projection::Accounts], TOKEN_BEARERS).await?;
         let found = sqlx::query_as!(
             Self,
             "SELECT number, username, roles, token_generation FROM accounts WHERE realm = $1 AND token_hash = $2",
@@ -49,6 +52,11 @@ impl Caller {
         let is_of =
             |caller: &Self| contract.tokens.is_of(token, REALM, &caller.username, caller.token_generation);
         Ok(found.filter(is_of).ok_or_else(|| unauthorized(BAD_TOKEN))?)
+    }
+
+    /// Whose turns its reads take: the realms of accounts have names of their own.
+    pub fn turn(&self) -> String {
+        format!("{REALM}/{}", self.username)
     }
 
     /// As [`Self::of`], and an analyst: not even an admin is one by itself.

@@ -18,6 +18,9 @@ use crate::reads::failed;
 /// Checks of a part, at most.
 const MOST: i64 = 1000;
 
+/// Whose turns the reads of the open list take.
+const ANYONE: &str = "readers of the receipts contract's open list";
+
 #[derive(Serialize)]
 struct Check {
     transaction_id: String,
@@ -66,7 +69,7 @@ pub async fn list(State(contract): State<Contract>) -> Result<Response, Refused>
 
 async fn part(contract: Contract, after: Option<Cursor>) -> Result<Part<Cursor>, Problem> {
     let mut snapshot = match after {
-        None => contract.snapshot(&[Projection::Receipts]).await?,
+        None => contract.snapshot(&[Projection::Receipts], ANYONE).await?,
         Some(_) => contract.later_snapshot(&[Projection::Receipts]).await?,
     };
     let mut rows = sqlx::query_as!(

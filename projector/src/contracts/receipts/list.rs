@@ -13,25 +13,52 @@ use serde::Serialize;
 /// A part is ended once it has so many bytes.
 const PART_BYTES: usize = 256 * 1024;
 
-/// Elements in a row, and where the next part begins, if there is one.
+/// A piece of a list, and where the next part begins, if there is one.
 pub struct Part<C> {
     json: Vec<u8>,
     next: Option<C>,
+    /// Whether it begins within an element that an earlier part began.
+    goes_on_within: bool,
 }
 
 impl<C> Part<C> {
     /// No elements yet.
     pub fn new() -> Self {
-        Self { json: Vec::new(), next: None }
+        Self { json: Vec::new(), next: None, goes_on_within: false }
+    }
+
+    /// Goes on within an element that an earlier part has begun, with its JSON as it is.
+    pub fn within() -> Self {
+        Self { goes_on_within: true, ..Self::new() }
+    }
+
+    /// Begins an element, whose JSON is written piece by piece.
+    pub fn begin_element(&mut self) {
+        if !self.json.is_empty() {
+            self.json.push(b',');
+        }
+    }
+
+    /// JSON of an element that does not stand whole in this part.
+    pub fn write(&mut self, json: &str) {
+        self.json.extend_from_slice(json.as_bytes());
+    }
+
+    /// The JSON of a value of such an element.
+    pub fn write_value(&mut self, value: &impl Serialize) {
+        serde_json::to_writer(&mut self.json, value).expect("elements have text keys only");
+    }
+
+    /// Whether it has not enough yet.
+    pub fn has_room(&self) -> bool {
+        self.json.len() < PART_BYTES
     }
 
     /// Adds an element; `false` once the part has enough.
     pub fn push(&mut self, element: &impl Serialize) -> bool {
-        if !self.json.is_empty() {
-            self.json.push(b',');
-        }
-        serde_json::to_writer(&mut self.json, element).expect("elements have text keys only");
-        self.json.len() < PART_BYTES
+        self.begin_element();
+        self.write_value(element);
+        self.has_room()
     }
 
     /// There are more elements from `next` on.
@@ -62,7 +89,7 @@ where
             Rest::From(cursor) => {
                 let made = part(Some(cursor)).await.map_err(|problem| broken(&problem))?;
                 // The part before may have been the last one without knowing.
-                let comma = if made.json.is_empty() { "" } else { "," };
+                let comma = if made.json.is_empty() || made.goes_on_within { "" } else { "," };
                 let end = if made.next.is_none() { "]" } else { "" };
                 let bytes = [comma.as_bytes(), &made.json, end.as_bytes()].concat();
                 Some((bytes, (part, made.next.map_or(Rest::Ended, Rest::From))))
@@ -114,6 +141,36 @@ mod tests {
         {
             assert_eq!(body(end, size).await, expected);
         }
+    }
+
+    #[tokio::test]
+    async fn an_element_may_go_on_over_several_parts() {
+        let part = |from: Option<u32>| async move {
+            let mut part = if from.is_some_and(|from| from < 3) { Part::within() } else { Part::new() };
+            match from {
+                None => {
+                    part.push(&0);
+                    part.begin_element();
+                    part.write("[");
+                    part.write_value(&"a");
+                    return Ok(part.goes_on(1));
+                }
+                Some(1) => {
+                    part.write(",\"b\"");
+                    return Ok(part.goes_on(2));
+                }
+                Some(2) => {
+                    part.write("]");
+                    part.push(&1);
+                    return Ok(part.goes_on(3));
+                }
+                _ => part.push(&2),
+            };
+            Ok(part)
+        };
+        let response = list(part).await.unwrap();
+        let body = to_bytes(response.into_body(), 1000).await.unwrap();
+        assert_eq!(body, r#"[0,["a","b"],1,2]"#);
     }
 
     #[tokio::test]

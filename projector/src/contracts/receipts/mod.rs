@@ -42,13 +42,13 @@ impl Contract {
     }
 
     /// A snapshot of the projections that has seen everything accepted so far.
-    async fn snapshot(&self, projections: &[Projection]) -> Result<Snapshot, Problem> {
-        self.reads.snapshot(projections, &Consistency::strong()).await
+    async fn snapshot(&self, projections: &[Projection], caller: &str) -> Result<Snapshot, Problem> {
+        self.reads.snapshot(projections, &Consistency::strong(), caller).await
     }
 
     /// A later snapshot for an answer whose first part was [`Self::snapshot`]'s.
     async fn later_snapshot(&self, projections: &[Projection]) -> Result<Snapshot, Problem> {
-        self.reads.snapshot(projections, &Consistency::eventual()).await
+        self.reads.snapshot(projections, &Consistency::eventual(), "").await
     }
 }
 

@@ -17,7 +17,7 @@ use crate::reads::failed;
 /// Places of a part, at most.
 const MOST: i64 = 1000;
 
-/// A place as its first receipt made it.
+/// A place as its first receipt made it that is not void, or its first one where all are.
 #[derive(Serialize)]
 struct Place {
     place_id: String,
@@ -27,18 +27,28 @@ struct Place {
 
 /// `GET /api/places/`: by id.
 pub async fn list(State(contract): State<Contract>, headers: HeaderMap) -> Result<Response, Refused> {
-    let _caller = Caller::of(&contract, &headers).await?;
-    let part = move |after| part(contract.clone(), after);
+    let turn = Caller::of(&contract, &headers).await?.turn();
+    let part = move |after| part(contract.clone(), turn.clone(), after);
     Ok(streamed(part).await?)
 }
 
-async fn part(contract: Contract, after: Option<String>) -> Result<Part<String>, Problem> {
+async fn part(contract: Contract, turn: String, after: Option<String>) -> Result<Part<String>, Problem> {
     let mut snapshot = match after {
-        None => contract.snapshot(&[Projection::Places]).await?,
-        Some(_) => contract.later_snapshot(&[Projection::Places]).await?,
+        None => contract.snapshot(&[Projection::Places, Projection::Receipts], &turn).await?,
+        Some(_) => contract.later_snapshot(&[Projection::Places, Projection::Receipts]).await?,
     };
     let rows = sqlx::query!(
-        "SELECT place_id, first_name, first_at FROM places WHERE place_id > $1 ORDER BY place_id LIMIT $2",
+        r#"SELECT p.place_id, first.place_name AS "first_name!", first.recorded_at AS "first_at!"
+           FROM places AS p CROSS JOIN LATERAL (
+               (SELECT r.place_name, r.recorded_at, 1 AS choice FROM receipts AS r
+                WHERE r.place_id = p.place_id AND r.voided_at IS NULL
+                ORDER BY r.recorded_at, r.partition, r."offset" LIMIT 1)
+               UNION ALL
+               (SELECT r.place_name, r.recorded_at, 2 FROM receipts AS r WHERE r.place_id = p.place_id
+                ORDER BY r.recorded_at, r.partition, r."offset" LIMIT 1)
+               ORDER BY choice LIMIT 1
+           ) AS first
+           WHERE p.place_id > $1 ORDER BY p.place_id LIMIT $2"#,
         after.unwrap_or_default(),
         MOST
     )

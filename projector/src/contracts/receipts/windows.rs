@@ -37,17 +37,15 @@ struct Spent {
     date_create: String,
 }
 
-/// What a place's receipts add up to.
+/// What a place's receipts add up to, window by window; without its categories, which are read one by one.
 #[derive(Default)]
 pub struct Totals {
     /// Receipts of all closed windows.
     pub purchases: i64,
     /// Their average.
     pub average_receipt: Money,
-    /// Of each window since the place's first.
-    pub taxes: Vec<Taxes>,
-    /// In the order of their first windows.
-    pub categories: Vec<Category>,
+    sums: BTreeMap<DateTime<Utc>, Sums>,
+    first_window: Option<DateTime<Utc>>,
 }
 
 struct Sums {
@@ -55,6 +53,9 @@ struct Sums {
     tax: Money,
     tips: Money,
 }
+
+/// A category's name, and its first window.
+pub type FirstWindow = (String, DateTime<Utc>);
 
 impl Windows {
     /// The newest ones.
@@ -83,13 +84,12 @@ impl Windows {
         .fetch_optional(&mut *snapshot)
         .await?;
         let Some(running) = running else { return Ok(Totals::default()) };
-        let sums = sums(snapshot, place_id, *from, *to).await?;
         Ok(Totals {
             purchases: running.running_purchases,
             average_receipt: Money::from(running.running_total_amount)
                 .average_over(running.running_purchases),
-            taxes: self.taxes(running.first_window, &sums),
-            categories: self.categories(snapshot, place_id, &sums).await?,
+            sums: sums(snapshot, place_id, *from, *to).await?,
+            first_window: Some(running.first_window),
         })
     }
 
@@ -97,58 +97,64 @@ impl Windows {
         self.0.iter().skip_while(move |(start, _)| *start < first)
     }
 
-    fn taxes(&self, first: DateTime<Utc>, sums: &BTreeMap<DateTime<Utc>, Sums>) -> Vec<Taxes> {
+    /// Each window since the place's first.
+    pub fn taxes(&self, totals: &Totals) -> Vec<Taxes> {
+        let sums = &totals.sums;
         let row = |(start, end): &(DateTime<Utc>, String)| Taxes {
             total_nds: sums.get(start).map(|sums| sums.tax).unwrap_or_default(),
             total_tips: sums.get(start).map(|sums| sums.tips).unwrap_or_default(),
             date_create: end.clone(),
         };
-        self.since(first).map(row).collect()
+        totals.first_window.map(|first| self.since(first).map(row).collect()).unwrap_or_default()
     }
 
-    async fn categories(
+    /// The place's categories, in the order of their first windows.
+    pub async fn categories_of(
         &self,
         snapshot: &mut PgConnection,
         place_id: &str,
-        sums: &BTreeMap<DateTime<Utc>, Sums>,
-    ) -> sqlx::Result<Vec<Category>> {
-        let (from, to) = (self.0.first().map(|window| window.0), self.0.last().map(|window| window.0));
-        let firsts = sqlx::query!(
+    ) -> sqlx::Result<Vec<FirstWindow>> {
+        let to = self.0.last().map(|window| window.0);
+        let rows = sqlx::query!(
             r#"SELECT category, min(window_start) AS "first!" FROM hour_categories
                WHERE place_id = $1 AND window_start <= $2 GROUP BY category ORDER BY 2, 1"#,
             place_id,
             to
         )
-        .fetch_all(&mut *snapshot)
+        .fetch_all(snapshot)
         .await?;
+        Ok(rows.into_iter().map(|row| (row.category, row.first)).collect())
+    }
+
+    /// A category's windows since its first.
+    pub async fn category(
+        &self,
+        snapshot: &mut PgConnection,
+        place_id: &str,
+        totals: &Totals,
+        (category, first): FirstWindow,
+    ) -> sqlx::Result<Category> {
         let rows = sqlx::query!(
-            "SELECT category, window_start, amount FROM hour_categories
-             WHERE place_id = $1 AND window_start BETWEEN $2 AND $3",
+            "SELECT window_start, amount FROM hour_categories
+             WHERE place_id = $1 AND category = $2 AND window_start >= $3",
             place_id,
-            from,
-            to
+            category,
+            self.0.first().map(|window| window.0)
         )
         .fetch_all(snapshot)
         .await?;
-        let mut amounts: BTreeMap<String, BTreeMap<DateTime<Utc>, Money>> = BTreeMap::new();
-        for row in rows {
-            amounts.entry(row.category).or_default().insert(row.window_start, Money::from(row.amount));
-        }
-        let category = |category: String, first| {
-            let amounts = amounts.get(&category);
-            let spent = |(start, end): &(DateTime<Utc>, String)| {
-                let amount = amounts.and_then(|amounts| amounts.get(start)).copied().unwrap_or_default();
-                let purchases = sums.get(start).map_or(0, |sums| sums.purchases);
-                Spent {
-                    total_spent: amount,
-                    average_receipt: amount.average_over(purchases),
-                    date_create: end.clone(),
-                }
-            };
-            let cat_analytics = self.since(first).map(spent).collect();
-            Category { category, cat_analytics }
+        let amounts: BTreeMap<_, _> =
+            rows.into_iter().map(|row| (row.window_start, Money::from(row.amount))).collect();
+        let spent = |(start, end): &(DateTime<Utc>, String)| {
+            let amount = amounts.get(start).copied().unwrap_or_default();
+            let purchases = totals.sums.get(start).map_or(0, |sums| sums.purchases);
+            Spent {
+                total_spent: amount,
+                average_receipt: amount.average_over(purchases),
+                date_create: end.clone(),
+            }
         };
-        Ok(firsts.into_iter().map(|row| category(row.category, row.first)).collect())
+        Ok(Category { category, cat_analytics: self.since(first).map(spent).collect() })
     }
 }
 

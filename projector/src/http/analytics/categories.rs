@@ -18,8 +18,11 @@ use crate::http::parameters::{Interval, Read, ReadHeaders};
 use crate::projection::Projection;
 use crate::reads::failed;
 
+/// Categories listed in the totals, at most.
+const MOST_CATEGORIES: i64 = 1000;
+
 /// The answer. `totals` are by business time, exact for any interval, the greatest amounts first, 1,000 categories
-/// at most; `hours` are the closed windows that begin in the interval, by arrival, in order of window and place, a
+/// at most; `other` is what all further ones add up to, so that both together are the place's; `hours` are the closed windows that begin in the interval, by arrival, in order of window and place, a
 /// page of them.
 #[derive(Serialize, ToSchema)]
 struct Categories {
@@ -30,6 +33,7 @@ struct Categories {
     #[schema(required)]
     place_id: Option<String>,
     totals: Vec<Category>,
+    other: Other,
     hours: Vec<PlaceHour>,
     /// `cursor` of the next page; `null` at the end.
     #[schema(required)]
@@ -41,6 +45,18 @@ struct Categories {
 struct Category {
     #[schema(example = "coffee")]
     category: String,
+    quantity: i64,
+    #[schema(value_type = Money)]
+    amount: String,
+}
+
+/// What the categories that are not listed add up to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OtherCategories)]
+struct Other {
+    /// How many they are.
+    #[schema(example = 0)]
+    categories: i64,
     quantity: i64,
     #[schema(value_type = Money)]
     amount: String,
@@ -111,47 +127,66 @@ pub async fn read(read: Read<FiguresQuery>) -> Result<Response, Problem> {
     let of = FiguresOf::parse(&read)?;
     let projections = [Projection::Hours, Projection::Places, Projection::Receipts];
     let mut snapshot = read.snapshot(&projections).await?;
-    let totals = totals(&mut snapshot, of.place_id.as_deref(), of.within).await.map_err(failed)?;
+    let (totals, other) = totals(&mut snapshot, of.place_id.as_deref(), of.within).await.map_err(failed)?;
     let mut rows = hours(&mut snapshot, &of).await.map_err(failed)?;
     let has_more = paging::cut(&mut rows, of.limit);
     let last = rows.last().filter(|_| has_more);
     let next_cursor = last.map(|row| Cursor::new(row.window_start, &row.place_id).text());
     let hours = rows.into_iter().map(PlaceHour::from).collect();
     let Interval { from, to } = of.within;
-    Ok(Json(Categories { from, to, place_id: of.place_id, totals, hours, next_cursor }).into_response())
+    Ok(Json(Categories { from, to, place_id: of.place_id, totals, other, hours, next_cursor })
+        .into_response())
 }
 
+/// The greatest categories, and all others as one. A category whose pieces cancel out stays while its amounts do not:
+/// categories add up to their places.
 async fn totals(
     snapshot: &mut PgConnection,
     place_id: Option<&str>,
     within: Interval,
-) -> sqlx::Result<Vec<Category>> {
+) -> sqlx::Result<(Vec<Category>, Other)> {
     let parts = Parts::of(within);
-    sqlx::query_as!(
-        Category,
-        r#"SELECT category AS "category!", sum(quantity)::bigint AS "quantity!", sum(amount)::text AS "amount!"
+    let rows = sqlx::query!(
+        r#"SELECT CASE WHEN rank <= $8 THEN category END AS category, count(*) AS "categories!",
+               sum(quantity)::bigint AS "quantity!", sum(amount)::text AS "amount!"
            FROM (
-               SELECT category, quantity, amount FROM place_hour_categories
-               WHERE ($1::text IS NULL OR place_id = $1) AND ($2::timestamptz IS NULL OR hour >= $2)
-                   AND ($3::timestamptz IS NULL OR hour < $3)
-               UNION ALL
-               SELECT item.category, item.quantity, item.quantity * item.price
-               FROM receipts AS r,
-                   jsonb_to_recordset(r.items) AS item(category text, quantity bigint, price numeric(38, 2))
-               WHERE ($1::text IS NULL OR r.place_id = $1) AND r.voided_at IS NULL
-                   AND (r.occurred_at >= $4 AND r.occurred_at < $5 OR r.occurred_at >= $6 AND r.occurred_at < $7)
-           ) AS parts
-           GROUP BY category HAVING sum(quantity) <> 0 ORDER BY sum(amount) DESC, category LIMIT 1000"#,
+               SELECT category, sum(quantity) AS quantity, sum(amount) AS amount,
+                   row_number() OVER (ORDER BY sum(amount) DESC, category) AS rank
+               FROM (
+                   SELECT category, quantity, amount FROM place_hour_categories
+                   WHERE ($1::text IS NULL OR place_id = $1) AND ($2::timestamptz IS NULL OR hour >= $2)
+                       AND ($3::timestamptz IS NULL OR hour < $3)
+                   UNION ALL
+                   SELECT item.category, item.quantity, item.quantity * item.price
+                   FROM receipts AS r,
+                       jsonb_to_recordset(r.items) AS item(category text, quantity bigint, price numeric(38, 2))
+                   WHERE ($1::text IS NULL OR r.place_id = $1) AND r.voided_at IS NULL
+                       AND (r.occurred_at >= $4 AND r.occurred_at < $5 OR r.occurred_at >= $6 AND r.occurred_at < $7)
+               ) AS parts
+               GROUP BY category HAVING sum(quantity) <> 0 OR sum(amount) <> 0
+           ) AS ranked
+           GROUP BY 1, least(rank, $8 + 1) ORDER BY min(rank)"#,
         place_id,
         parts.hours_from,
         parts.hours_to,
         parts.head.0,
         parts.head.1,
         parts.tail.0,
-        parts.tail.1
+        parts.tail.1,
+        MOST_CATEGORIES
     )
     .fetch_all(snapshot)
-    .await
+    .await?;
+    let mut other = Other { categories: 0, quantity: 0, amount: "0.00".into() };
+    let mut listed = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (quantity, amount) = (row.quantity, row.amount);
+        match row.category {
+            Some(category) => listed.push(Category { category, quantity, amount }),
+            None => other = Other { categories: row.categories, quantity, amount },
+        }
+    }
+    Ok((listed, other))
 }
 
 /// Every closed window from a place's first one on has a row.

@@ -1,0 +1,330 @@
+//! What a fold does not see: events it has refused, with their successors of the same aggregate, and records that are no
+//! events. All are noted in `till.parked`.
+
+use std::collections::HashSet;
+
+use schemas::Topic;
+use schemas::record::{Foreign, Reading};
+use sqlx::PgConnection;
+
+use crate::generation::{Generation, enter};
+use crate::record::{Aggregate, Folded, Record};
+
+/// Records that are no events are noted up to here; those after it are in the log lines only.
+const MOST_NOTED_FOREIGN: i64 = 10_000;
+/// A fold is stopped where more than half of the latest events are refused; of fewer than so many nothing is concluded.
+const LEAST_SEEN: i64 = 1_000;
+/// The latest events are at most so many: earlier ones count half as much with each further so many.
+const LATEST: i64 = 10_000;
+
+/// What is noted of a generation. How many events are parked is not bounded: only their rate can stop the fold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parked {
+    /// Whether any event is parked.
+    has_events: bool,
+    /// How many records that are no events are noted. They hold nothing back.
+    foreign: i64,
+    rate: Rate,
+}
+
+/// Of the latest events, how many were refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Rate {
+    seen: i64,
+    refused: i64,
+}
+
+impl Rate {
+    fn see(&mut self, seen: i64, refused: i64) {
+        if self.seen >= LATEST {
+            *self = Self { seen: self.seen / 2, refused: self.refused / 2 };
+        }
+        self.seen += seen;
+        self.refused += refused;
+    }
+}
+
+impl Parked {
+    /// What is noted of a generation.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn load(connection: &mut PgConnection, generation: &Generation) -> sqlx::Result<Self> {
+        let noted = sqlx::query!(
+            r#"SELECT count(*) FILTER (WHERE is_event) > 0 AS "has_events!",
+                   count(*) FILTER (WHERE NOT is_event) AS "foreign!"
+               FROM till.parked WHERE projection = $1 AND generation = $2"#,
+            generation.projection.name(),
+            generation.number
+        )
+        .fetch_one(&mut *connection)
+        .await?;
+        let rate = latest_rate(connection, generation).await?;
+        Ok(Self { has_events: noted.has_events, foreign: noted.foreign, rate })
+    }
+
+    /// Whether more than half of the latest events were refused.
+    #[must_use]
+    pub const fn is_most(&self) -> bool {
+        self.rate.seen >= LEAST_SEEN && 2 * self.rate.refused > self.rate.seen
+    }
+
+    /// The aggregates of a batch that are held back.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn held(
+        &self,
+        connection: &mut PgConnection,
+        generation: &Generation,
+        records: &[Record],
+    ) -> sqlx::Result<HashSet<Aggregate>> {
+        if !self.has_events {
+            return Ok(HashSet::new());
+        }
+        let events = records.iter().filter_map(Record::folded);
+        // An empty id is a whole key that a former binary has parked.
+        let asked = events.flat_map(|event| [event.aggregate(), event.home()]).collect::<HashSet<_>>();
+        let topics: Vec<_> = asked.iter().map(|(topic, _, _)| topic.noun().to_owned()).collect();
+        let keys: Vec<_> = asked.iter().map(|(_, key, _)| key.clone()).collect();
+        let ids: Vec<_> = asked.iter().map(|(_, _, id)| id.clone()).collect();
+        let rows = sqlx::query!(
+            r#"SELECT DISTINCT p.topic, p.key, p.aggregate
+               FROM UNNEST($3::text[], $4::bytea[], $5::text[]) AS a(topic, key, aggregate)
+               JOIN till.parked AS p ON p.key = a.key AND p.topic = a.topic AND p.aggregate = a.aggregate
+               WHERE p.is_event AND p.projection = $1 AND p.generation = $2"#,
+            generation.projection.name(),
+            generation.number,
+            &topics,
+            &keys,
+            &ids
+        )
+        .fetch_all(connection)
+        .await?;
+        let held =
+            rows.into_iter().filter_map(|row| Some((Topic::from_noun(&row.topic)?, row.key, row.aggregate)));
+        Ok(held.collect())
+    }
+}
+
+/// Of the latest offsets of each partition, in how many an aggregate was parked: a process that starts anew must not forget
+/// why the one before it stopped.
+async fn latest_rate(connection: &mut PgConnection, generation: &Generation) -> sqlx::Result<Rate> {
+    let mut transaction = sqlx::Connection::begin(connection).await?;
+    enter(&mut transaction, &generation.schema).await?;
+    let rate = sqlx::query_as!(
+        Rate,
+        r#"SELECT (SELECT coalesce(sum(least(next, $3)), 0)::bigint FROM positions) AS "seen!",
+               (SELECT count(DISTINCT (parked.topic, parked.key, parked.aggregate))
+                FROM till.parked AS parked JOIN positions
+                    ON positions.topic = parked.topic AND positions.partition = parked.partition
+                WHERE parked.is_event AND parked.projection = $1 AND parked.generation = $2
+                    AND parked."offset" >= positions.next - $3) AS "refused!""#,
+        generation.projection.name(),
+        generation.number,
+        LEAST_SEEN
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    transaction.rollback().await?;
+    Ok(rate)
+}
+
+/// Holds back what a fold must not see of one batch.
+pub struct Sieve<'b> {
+    generation: &'b Generation,
+    parked: Parked,
+    held: HashSet<Aggregate>,
+    held_back: Vec<HeldBack<'b>>,
+    events: usize,
+    refused: i64,
+}
+
+struct HeldBack<'b> {
+    record: &'b Record,
+    is_event: bool,
+    aggregate: String,
+    error: String,
+}
+
+impl<'b> Sieve<'b> {
+    /// `held` are the aggregates of the batch that were parked before it.
+    #[must_use]
+    pub fn new(generation: &'b Generation, parked: Parked, held: HashSet<Aggregate>) -> Self {
+        Self { generation, parked, held, held_back: Vec::new(), events: 0, refused: 0 }
+    }
+
+    /// The events a fold may take.
+    pub fn sound(&mut self, records: impl IntoIterator<Item = &'b Record>) -> Vec<Folded<'b>> {
+        let mut events = Vec::new();
+        for record in records {
+            match &record.reading {
+                Reading::Foreign(reason) => self.skip(record, reason),
+                Reading::Event(event) => {
+                    let event = Folded { record, event };
+                    if self.holds(&event) {
+                        self.hold_back(&event, "an earlier event of its aggregate is parked".to_owned());
+                    } else {
+                        events.push(event);
+                    }
+                }
+            }
+        }
+        // Where a batch is halved, the first look at it is at all of it.
+        self.events = self.events.max(events.len());
+        events
+    }
+
+    fn holds(&self, event: &Folded<'_>) -> bool {
+        !self.held.is_empty() && (self.held.contains(&event.aggregate()) || self.held.contains(&event.home()))
+    }
+
+    fn hold_back(&mut self, event: &Folded<'b>, error: String) {
+        let (_, _, aggregate) = event.aggregate();
+        self.held_back.push(HeldBack { record: event.record, is_event: true, aggregate, error });
+    }
+
+    /// Parks an event that was refused, and holds back its aggregate from here on.
+    pub fn park(&mut self, event: &Folded<'b>, error: String) {
+        tracing::error!(
+            projection = self.generation.projection.name(),
+            topic = event.record.topic.noun(),
+            partition = event.record.partition,
+            offset = event.record.offset,
+            %error,
+            "an event is parked"
+        );
+        self.held.insert(event.aggregate());
+        self.hold_back(event, error);
+        self.refused += 1;
+        self.parked.has_events = true;
+    }
+
+    /// It is no event to any reader, so its aggregate goes on; noted only to be looked into.
+    fn skip(&mut self, record: &'b Record, reason: &Foreign) {
+        tracing::error!(
+            projection = self.generation.projection.name(),
+            kafka.topic = record.topic.noun(),
+            kafka.partition = record.partition,
+            kafka.offset = record.offset,
+            %reason,
+            "a record is skipped"
+        );
+        if self.parked.foreign < MOST_NOTED_FOREIGN {
+            self.parked.foreign += 1;
+            let (aggregate, error) = (String::new(), reason.to_string());
+            self.held_back.push(HeldBack { record, is_event: false, aggregate, error });
+        }
+    }
+
+    /// Writes down what was held back; what is parked from here on.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn note(mut self, transaction: &mut PgConnection) -> sqlx::Result<Parked> {
+        // Messages quote what is at fault, and text columns hold no U+0000.
+        let storable = |text: &str| text.replace('\0', "\u{FFFD}");
+        for HeldBack { record, is_event, aggregate, error } in &self.held_back {
+            sqlx::query!(
+                r#"INSERT INTO till.parked (projection, generation, topic, partition, "offset", key, error, recorded_at,
+                       is_event, aggregate)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
+                self.generation.projection.name(),
+                self.generation.number,
+                record.topic.noun(),
+                record.partition,
+                record.offset,
+                record.key,
+                storable(error),
+                record.recorded_at,
+                is_event,
+                storable(aggregate)
+            )
+            .execute(&mut *transaction)
+            .await?;
+        }
+        self.parked.rate.see(i64::try_from(self.events).unwrap_or(i64::MAX), self.refused);
+        Ok(self.parked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::{Event, RolesAssigned};
+
+    use super::*;
+    use crate::projection::Projection;
+
+    fn record(offset: i64, username: &str, is_event: bool) -> Record {
+        let event = RolesAssigned {
+            realm: "till".into(),
+            username: username.into(),
+            roles: Vec::new(),
+            places: Vec::new(),
+            assigned_by: "a".into(),
+        };
+        Record {
+            topic: Topic::Accounts,
+            partition: 0,
+            offset,
+            recorded_at: chrono::DateTime::UNIX_EPOCH,
+            key: "till".into(),
+            reading: if is_event {
+                Reading::Event(Event::from(event))
+            } else {
+                Reading::Foreign(Foreign::Value("garbage".into()))
+            },
+            bytes: 1,
+            event_id: uuid::Uuid::nil(),
+        }
+    }
+
+    fn offsets(events: &[Folded<'_>]) -> Vec<i64> {
+        events.iter().map(|event| event.record.offset).collect()
+    }
+
+    #[test]
+    fn a_refused_event_holds_back_its_aggregate_and_no_other_of_its_home() {
+        let generation = Generation::new(Projection::Accounts, 1);
+        let records =
+            [record(0, "a", true), record(1, "b", true), record(2, "a", true), record(3, "b", false)];
+        let mut sieve = Sieve::new(&generation, Parked::default(), HashSet::new());
+        sieve.park(&records[0].folded().unwrap(), "refused".into());
+        assert_eq!(offsets(&sieve.sound(&records[1..])), [1]);
+        let held: Vec<_> = sieve.held_back.iter().map(|held| (held.record.offset, held.is_event)).collect();
+        assert_eq!(held, [(0, true), (2, true), (3, false)]);
+        let later = [record(4, "a", true), record(5, "b", true)];
+        let mut next = Sieve::new(&generation, sieve.parked, sieve.held.clone());
+        assert_eq!(offsets(&next.sound(&later)), [5]);
+        // What a former binary has parked is a whole key.
+        let home = HashSet::from([later[0].folded().unwrap().home()]);
+        assert!(Sieve::new(&generation, sieve.parked, home).sound(&later).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_event_is_noted_up_to_a_limit_and_holds_nothing_back() {
+        let generation = Generation::new(Projection::Accounts, 1);
+        let foreign: Vec<_> = (0..10_100).map(|offset| record(offset, "a", false)).collect();
+        let event = [record(20_000, "a", true)];
+        let mut sieve = Sieve::new(&generation, Parked::default(), HashSet::new());
+        assert!(sieve.sound(&foreign).is_empty());
+        assert_eq!(i64::try_from(sieve.held_back.len()).unwrap(), MOST_NOTED_FOREIGN);
+        assert_eq!(offsets(&sieve.sound(&event)), [20_000]);
+    }
+
+    #[test]
+    fn a_fold_stops_by_the_rate_of_refused_events_however_many_they_are_in_all() {
+        let mut parked = Parked::default();
+        for _ in 0..100 {
+            parked.rate.see(2_500, 1_000);
+            assert!(!parked.is_most(), "{parked:?}");
+        }
+        for _ in 0..10 {
+            parked.rate.see(2_500, 2_500);
+        }
+        assert!(parked.is_most(), "a bad binary refuses nearly everything");
+        let mut few = Parked::default();
+        few.rate.see(999, 999);
+        assert!(!few.is_most(), "of few events nothing is concluded");
+    }
+}

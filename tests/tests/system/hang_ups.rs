@@ -1,0 +1,57 @@
+//! Clients that hang up while they are served.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use till_tests::Till;
+use till_tests::receipts::{Random, simple};
+
+const ROUNDS: u64 = 10;
+const HANG_UPS: u64 = 100;
+
+/// Sends reads and hangs up at random moments within the time an answer takes. Blocks.
+fn hang_up(address: &str, token: &str, seed: u64, times: u64) {
+    let mut random = Random::new(seed);
+    let consistency = ["", "till-consistency: strong\r\n"];
+    for _ in 0..times {
+        let header = random.pick(&consistency);
+        let request = format!(
+            "GET /v1/receipts?limit=1 HTTP/1.1\r\nhost: till\r\nauthorization: Bearer {token}\r\n{header}\r\n"
+        );
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_micros(random.below(3_000)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_hangs_up_leaves_no_old_snapshot_to_the_reads_after_it() {
+    let mut till = Till::prepare("hang-ups").await;
+    // The fewer connections, the more often one that was hung up on is met again.
+    till.projector.set("TILL_DATABASE_CONNECTIONS", "4");
+    till.start_all().await;
+    let admin = till.admin().await;
+    let address = till.projector.url().replace("http://", "");
+    for round in 0..ROUNDS {
+        let hanging_up: Vec<_> = (0..4)
+            .map(|thread| {
+                let (address, token) = (address.clone(), admin.token().to_owned());
+                let hang_up = move || hang_up(&address, &token, 4 * round + thread, HANG_UPS / 4);
+                tokio::task::spawn_blocking(hang_up)
+            })
+            .collect();
+        for thread in hanging_up {
+            thread.await.unwrap();
+        }
+        // The queries of the readiness check give a transaction that was left open its snapshot.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        let id = format!("hung-up-{round}");
+        let _ = admin.receipt(&simple(&id, "place-hung-up", "1.00")).await.expect(201);
+        let path = format!("/v1/receipts/{id}");
+        let _ = admin.get_strong(&path).await.expect(200);
+        for _ in 0..40 {
+            let _ = admin.get(&path).await.expect(200);
+        }
+    }
+}
