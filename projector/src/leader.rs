@@ -121,7 +121,8 @@ impl Leader {
         }
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut look = tokio::time::interval(silence::LOOK_EVERY);
+        let mut look =
+            tokio::time::interval_at(tokio::time::Instant::now() + silence::LOOK_EVERY, silence::LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut looked = None;
         loop {

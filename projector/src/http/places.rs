@@ -38,7 +38,8 @@ impl PageQuery {
     }
 }
 
-/// A place: its name on its latest receipt that is not void, and that receipt's business time.
+/// A place: its name on its latest receipt that is not void, or on its latest one where all are, and that receipt's
+/// business time.
 #[derive(Serialize, ToSchema)]
 struct Place {
     #[schema(example = "cafe-1")]
@@ -58,7 +59,7 @@ struct Page {
     next_cursor: Option<String>,
 }
 
-/// One place: 404 where no receipt, voided ones left out, names it.
+/// One place: 404 where no receipt names it.
 #[utoipa::path(
     get,
     path = "/v1/places/{place_id}",
@@ -76,11 +77,20 @@ struct Page {
 )]
 pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
     read.require(READERS)?;
-    let mut snapshot = read.snapshot(&[Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
     let place = sqlx::query_as!(
         Place,
-        r#"SELECT place_id, place_name, occurred_at AS "latest_receipt_at!" FROM receipts
-           WHERE place_id = $1 AND voided_at IS NULL ORDER BY occurred_at DESC, transaction_id DESC LIMIT 1"#,
+        r#"SELECT p.place_id, latest.place_name AS "place_name!", latest.occurred_at AS "latest_receipt_at!"
+           FROM places AS p CROSS JOIN LATERAL (
+               (SELECT r.place_name, r.occurred_at, 1 AS choice FROM receipts AS r
+                WHERE r.place_id = p.place_id AND r.voided_at IS NULL
+                ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
+               UNION ALL
+               (SELECT r.place_name, r.occurred_at, 2 FROM receipts AS r WHERE r.place_id = p.place_id
+                ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
+               ORDER BY choice LIMIT 1
+           ) AS latest
+           WHERE p.place_id = $1"#,
         id
     )
     .fetch_optional(&mut *snapshot)
@@ -110,11 +120,15 @@ pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
         Place,
         r#"SELECT p.place_id, latest.place_name AS "place_name!", latest.occurred_at AS "latest_receipt_at!"
            FROM places AS p CROSS JOIN LATERAL (
-               SELECT r.place_name, r.occurred_at FROM receipts AS r
-               WHERE r.place_id = p.place_id AND r.voided_at IS NULL
-               ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1
+               (SELECT r.place_name, r.occurred_at, 1 AS choice FROM receipts AS r
+                WHERE r.place_id = p.place_id AND r.voided_at IS NULL
+                ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
+               UNION ALL
+               (SELECT r.place_name, r.occurred_at, 2 FROM receipts AS r WHERE r.place_id = p.place_id
+                ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
+               ORDER BY choice LIMIT 1
            ) AS latest
-           WHERE p.place_id > $1 AND p.purchases > 0 ORDER BY p.place_id LIMIT $2"#,
+           WHERE p.place_id > $1 ORDER BY p.place_id LIMIT $2"#,
         after,
         limit + 1
     )
