@@ -36,7 +36,7 @@ pub async fn differences(database: &mut PgConnection, old: &str, new: &str) -> V
 
 async fn same_positions(database: &mut PgConnection, old: &str, new: &str) -> bool {
     let sql = format!(
-        "SELECT (SELECT count(*) FROM {old}.positions NATURAL JOIN {new}.positions), (SELECT count(*) FROM {old}.positions)"
+        "SELECT (SELECT count(*) FROM {old}.positions JOIN {new}.positions USING (topic, partition, next)), (SELECT count(*) FROM {old}.positions)"
     );
     let counts: Result<(i64, i64), _> = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(database).await;
     counts.is_ok_and(|(alike, all)| alike == all)
