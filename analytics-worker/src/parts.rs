@@ -75,7 +75,7 @@ mod tests {
         let money = |hundredths: i64| Money::from(Decimal::new(hundredths, 2));
         let sums = |purchases| Sums { purchases, total_amount: money(1_000), ..Sums::default() };
         let categories = lengths.iter().enumerate().map(|(number, length)| CategorySums {
-            category: format!("{number:0length$}"),
+            category: format!("{}{number}", "0".repeat(length.saturating_sub(number.to_string().len()))),
             quantity: i64::MAX,
             amount: Money::from(-Decimal::MAX.round_dp(2)),
             running_quantity: i64::MIN,
