@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 
-from .receipt import content_of_body, content_of_event, faults, parse
+from .receipt import content_of_body, content_of_event, faults, instant, money, parse
 
 # The answer says nothing of the outcome: none came, or the service does not know.
 UNKNOWN = (None, 502, 503, 504)
@@ -62,6 +62,7 @@ def check_receipt(transaction_id, lines, records):
                 yield f"{who}, but the log at {record.place} has another content"
             else:
                 yield from check_answer(who, line, record)
+                yield from check_understood(who, line["answer"], record.event["receipt"])
         elif status == 409:
             if record is None or same:
                 yield f"{who}, but the log has {'the same content' if same else 'none of that id'}"
@@ -118,10 +119,19 @@ def check_answer(who, line, record):
     """Every answer names the same place: the record's."""
     position = f"r{record.partition}-{record.offset}"
     expected = {"transaction_id": line["transaction_id"], "position": position}
-    if line["answer"] != expected:
+    if not expected.items() <= line["answer"].items():
         yield f"{who} with {line['answer']}, expected {expected}"
     if line["position"] != position:
         yield f"{who} with the header Till-Position {line['position']}, expected {position}"
+
+
+def check_understood(who, answer, receipt):
+    """The answer to a receipt says what was understood of it: what the log has."""
+    amounts = ("total_amount", "tax_amount", "tips_amount")
+    understood = [instant(answer["timestamp"]), *(money(answer[amount]) for amount in amounts)]
+    expected = [receipt["occurred_at"], *(receipt[amount] for amount in amounts)]
+    if understood != expected:
+        yield f"{who} with {answer}, expected {expected}"
 
 
 def straddling(topics, ledger):

@@ -127,9 +127,16 @@ fn plant_in_the_ledger(till: &Till, admin: &Client, ledger: &Ledger) {
     let mut moved = refused.clone();
     moved["status"] = json!(200);
     moved["answer"]["position"] = json!("r0-999999");
-    for (number, (line, word)) in
-        [(never, "invalid"), (refused, "but it is valid"), (moved, "expected")].into_iter().enumerate()
-    {
+    let mut misread = refused.clone();
+    misread["status"] = json!(201);
+    misread["answer"]["total_amount"] = json!("0.01");
+    let faults = [
+        (never, "invalid"),
+        (refused, "but it is valid"),
+        (moved, "expected"),
+        (misread, "'total_amount': '0.01'"),
+    ];
+    for (number, (line, word)) in faults.into_iter().enumerate() {
         let copy = till.scratch.path().join(format!("ledger-{number}.jsonl"));
         std::fs::copy(ledger.path(), &copy).unwrap();
         writeln!(OpenOptions::new().append(true).open(&copy).unwrap(), "{line}").unwrap();

@@ -24,8 +24,11 @@ async fn a_receipt_is_created_once_repeated_alike_and_refused_with_another_conte
     );
     let mut spelt = receipt.clone();
     spelt["total_amount"] = serde_json::from_str("12.5").unwrap();
-    spelt["unknown"] = json!({"field": ["is", "ignored"]});
     assert_eq!(terminal.receipt(&spelt).await.expect(200).body, first.body);
+    spelt["unknown"] = json!({"field": ["is", "ignored"]});
+    assert_eq!(terminal.receipt(&spelt).await.problem(422).pointers(), ["/unknown"]);
+    let lenient = terminal.with_header("prefer", "handling=lenient");
+    assert_eq!(lenient.receipt(&spelt).await.expect(200).body, first.body);
 
     for (pointer, value) in
         [("/place_name", json!("Elsewhere")), ("/payment_method", json!("cash")), ("/tips_amount", json!(1))]
@@ -303,7 +306,8 @@ async fn a_refusal_is_of_bounded_size_whatever_is_wrong() {
         terminal.receipt(&receipt).await.problem(422),
         terminal.receipt(&unknown).await.problem(422),
         admin.put("/v1/accounts/terminal/roles", &roles).await.problem(422),
-        till.anyone().post_raw("/v1/auth/login", "[".repeat(10_000)).await.problem(400),
+        till.anyone().post_raw("/v1/auth/login", "[".repeat(10_000)).await.problem(422),
+        till.anyone().post_raw("/v1/auth/login", "{".repeat(10_000)).await.problem(400),
     ] {
         assert!(answer.text.len() < 70_000, "{} bytes", answer.text.len());
         let errors = answer.body["errors"].as_array().cloned().unwrap_or_default();
