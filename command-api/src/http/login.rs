@@ -53,19 +53,19 @@ pub async fn try_password(
     password: String,
     account: Option<&AccountState>,
 ) -> Result<Tried, ApiError> {
-    let attempt = app.login_guard.reserve(username, address).map_err(locked)?;
+    let attempt = app.login_guard.reserve(username, address).await.map_err(locked)?;
     if attempt.is_slowed() || account.is_some_and(is_locked) {
         tokio::time::sleep(SLOWED_BY).await;
     }
     let hash = account.map(|account| account.password_hash.clone());
     match app.passwords.verify(password, hash).await {
         Ok(true) => {
-            app.login_guard.succeeded(&attempt);
+            attempt.right();
             Ok(Tried::Right)
         }
-        Ok(false) => Ok(Tried::Wrong { is_last: attempt.is_last() }),
+        Ok(false) => Ok(Tried::Wrong { is_last: attempt.wrong() }),
         Err(busy) => {
-            app.login_guard.give_back(&attempt);
+            attempt.not_looked_at();
             Err(busy.into())
         }
     }

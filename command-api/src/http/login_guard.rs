@@ -1,8 +1,9 @@
 //! Counts tries of passwords, so that guessing is slow, whether the account exists or not.
 //!
-//! A try is counted before its password is looked at, so that many at once are no more than many in a row, and given back
-//! where it was right. Tries of one name from one address are refused past a limit. Tries of one name from all addresses are
-//! only slowed down: a stranger must not be able to lock an account's owner out.
+//! Wrong tries of one name from one address are refused past a limit. Those whose hash is still under way count as wrong
+//! meanwhile, so that many at once are no more than many in a row; a try past the limit waits for them, because terminals
+//! that share an account log in at once with the right password. Tries of one name from all addresses are only slowed down:
+//! a stranger must not be able to lock an account's owner out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,94 +11,163 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
 
 /// Counts kept at once; past it the oldest are forgotten.
 const MAX_COUNTS: usize = 20_000;
 
 /// What a count is of. A digest has the same size whatever name was sent.
 type Digest = [u8; 16];
+type Counts = HashMap<Digest, Count>;
 
 pub struct LoginGuard {
     attempts: u32,
     window: Duration,
-    counts: Mutex<HashMap<Digest, Count>>,
+    counts: Mutex<Counts>,
+    /// Told whenever a try is settled.
+    settled: Notify,
 }
 
 #[derive(Clone, Copy)]
 struct Count {
-    tries: u32,
+    wrong: u32,
+    under_way: u32,
     latest: Instant,
 }
 
-/// A counted try, whose password may be looked at.
-#[must_use]
-pub struct Attempt {
-    of_name: Digest,
-    of_address: Digest,
-    tries_of_name: u32,
-    attempts: u32,
+/// Why a password is not looked at.
+enum NotNow {
+    /// With those under way the limit is reached.
+    Wait,
+    /// The limit is reached; the seconds until it is lifted.
+    Locked(u32),
 }
 
-impl Attempt {
+/// What came of a try.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Right,
+    Wrong,
+    NotLookedAt,
+}
+
+/// A counted try, whose password may be looked at. One that is dropped unsettled was wrong: its client may have hung up.
+#[must_use]
+pub struct Attempt<'a> {
+    guard: &'a LoginGuard,
+    of_name: Digest,
+    of_address: Digest,
+    is_slowed: bool,
+    is_settled: bool,
+}
+
+impl Attempt<'_> {
     /// The name was tried too often, from whatever addresses: the answer may wait.
     pub fn is_slowed(&self) -> bool {
-        self.tries_of_name > self.attempts
+        self.is_slowed
     }
 
-    /// It is the last try of the name that is not slowed down.
-    pub fn is_last(&self) -> bool {
-        self.tries_of_name == self.attempts
+    /// The address's wrong tries of the name are forgotten.
+    pub fn right(mut self) {
+        self.settle(Outcome::Right);
+    }
+
+    /// Whether it is the last try of the name that is not slowed down.
+    pub fn wrong(mut self) -> bool {
+        self.settle(Outcome::Wrong) == self.guard.attempts
+    }
+
+    pub fn not_looked_at(mut self) {
+        self.settle(Outcome::NotLookedAt);
+    }
+
+    /// How many tries of the name were wrong.
+    fn settle(&mut self, outcome: Outcome) -> u32 {
+        self.is_settled = true;
+        let mut counts = self.guard.lock();
+        let of_address = self.guard.ended(&mut counts, self.of_address, outcome);
+        if outcome == Outcome::Right {
+            of_address.wrong = 0;
+        }
+        let wrong = self.guard.ended(&mut counts, self.of_name, outcome).wrong;
+        drop(counts);
+        self.guard.settled.notify_waiters();
+        wrong
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.settle(Outcome::Wrong);
+        }
     }
 }
 
 impl LoginGuard {
     pub fn new(attempts: u32, lock_s: i64) -> Self {
         let window = Duration::from_secs(lock_s.unsigned_abs());
-        Self { attempts, window, counts: Mutex::default() }
+        Self { attempts, window, counts: Mutex::default(), settled: Notify::new() }
     }
 
-    /// Counts a try of the name from the address; `Err` with the seconds to wait where these two have had too many.
-    pub fn reserve(&self, username: &str, address: IpAddr) -> Result<Attempt, u32> {
-        let (of_name, of_address) = (digest(username, None), digest(username, Some(address)));
-        let mut counts = self.lock();
-        if let Some(count) = counts.get(&of_address)
-            && count.tries >= self.attempts
-        {
-            let left = self.window.saturating_sub(count.latest.elapsed());
-            if !left.is_zero() {
-                return Err(u32::try_from(left.as_secs() + 1).unwrap_or(u32::MAX));
+    /// Counts a try of the name from the address; `Err` with the seconds to wait where too many of these two were wrong. It
+    /// waits while that depends on tries under way.
+    pub async fn reserve(&self, username: &str, address: IpAddr) -> Result<Attempt<'_>, u32> {
+        loop {
+            // Made before the look, so that a try that is settled after it is not missed.
+            let settled = self.settled.notified();
+            match self.try_reserve(username, address) {
+                Ok(attempt) => return Ok(attempt),
+                Err(NotNow::Locked(wait_s)) => return Err(wait_s),
+                Err(NotNow::Wait) => settled.await,
             }
         }
-        self.count(&mut counts, of_address);
-        let tries_of_name = self.count(&mut counts, of_name);
-        Ok(Attempt { of_name, of_address, tries_of_name, attempts: self.attempts })
     }
 
-    /// The password was right: the address's tries of the name are forgotten, and the name's count is one lower.
-    pub fn succeeded(&self, attempt: &Attempt) {
+    fn try_reserve(&self, username: &str, address: IpAddr) -> Result<Attempt<'_>, NotNow> {
+        let (of_name, of_address) = (digest(username, None), digest(username, Some(address)));
         let mut counts = self.lock();
-        counts.remove(&attempt.of_address);
-        lower(&mut counts, attempt.of_name);
+        let count = self.count(&mut counts, of_address);
+        if count.wrong >= self.attempts {
+            let left = self.window.saturating_sub(count.latest.elapsed());
+            return Err(NotNow::Locked(u32::try_from(left.as_secs() + 1).unwrap_or(u32::MAX)));
+        }
+        if count.wrong + count.under_way >= self.attempts {
+            return Err(NotNow::Wait);
+        }
+        self.begun(&mut counts, of_address);
+        let is_slowed = self.begun(&mut counts, of_name) > self.attempts;
+        Ok(Attempt { guard: self, of_name, of_address, is_slowed, is_settled: false })
     }
 
-    /// The password was not looked at.
-    pub fn give_back(&self, attempt: &Attempt) {
-        let mut counts = self.lock();
-        lower(&mut counts, attempt.of_address);
-        lower(&mut counts, attempt.of_name);
+    /// The tries that were wrong or may turn out to be.
+    fn begun(&self, counts: &mut Counts, of: Digest) -> u32 {
+        let count = self.count(counts, of);
+        count.under_way += 1;
+        count.latest = Instant::now();
+        count.wrong.saturating_add(count.under_way)
     }
 
-    fn count(&self, counts: &mut HashMap<Digest, Count>, of: Digest) -> u32 {
+    fn ended<'c>(&self, counts: &'c mut Counts, of: Digest, outcome: Outcome) -> &'c mut Count {
+        let count = self.count(counts, of);
+        count.under_way = count.under_way.saturating_sub(1);
+        if outcome == Outcome::Wrong {
+            count.wrong = count.wrong.saturating_add(1);
+            count.latest = Instant::now();
+        }
+        count
+    }
+
+    /// The count, made where there is none; after a window without a try none were wrong.
+    fn count<'c>(&self, counts: &'c mut Counts, of: Digest) -> &'c mut Count {
         if counts.len() >= MAX_COUNTS && !counts.contains_key(&of) {
             self.make_room(counts);
         }
-        let now = Instant::now();
-        let count = counts.entry(of).or_insert(Count { tries: 0, latest: now });
-        if now.duration_since(count.latest) >= self.window {
-            count.tries = 0;
+        let count = counts.entry(of).or_insert(Count { wrong: 0, under_way: 0, latest: Instant::now() });
+        if count.latest.elapsed() >= self.window {
+            count.wrong = 0;
         }
-        *count = Count { tries: count.tries.saturating_add(1), latest: now };
-        count.tries
+        count
     }
 
     fn make_room(&self, counts: &mut HashMap<Digest, Count>) {
@@ -112,12 +182,6 @@ impl LoginGuard {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Count>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn lower(counts: &mut HashMap<Digest, Count>, of: Digest) {
-    if let Some(count) = counts.get_mut(&of) {
-        count.tries = count.tries.saturating_sub(1);
     }
 }
 
@@ -143,47 +207,72 @@ mod tests {
         [203, 0, 113, last].into()
     }
 
-    #[test]
-    fn tries_under_way_count_and_right_ones_are_given_back() {
+    fn locked(guard: &LoginGuard, name: &str, address: IpAddr) -> bool {
+        matches!(guard.try_reserve(name, address), Err(NotNow::Locked(_)))
+    }
+
+    fn waits(guard: &LoginGuard, name: &str, address: IpAddr) -> bool {
+        matches!(guard.try_reserve(name, address), Err(NotNow::Wait))
+    }
+
+    #[tokio::test]
+    async fn many_at_once_are_no_more_than_many_in_a_row() {
         let guard = LoginGuard::new(3, 60);
-        let under_way: Vec<_> = (0..8).map(|_| guard.reserve("ann", HERE)).collect();
-        assert_eq!(under_way.iter().filter(|attempt| attempt.is_ok()).count(), 3);
+        let mut under_way = [(); 3].map(|()| guard.try_reserve("ann", HERE).ok().unwrap()).into_iter();
+        assert!(waits(&guard, "ann", HERE));
+        let (woken, ()) = tokio::join!(guard.reserve("ann", HERE), async {
+            under_way.next().unwrap().not_looked_at();
+        });
+        let woken = woken.unwrap();
+        // Their clients hang up.
+        drop(under_way);
+        let (refused, was_last) = tokio::join!(guard.reserve("ann", HERE), async { woken.wrong() });
+        assert!(was_last && refused.is_err());
+        assert!(locked(&guard, "ann", HERE));
+    }
+
+    #[tokio::test]
+    async fn no_right_password_is_refused_however_many_come_at_once() {
         let guard = LoginGuard::new(3, 60);
-        for _ in 0..20 {
-            let attempt = guard.reserve("ann", HERE).unwrap();
+        let log_in = async || {
+            let attempt = guard.reserve("ann", HERE).await.unwrap();
             assert!(!attempt.is_slowed());
-            guard.succeeded(&attempt);
-        }
-        for _ in 0..20 {
-            let attempt = guard.reserve("ann", HERE).unwrap();
-            guard.give_back(&attempt);
-        }
-        assert!(guard.reserve("ann", HERE).is_ok());
+            tokio::task::yield_now().await;
+            attempt.right();
+        };
+        let ten = async || {
+            tokio::join!(log_in(), log_in(), log_in(), log_in(), log_in());
+            tokio::join!(log_in(), log_in(), log_in(), log_in(), log_in());
+        };
+        tokio::join!(ten(), ten());
+        let count = guard.lock()[&digest("ann", None)];
+        assert_eq!((count.wrong, count.under_way), (0, 0));
     }
 
     #[test]
     fn a_stranger_slows_a_name_down_and_locks_nobody_out() {
         let guard = LoginGuard::new(3, 60);
-        let tries: Vec<_> = (0..9).map(|_| guard.reserve("ann", elsewhere(1))).collect();
-        assert!(tries[2].as_ref().is_ok_and(Attempt::is_last) && tries[3].is_err());
-        let own = guard.reserve("ann", HERE).expect("another address is let in");
-        assert!(own.is_slowed());
-        assert!(guard.reserve("bob", elsewhere(1)).is_ok_and(|attempt| !attempt.is_slowed()));
+        let wrong = |from| guard.try_reserve("ann", from).ok().unwrap().wrong();
+        assert_eq!([(); 3].map(|()| wrong(elsewhere(1))), [false, false, true]);
+        assert!(locked(&guard, "ann", elsewhere(1)));
+        assert!(guard.try_reserve("ann", HERE).is_ok_and(|own| own.is_slowed()));
+        assert!(guard.try_reserve("bob", elsewhere(1)).is_ok_and(|other| !other.is_slowed()));
     }
 
     #[test]
     fn addresses_of_one_ipv6_network_are_one() {
         let guard = LoginGuard::new(1, 60);
-        assert!(guard.reserve("ann", "2001:db8::1".parse().unwrap()).is_ok());
-        assert!(guard.reserve("ann", "2001:db8::2".parse().unwrap()).is_err());
-        assert!(guard.reserve("ann", "2001:db8:0:1::1".parse().unwrap()).is_ok());
+        let address = |text: &str| -> IpAddr { text.parse().unwrap() };
+        let _ = guard.try_reserve("ann", address("2001:db8::1")).ok().unwrap().wrong();
+        assert!(locked(&guard, "ann", address("2001:db8::2")));
+        assert!(guard.try_reserve("ann", address("2001:db8:0:1::1")).is_ok());
     }
 
     #[test]
     fn memory_is_bounded_whatever_names_are_tried() {
         let guard = LoginGuard::new(3, 60);
         for number in 0..MAX_COUNTS {
-            let _ = guard.reserve(&number.to_string(), HERE);
+            drop(guard.try_reserve(&number.to_string(), HERE));
         }
         assert_eq!(guard.lock().len(), MAX_COUNTS);
     }

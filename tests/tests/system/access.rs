@@ -13,6 +13,7 @@ in_every_setting! {
     credentials_and_roles_that_break_a_rule_are_told_by_field,
     logins_are_limited_whether_the_account_exists_or_not,
     many_guesses_at_once_are_no_more_than_many_in_a_row,
+    terminals_that_share_an_account_are_all_let_in_at_once,
     a_known_idempotency_key_is_no_way_to_guess_a_password,
     a_login_with_a_name_of_64_kib_is_refused_and_the_service_goes_on,
     every_route_lets_its_roles_in_and_nobody_else,
@@ -126,6 +127,20 @@ async fn many_guesses_at_once_are_no_more_than_many_in_a_row(at: Setting) {
         let looked_at = statuses.iter().filter(|status| **status != 429).count();
         assert!(looked_at <= 5, "{username}: {looked_at} of 64 guesses were looked at: {statuses:?}");
         assert!(statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
+    }
+}
+
+async fn terminals_that_share_an_account_are_all_let_in_at_once(at: Setting) {
+    let (_till, entry) = at.shared().await;
+    let shared = at.own("shared");
+    let of_one_address = entry.anyone();
+    let _ = account(&of_one_address, &shared, &["terminal"], &[]).await;
+    let logins = (0..12).map(|_| {
+        let (anyone, shared) = (of_one_address.clone(), shared.clone());
+        tokio::spawn(async move { anyone.try_login(&shared, "correct horse battery").await })
+    });
+    for login in logins.collect::<Vec<_>>() {
+        let _ = login.await.unwrap().expect(200);
     }
 }
 
