@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use runtime::kafka::Cluster;
+use runtime::kafka::{Cluster, Standstill};
+use schemas::Topic;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
@@ -18,11 +19,12 @@ use crate::projection::Projection;
 use crate::reader::ReadError;
 use crate::record::Positions;
 use crate::settings::Settings;
-use crate::silence::{self, Look};
 use crate::write::{Standing, WriteError};
 
 /// How often a standby asks for the lock, and an idle leader whether its generation is still live.
 const TICK: Duration = Duration::from_millis(500);
+/// How often a leader looks whether its reader stands still. It asks Kafka where the committed records end.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// First and longest pause after a failure.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -121,10 +123,9 @@ impl Leader {
         }
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut look =
-            tokio::time::interval_at(tokio::time::Instant::now() + silence::LOOK_EVERY, silence::LOOK_EVERY);
+        let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut looked = None;
+        let mut standstill = Standstill::default();
         loop {
             tokio::select! {
                 batch = folding.next() => {
@@ -136,7 +137,7 @@ impl Leader {
                 _ = tick.tick() => if !generation.is_live(connection).await? {
                     return Err(WriteError::Replaced.into());
                 },
-                _ = look.tick() => looked = self.look(looked, &folding.positions).await?,
+                _ = look.tick() => self.look(&mut standstill, &folding.positions).await?,
                 () = self.shutdown.cancelled() => return Ok(()),
             }
             *pause = BACK_OFF.0;
@@ -145,12 +146,17 @@ impl Leader {
     }
 
     /// Ends the term of a reader that has gone silent: the next one makes a new Kafka client.
-    async fn look(&self, before: Option<Look>, positions: &Positions) -> Result<Option<Look>, ReadError> {
-        if let Some((topic, partition)) = before.and_then(|look| look.silent(positions)) {
-            return Err(ReadError::Silent { topic: topic.noun(), partition });
+    async fn look(
+        &self,
+        standstill: &mut Standstill<(Topic, i32)>,
+        positions: &Positions,
+    ) -> Result<(), ReadError> {
+        // That Kafka is away is the readiness check's to say.
+        let Ok(committed) = self.committed.ask().await else { return Ok(()) };
+        let ends = positions.iter().filter_map(|(place, next)| Some((*place, *next, *committed.get(place)?)));
+        match standstill.note(ends) {
+            Some((topic, partition)) => Err(ReadError::Silent { topic: topic.noun(), partition }),
+            None => Ok(()),
         }
-        // Where Kafka is away the next look is a first one again; that it is away is the readiness check's to say.
-        let committed = self.committed.ask().await.ok();
-        Ok(committed.map(|committed| Look::new(positions.clone(), committed)))
     }
 }

@@ -26,7 +26,6 @@ mod rebuild;
 mod record;
 mod serve;
 mod settings;
-mod silence;
 mod status;
 mod waiting;
 mod write;

@@ -208,14 +208,13 @@ impl Reading {
         }
     }
 
-    fn stands_still(&self, reader: &BaseConsumer, standstill: &mut Standstill) -> bool {
+    fn stands_still(&self, reader: &BaseConsumer, standstill: &mut Standstill<i32>) -> bool {
         let asked = [(self.directory.topic.as_str(), self.partitions)];
         let Ok(ends) = self.ends.ask(&asked) else { return false };
         let next = self.next_offsets(reader);
         // A partition that was never written has no position.
-        let next =
-            ends.iter().map(|((_, partition), end)| next.get(partition).copied().unwrap_or(0).min(*end));
-        standstill.note(next.sum(), ends.values().sum())
+        let next_of = |partition: &i32| next.get(partition).copied().unwrap_or(0);
+        standstill.note(ends.iter().map(|((_, p), end)| (*p, next_of(p), *end))).is_some()
     }
 
     fn next_offsets(&self, reader: &BaseConsumer) -> HashMap<i32, i64> {

@@ -144,7 +144,7 @@ struct Following {
     inbox: Receiver<Request>,
     near_the_end: Arc<AtomicBool>,
     stands_still: Arc<AtomicBool>,
-    standstill: Standstill,
+    standstill: Standstill<(Topic, i32)>,
     assigned: HashSet<(Topic, i32)>,
     releases: Vec<Release>,
     progress: Progress,
@@ -285,14 +285,14 @@ impl Following {
         }
         let asked: Vec<_> = self.names.iter().map(|(_, name)| (name.as_str(), self.partitions)).collect();
         let Ok(ends) = self.ends.ask(&asked) else { return Ok(()) };
-        let (mut next, mut end) = (0, 0);
-        for (topic, partition) in &self.assigned {
-            next += self.store.folded(*topic, *partition).next;
-            end += ends.get(&(self.name(*topic).to_owned(), *partition)).copied().unwrap_or_default();
-        }
-        if self.standstill.note(next, end) {
+        let places = self.assigned.iter().map(|&(topic, partition)| {
+            let end = ends.get(&(name_in(&self.names, topic).to_owned(), partition));
+            ((topic, partition), self.store.folded(topic, partition).next, end.copied().unwrap_or_default())
+        });
+        if let Some((topic, partition)) = self.standstill.note(places) {
             tracing::warn!(
-                follower.offsets_behind = end - next,
+                topic = topic.noun(),
+                partition,
                 "the log is not followed any more: its reader is made anew"
             );
             self.renew()?;

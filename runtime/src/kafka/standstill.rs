@@ -1,30 +1,41 @@
 //! Notices a reader that has come to a standstill before the end of what it reads.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 /// Longer than an open transaction of Till's can hold back committed readers.
 const STANDSTILL: Duration = Duration::from_secs(10);
-/// Between two questions where the topics end.
+/// Between two questions where the partitions end.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
+/// How long a reader's partitions, by keys `P`, have not moved.
+///
 /// librdkafka mends most of what happens to connections, but a reader has been seen that got no record any more and no error
-/// either, after a long pause of its machine. What tells is that topics end beyond the reader's position and the
+/// either, after a long pause of its machine. What tells is that a partition ends beyond the reader's position and the
 /// position does not move.
-pub struct Standstill {
+pub struct Standstill<P> {
     asked: Instant,
-    moved: Instant,
-    next: i64,
-    renewals: u32,
+    looks: HashMap<P, Look>,
+    /// Where a partition stood still last.
+    stood: Option<P>,
+    lasts: bool,
 }
 
-impl Default for Standstill {
+/// The next offset of a partition's reader, and since when it is that.
+struct Look {
+    next: i64,
+    since: Instant,
+}
+
+impl<P> Default for Standstill<P> {
     fn default() -> Self {
-        Self { asked: Instant::now(), moved: Instant::now(), next: 0, renewals: 0 }
+        Self { asked: Instant::now(), looks: HashMap::new(), stood: None, lasts: false }
     }
 }
 
-impl Standstill {
-    /// Whether it is time to ask where the topics end.
+impl<P: Copy + Eq + Hash> Standstill<P> {
+    /// Whether it is time to ask where the partitions end.
     pub fn is_due(&mut self) -> bool {
         let due = self.asked.elapsed() > ASK_EVERY;
         if due {
@@ -33,24 +44,32 @@ impl Standstill {
         due
     }
 
-    /// Takes note of the sums of the reader's next offsets and of the ends. `true` where the reader is to be made anew.
-    pub fn note(&mut self, next: i64, end: i64) -> bool {
-        if next >= end || next != self.next {
-            *self = Self { next, asked: self.asked, ..Self::default() };
-            return false;
+    /// Takes note of each partition's next offset and end. A partition that stands still is answered once: the reader is to be
+    /// made anew.
+    pub fn note(&mut self, partitions: impl IntoIterator<Item = (P, i64, i64)>) -> Option<P> {
+        let mut standing = None;
+        for (partition, next, end) in partitions {
+            let now = Instant::now();
+            let look = self.looks.entry(partition).or_insert(Look { next, since: now });
+            if next >= end || next != look.next {
+                *look = Look { next, since: now };
+                if self.stood == Some(partition) {
+                    (self.stood, self.lasts) = (None, false);
+                }
+            } else if now.duration_since(look.since) > STANDSTILL {
+                look.since = now;
+                standing = Some(partition);
+                self.lasts |= self.stood == standing;
+            }
         }
-        let stands_still = self.moved.elapsed() > STANDSTILL;
-        if stands_still {
-            self.renewals += 1;
-            self.moved = Instant::now();
-        }
-        stands_still
+        self.stood = standing.or(self.stood);
+        standing
     }
 
     /// The reader was made anew and has still not moved.
     #[must_use]
     pub fn lasts(&self) -> bool {
-        self.renewals > 1
+        self.lasts
     }
 }
 
@@ -58,21 +77,34 @@ impl Standstill {
 mod tests {
     use super::*;
 
+    fn later(standstill: &mut Standstill<u8>) {
+        for look in standstill.looks.values_mut() {
+            look.since = Instant::now().checked_sub(STANDSTILL * 2).expect("the machine is up for longer");
+        }
+    }
+
     #[test]
     fn a_reader_that_stays_behind_is_made_anew_and_one_that_moves_or_is_at_the_end_is_not() {
         let mut standstill = Standstill::default();
-        let later = |standstill: &mut Standstill| {
-            standstill.moved =
-                Instant::now().checked_sub(STANDSTILL * 2).expect("the machine is up for longer");
-        };
-        assert!(!standstill.note(5, 5), "at the end");
+        assert_eq!(standstill.note([(0, 5, 5)]), None);
         later(&mut standstill);
-        assert!(!standstill.note(6, 9), "it moved");
-        assert!(!standstill.note(6, 9), "not for long");
+        assert_eq!(standstill.note([(0, 5, 5)]), None, "at the end");
         later(&mut standstill);
-        assert!(standstill.note(6, 9) && !standstill.lasts());
+        assert_eq!(standstill.note([(0, 6, 9)]), None, "it moved");
+        assert_eq!(standstill.note([(0, 6, 9)]), None, "not for long");
         later(&mut standstill);
-        assert!(standstill.note(6, 9) && standstill.lasts());
-        assert!(!standstill.note(7, 9) && !standstill.lasts(), "it moves again");
+        assert!(standstill.note([(0, 6, 9)]) == Some(0) && !standstill.lasts());
+        assert_eq!(standstill.note([(0, 6, 9)]), None, "the new reader gets its time");
+        later(&mut standstill);
+        assert!(standstill.note([(0, 6, 9)]) == Some(0) && standstill.lasts());
+        assert!(standstill.note([(0, 7, 9)]).is_none() && !standstill.lasts(), "it moves again");
+    }
+
+    #[test]
+    fn a_partition_that_stands_still_is_noticed_beside_one_that_moves() {
+        let mut standstill = Standstill::default();
+        assert_eq!(standstill.note([(0, 5, 9), (1, 7, 9)]), None);
+        later(&mut standstill);
+        assert_eq!(standstill.note([(0, 5, 9), (1, 8, 9)]), Some(0));
     }
 }
