@@ -15,6 +15,27 @@ use super::receipts::NoQuery;
 use crate::projection::Projection;
 use crate::reads::failed;
 
+/// A query of `places AS p` with the receipt that names each: its latest one that is not void, or its latest one where all are.
+/// The parts before and behind are literals, so that the whole is checked against the database.
+macro_rules! query_places {
+    ($row:ty, $select:literal, $rows:literal, $($argument:expr),+) => {
+        sqlx::query_as!(
+            $row,
+            $select + r#" FROM places AS p CROSS JOIN LATERAL (
+                   (SELECT r.place_name, r.occurred_at, 1 AS choice FROM receipts AS r
+                    WHERE r.place_id = p.place_id AND r.voided_at IS NULL
+                    ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
+                   UNION ALL
+                   (SELECT r.place_name, r.occurred_at, 2 FROM receipts AS r WHERE r.place_id = p.place_id
+                    ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
+                   ORDER BY choice LIMIT 1
+               ) AS latest "# + $rows,
+            $($argument),+
+        )
+    };
+}
+pub(super) use query_places;
+
 /// `?cursor&limit`
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -78,19 +99,10 @@ struct Page {
 pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
     read.require(READERS)?;
     let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
-    let place = sqlx::query_as!(
+    let place = query_places!(
         Place,
-        r#"SELECT p.place_id, latest.place_name AS "place_name!", latest.occurred_at AS "latest_receipt_at!"
-           FROM places AS p CROSS JOIN LATERAL (
-               (SELECT r.place_name, r.occurred_at, 1 AS choice FROM receipts AS r
-                WHERE r.place_id = p.place_id AND r.voided_at IS NULL
-                ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
-               UNION ALL
-               (SELECT r.place_name, r.occurred_at, 2 FROM receipts AS r WHERE r.place_id = p.place_id
-                ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
-               ORDER BY choice LIMIT 1
-           ) AS latest
-           WHERE p.place_id = $1"#,
+        r#"SELECT p.place_id, latest.place_name AS "place_name!", latest.occurred_at AS "latest_receipt_at!""#,
+        "WHERE p.place_id = $1",
         id
     )
     .fetch_optional(&mut *snapshot)
@@ -116,19 +128,10 @@ pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     read.require(READERS)?;
     let (after, limit) = read.query.bounds()?;
     let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
-    let mut places = sqlx::query_as!(
+    let mut places = query_places!(
         Place,
-        r#"SELECT p.place_id, latest.place_name AS "place_name!", latest.occurred_at AS "latest_receipt_at!"
-           FROM places AS p CROSS JOIN LATERAL (
-               (SELECT r.place_name, r.occurred_at, 1 AS choice FROM receipts AS r
-                WHERE r.place_id = p.place_id AND r.voided_at IS NULL
-                ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
-               UNION ALL
-               (SELECT r.place_name, r.occurred_at, 2 FROM receipts AS r WHERE r.place_id = p.place_id
-                ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
-               ORDER BY choice LIMIT 1
-           ) AS latest
-           WHERE p.place_id > $1 ORDER BY p.place_id LIMIT $2"#,
+        r#"SELECT p.place_id, latest.place_name AS "place_name!", latest.occurred_at AS "latest_receipt_at!""#,
+        "WHERE p.place_id > $1 ORDER BY p.place_id LIMIT $2",
         after,
         limit + 1
     )

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::http::ANALYSTS;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{PathId, Read, ReadHeaders};
-use crate::http::places::PageQuery;
+use crate::http::places::{PageQuery, query_places};
 use crate::http::receipts::NoQuery;
 use crate::projection::Projection;
 use crate::reads::failed;
@@ -63,22 +63,13 @@ struct Page {
 pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
-    let figures = sqlx::query_as!(
+    let figures = query_places!(
         Figures,
         r#"SELECT p.place_id, latest.place_name AS "place_name!", purchases, total_amount::text AS "total_amount!",
                (CASE WHEN purchases > 0 THEN round(total_amount / purchases, 2) ELSE 0.00 END)::text
                    AS "average_receipt!",
-               tax_amount::text AS "tax_amount!", tips_amount::text AS "tips_amount!"
-           FROM places AS p CROSS JOIN LATERAL (
-               (SELECT r.place_name, 1 AS choice FROM receipts AS r
-                WHERE r.place_id = p.place_id AND r.voided_at IS NULL
-                ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
-               UNION ALL
-               (SELECT r.place_name, 2 FROM receipts AS r WHERE r.place_id = p.place_id
-                ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
-               ORDER BY choice LIMIT 1
-           ) AS latest
-           WHERE p.place_id = $1"#,
+               tax_amount::text AS "tax_amount!", tips_amount::text AS "tips_amount!""#,
+        "WHERE p.place_id = $1",
         id
     )
     .fetch_optional(&mut *snapshot)
@@ -104,22 +95,13 @@ pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let (after, limit) = read.query.bounds()?;
     let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
-    let mut places = sqlx::query_as!(
+    let mut places = query_places!(
         Figures,
         r#"SELECT p.place_id, latest.place_name AS "place_name!", purchases, total_amount::text AS "total_amount!",
                (CASE WHEN purchases > 0 THEN round(total_amount / purchases, 2) ELSE 0.00 END)::text
                    AS "average_receipt!",
-               tax_amount::text AS "tax_amount!", tips_amount::text AS "tips_amount!"
-           FROM places AS p CROSS JOIN LATERAL (
-               (SELECT r.place_name, 1 AS choice FROM receipts AS r
-                WHERE r.place_id = p.place_id AND r.voided_at IS NULL
-                ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
-               UNION ALL
-               (SELECT r.place_name, 2 FROM receipts AS r WHERE r.place_id = p.place_id
-                ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
-               ORDER BY choice LIMIT 1
-           ) AS latest
-           WHERE p.place_id > $1 ORDER BY p.place_id LIMIT $2"#,
+               tax_amount::text AS "tax_amount!", tips_amount::text AS "tips_amount!""#,
+        "WHERE p.place_id > $1 ORDER BY p.place_id LIMIT $2",
         after,
         limit + 1
     )
