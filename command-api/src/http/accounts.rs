@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::bodies::CommandHeaders;
+use super::bodies::{BodyHeaders, CommandHeaders};
 use super::client_address::ClientAddress;
 use super::form::{Form, Handling, is_missing};
 use super::login::{Tried, authenticate, try_password};
@@ -70,6 +70,7 @@ struct AccessToken {
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, example = "0b1f7d3e",
             description = "Makes a retry of this request answer alike. ASCII."),
         CommandHeaders,
+        BodyHeaders,
     ),
     request_body = bodies::Registration,
     responses(
@@ -133,7 +134,7 @@ pub async fn register(
     operation_id = "login",
     description = "Gives a token for username and password.",
     security(()),
-    params(CommandHeaders),
+    params(CommandHeaders, BodyHeaders),
     request_body = bodies::Login,
     responses(
         (status = 200, description = "A token.", body = AccessToken),
@@ -180,7 +181,7 @@ fields! {
     path = "/v1/accounts/{username}/roles",
     tag = "Accounts",
     operation_id = "assignRoles",
-    params(("username" = String, Path, example = "ann"), CommandHeaders),
+    params(("username" = String, Path, example = "ann"), CommandHeaders, BodyHeaders),
     request_body = bodies::Roles,
     responses(
         (status = 200, description = "The roles are these, from the next login on.", body = Account,

@@ -1,5 +1,6 @@
 //! Money in requests, as the description shows it.
 
+use serde::Deserialize;
 use serde_json::json;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
@@ -7,6 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 /// Money as it is sent: a number, or the text of one.
 #[allow(dead_code, reason = "it is described, not made")]
+#[derive(Deserialize)]
 pub struct Amount;
 
 impl PartialSchema for Amount {

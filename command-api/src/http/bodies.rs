@@ -5,13 +5,15 @@
 #![allow(unused_qualifications, reason = "utoipa writes the types of fields out")]
 
 use runtime::Problem;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::amount::Amount;
+use super::receipts::Understood;
 
 /// A receipt. `total_amount` is the sum of price x quantity; `tax_amount` is within it, `tips_amount` on top of it.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "transaction_id": "demo-1",
     "timestamp": "2024-05-01T12:00:00Z",
@@ -47,7 +49,8 @@ pub struct Receipt {
 }
 
 /// A line of a receipt.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Item {
     #[schema(min_length = 1, max_length = 150, example = "espresso")]
     product_id: String,
@@ -59,14 +62,16 @@ struct Item {
 }
 
 /// Why a receipt is void.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Void {
     #[schema(min_length = 1, max_length = 500, example = "entered twice")]
     reason: String,
 }
 
 /// Who logs in.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Login {
     #[schema(example = "ann")]
     username: String,
@@ -75,7 +80,8 @@ pub struct Login {
 }
 
 /// A new account.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Registration {
     /// No white space, control characters or `/`.
     #[schema(min_length = 1, max_length = 150, example = "ann")]
@@ -85,7 +91,8 @@ pub struct Registration {
 }
 
 /// An account's roles and places; both replace what was.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Roles {
     #[schema(example = json!(["terminal"]))]
     roles: Vec<Role>,
@@ -94,7 +101,7 @@ pub struct Roles {
     places: Option<Vec<String>>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     Customer,
@@ -122,6 +129,8 @@ pub struct RecordedLine {
     /// Its place in the log; for `Till-Position` of a read.
     #[schema(example = "r4-17")]
     position: String,
+    #[serde(flatten)]
+    understood: Understood,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -147,6 +156,15 @@ enum RefusedResult {
     Conflict,
     Invalid,
     Unavailable,
+}
+
+/// How a body is read.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct BodyHeaders {
+    /// `handling=lenient` (RFC 7240): fields that are not described are passed over, not refused.
+    #[param(rename = "Prefer", nullable = false, example = "handling=lenient")]
+    prefer: Option<String>,
 }
 
 /// Headers of every command.

@@ -17,7 +17,7 @@ use schemas::{Event, Item, Money, Receipt};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::bodies::CommandHeaders;
+use super::bodies::{BodyHeaders, CommandHeaders};
 use super::form::{Form, Handling};
 use super::object::fields;
 use super::{ApiError, App, Segment, bodies};
@@ -72,20 +72,20 @@ struct Valid {
 
 /// What a receipt's time and amounts were understood to be: they can be written in several ways.
 #[derive(Clone, Copy, Serialize, ToSchema)]
-struct Understood {
+pub struct Understood {
     /// In UTC.
     #[serde(with = "schemas::time")]
-    timestamp: DateTime<Utc>,
+    pub timestamp: DateTime<Utc>,
     #[schema(value_type = Amount)]
-    total_amount: Money,
+    pub total_amount: Money,
     #[schema(value_type = Amount)]
-    tax_amount: Money,
+    pub tax_amount: Money,
     #[schema(value_type = Amount)]
-    tips_amount: Money,
+    pub tips_amount: Money,
 }
 
 impl Understood {
-    fn of(receipt: &Receipt) -> Self {
+    pub fn of(receipt: &Receipt) -> Self {
         let Receipt { occurred_at, total_amount, tax_amount, tips_amount, .. } = *receipt;
         Self { timestamp: occurred_at, total_amount, tax_amount, tips_amount }
     }
@@ -111,7 +111,7 @@ const VOID_NOTE: &str = "the transaction_id stays taken, because what is recorde
     path = "/v1/receipts",
     tag = "Receipts",
     operation_id = "recordReceipt",
-    params(CommandHeaders),
+    params(CommandHeaders, BodyHeaders),
     request_body = bodies::Receipt,
     responses(
         (status = 201, description = "Recorded: committed to the log.", body = Recorded,
@@ -155,6 +155,7 @@ pub async fn record(
     path = "/v1/receipts/validate",
     tag = "Receipts",
     operation_id = "validateReceipt",
+    params(BodyHeaders),
     request_body = bodies::Receipt,
     responses(
         (status = 200, description = "The receipt keeps all rules.", body = Valid),
@@ -186,7 +187,7 @@ fields! {
     path = "/v1/receipts/{transaction_id}/void",
     tag = "Receipts",
     operation_id = "voidReceipt",
-    params(("transaction_id" = String, Path, example = "demo-1"), CommandHeaders),
+    params(("transaction_id" = String, Path, example = "demo-1"), CommandHeaders, BodyHeaders),
     request_body = bodies::Void,
     responses(
         (status = 201, description = "Void: committed to the log.", body = Voided,

@@ -8,6 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use runtime::Problem;
 use serde::Serialize;
 
+use crate::http::receipts::Understood;
 use crate::shard::Answer;
 
 /// What one line tells of what is wrong, at most: it is kept until the lines before it are answered.
@@ -30,6 +31,8 @@ struct Recorded<'r> {
     result: Outcome,
     transaction_id: &'r str,
     position: String,
+    #[serde(flatten)]
+    understood: Understood,
 }
 
 #[derive(Serialize)]
@@ -40,9 +43,9 @@ struct Refused<'p> {
 }
 
 /// The receipt is recorded, now or before.
-pub fn recorded(transaction_id: &str, answer: Answer) -> Bytes {
+pub fn recorded(transaction_id: &str, understood: Understood, answer: Answer) -> Bytes {
     let result = if answer.is_new { Outcome::Accepted } else { Outcome::Duplicate };
-    tail(&Recorded { result, transaction_id, position: answer.position.to_string() })
+    tail(&Recorded { result, transaction_id, position: answer.position.to_string(), understood })
 }
 
 /// The receipt is not recorded, or nobody knows.
@@ -95,10 +98,18 @@ mod tests {
     #[test]
     fn lines_keep_their_tails_under_another_index() {
         let position = Position { topic: Topic::Receipts, partition: 3, offset: 41 };
-        let accepted = recorded("a \"b\"", Answer { position, is_new: true });
+        let understood = Understood {
+            timestamp: "2024-05-01T12:00:00.5Z".parse().unwrap(),
+            total_amount: "5".parse().unwrap(),
+            tax_amount: "0.83".parse().unwrap(),
+            tips_amount: "0.5".parse().unwrap(),
+        };
+        let accepted = recorded("a \"b\"", understood, Answer { position, is_new: true });
         let (json, text) = line(7, &accepted);
-        let expected =
-            json!({"index": 7, "result": "accepted", "transaction_id": "a \"b\"", "position": "r3-41"});
+        let expected = json!({
+            "index": 7, "result": "accepted", "transaction_id": "a \"b\"", "position": "r3-41",
+            "timestamp": "2024-05-01T12:00:00.500Z", "total_amount": "5.00", "tax_amount": "0.83", "tips_amount": "0.50",
+        });
         assert_eq!(json, expected);
         let (index, tail) = read(text.trim_ascii_end()).unwrap();
         assert_eq!((index, &tail), (7, &accepted));

@@ -27,7 +27,7 @@ use runtime::auth::Caller;
 use runtime::openapi::responses::{OfBodies, OfCallers};
 use tokio::sync::mpsc;
 
-use super::bodies::CommandHeaders;
+use super::bodies::{BodyHeaders, CommandHeaders};
 use super::form::Handling;
 use super::forward::declared_length;
 use super::receipts::WRITERS;
@@ -52,7 +52,7 @@ const ROOM_BYTES: usize = framer::MAX_RECEIPT_BYTES + window::MAX_BYTES + outgoi
     path = "/v1/receipts/batch",
     tag = "Receipts",
     operation_id = "recordBatch",
-    params(CommandHeaders),
+    params(CommandHeaders, BodyHeaders),
     request_body(
         description = "Up to 10,000 receipts and 32 MiB, a receipt 1 MiB at most: a `Receipt` a line, or an array of them.",
         content(
@@ -64,7 +64,7 @@ const ROOM_BYTES: usize = framer::MAX_RECEIPT_BYTES + window::MAX_BYTES + outgoi
         (status = 200, description = "A `BatchLine` for each receipt, in the order of the body. Where the body breaks off or is \
             above its limit, one last line stands for the first receipt that was not taken and all after it.",
             body = String, content_type = "application/x-ndjson",
-            example = "{\"index\":0,\"result\":\"accepted\",\"transaction_id\":\"demo-2\",\"position\":\"r4-17\"}\n{\"index\":1,\"result\":\"duplicate\",\"transaction_id\":\"demo-1\",\"position\":\"r9-0\"}\n"),
+            example = "{\"index\":0,\"result\":\"accepted\",\"transaction_id\":\"demo-2\",\"position\":\"r4-17\",\"timestamp\":\"2024-05-01T12:01:00Z\",\"total_amount\":\"2.00\",\"tax_amount\":\"0.33\",\"tips_amount\":\"0.00\"}\n{\"index\":1,\"result\":\"duplicate\",\"transaction_id\":\"demo-1\",\"position\":\"r9-0\",\"timestamp\":\"2024-05-01T12:00:00Z\",\"total_amount\":\"5.00\",\"tax_amount\":\"0.83\",\"tips_amount\":\"0.50\"}\n"),
         (status = 415, description = "The body is neither `application/x-ndjson` nor `application/json`.", body = Problem,
             content_type = "application/problem+json",
             example = json!({"type": "about:blank", "title": "Unsupported Media Type", "status": 415,

@@ -22,7 +22,8 @@ use super::relay::{CHUNK_RECEIPTS, Relay};
 use super::window::Window;
 use super::{batch_too_large, line};
 use crate::http::form::Handling;
-use crate::http::{ApiError, App, receipts};
+use crate::http::receipts::{self, Understood};
+use crate::http::{ApiError, App};
 use crate::shard::{Origin, Refusal};
 
 /// Receipts of a batch, at most.
@@ -240,12 +241,13 @@ impl Progress {
 }
 
 async fn submit(app: App, index: usize, command: RecordReceipt, origin: Origin, receipt: Bytes) -> Done {
-    let transaction_id = command.receipt.transaction_id.clone();
+    let (transaction_id, understood) =
+        (command.receipt.transaction_id.clone(), Understood::of(&command.receipt));
     let room = app.batch_commands.acquire().await;
     let answer = app.shards.submit(Command::RecordReceipt(command), origin).await;
     drop(room);
     let tail = match answer {
-        Ok(answer) => line::recorded(&transaction_id, answer),
+        Ok(answer) => line::recorded(&transaction_id, understood, answer),
         Err(Refusal::Elsewhere(owner)) => return Done::Elsewhere { owner, index, receipt },
         Err(refusal) => refused(refusal),
     };
