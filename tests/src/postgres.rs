@@ -10,6 +10,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::places;
 use crate::ports::free_port;
+use crate::postgres_proxy::PostgresProxy;
 use crate::process::{Process, Spec};
 
 /// How long the server may take to answer before the test gives up. Liveness only.
@@ -57,7 +58,14 @@ impl Postgres {
     /// The URL of a database in it.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://till@127.0.0.1:{}/{database}", self.port)
+        url(self.port, database)
+    }
+
+    /// A proxy before the server, and the URL of a database through it.
+    pub async fn proxy(&self, database: &str) -> (PostgresProxy, String) {
+        let proxy = PostgresProxy::start(self.port).await;
+        let url = url(proxy.port(), database);
+        (proxy, url)
     }
 
     /// Waits until it takes connections; starts it again if it ended, since after a `kill -9` the old backends may still
@@ -117,6 +125,10 @@ impl Postgres {
     fn process(&self) -> std::sync::MutexGuard<'_, Process> {
         self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+fn url(port: u16, database: &str) -> String {
+    format!("postgres://till@127.0.0.1:{port}/{database}")
 }
 
 /// Gives a folder to the server's user.

@@ -264,6 +264,18 @@ impl Service {
         self.process.as_ref().and_then(Process::id)
     }
 
+    /// The most memory its process ever had resident, MiB.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn peak_mib(&self) -> u64 {
+        let process = self.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells the peak");
+        kib.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") / 1024
+    }
+
     fn process_env(&self) -> std::collections::BTreeMap<String, String> {
         self.spec.env.clone()
     }

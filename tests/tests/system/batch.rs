@@ -60,7 +60,9 @@ fn counts(lines: &[Value]) -> BTreeMap<&str, usize> {
 fn is_well_formed(line: &Value) {
     match line["result"].as_str().unwrap() {
         "accepted" | "duplicate" => {
-            assert!(line["transaction_id"].is_string() && line["position"].is_string(), "{line}");
+            let members =
+                ["transaction_id", "position", "timestamp", "total_amount", "tax_amount", "tips_amount"];
+            assert!(members.iter().all(|member| line[member].is_string()), "{line}");
         }
         result => {
             let statuses = match result {
@@ -106,6 +108,9 @@ async fn each_receipt_of_a_batch_has_its_own_result_in_the_batch_s_order() {
     assert_eq!((&lines[4]["status"], &lines[5]["status"]), (&json!(400), &json!(422)));
 
     let single = terminal.receipt(&a).await.expect(200);
+    for understood in ["timestamp", "total_amount", "tax_amount", "tips_amount"] {
+        assert_eq!(lines[1][understood], single.body[understood], "{}", lines[1]);
+    }
     assert_eq!((single.body["position"].clone(), single.status), (lines[0]["position"].clone(), 200));
     let analyst = till.analyst().await;
     let read = analyst.get_at("/v1/receipts/batch-b", lines[7]["position"].as_str().unwrap()).await;
@@ -311,13 +316,6 @@ async fn a_client_that_pauses_is_answered_before_its_batch_ends() {
     assert_eq!(results(&lines(&text.await.unwrap())), ["accepted"; 3]);
 }
 
-/// The most memory the process ever had resident, MiB.
-fn peak_mib(till: &Till) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", till.command_api.id().unwrap())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-}
-
 /// Batches worked on at once.
 const AT_ONCE: usize = 4;
 
@@ -336,7 +334,7 @@ async fn memory_is_bounded_by_the_window_whatever_the_batch_and_its_client_do() 
         ndjson(&(0..2_000).map(|_| made.make()).collect::<Vec<_>>())
     })
     .await;
-    let before = peak_mib(&till);
+    let before = till.command_api.peak_mib();
 
     at_once(&terminal, |number| {
         let mut made = Receipts::new(&format!("batch-large-{number}"), 9, 4);
@@ -349,7 +347,7 @@ async fn memory_is_bounded_by_the_window_whatever_the_batch_and_its_client_do() 
         body
     })
     .await;
-    let after_large = peak_mib(&till);
+    let after_large = till.command_api.peak_mib();
 
     let unread: Vec<_> = (0..AT_ONCE)
         .map(|_| {
@@ -360,7 +358,7 @@ async fn memory_is_bounded_by_the_window_whatever_the_batch_and_its_client_do() 
     for lines in unread {
         assert_eq!(counts(&lines.await.unwrap()), BTreeMap::from([("invalid", 10_000)]));
     }
-    let after_unread = peak_mib(&till);
+    let after_unread = till.command_api.peak_mib();
     println!(
         "peaks of command-api: {before} MiB before, {after_large} after large batches, {after_unread} after unread ones"
     );

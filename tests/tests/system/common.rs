@@ -127,6 +127,11 @@ impl Entry {
         Self { writes: urls("command-api"), reads: urls("projector"), front_door }
     }
 
+    /// To the services themselves.
+    pub fn direct(till: &Till) -> Self {
+        Self::new(till, None)
+    }
+
     /// A caller without account, from an address of its own: nginx limits logins by address, and tests run side by side.
     pub fn anyone(&self) -> Client {
         Client::across(self.writes.clone(), self.reads.clone()).from_its_own_address()

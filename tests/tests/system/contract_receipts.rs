@@ -12,7 +12,7 @@ use till_tests::process::Finished;
 use till_tests::receipts::simple;
 use till_tests::{Client, Spec, Till, places};
 
-use crate::common::{Setting, in_every_setting, serve_contracts};
+use crate::common::{Entry, Setting, in_every_setting, serve_contracts};
 
 /// Base URLs of one of the contract's services: for what command-api serves, and for what the projector does.
 type Urls = [Vec<String>; 2];
@@ -251,6 +251,53 @@ async fn the_consumers_journal_is_not_written_again_by_restarts_and_rebuilds(at:
         projector.start_ready().await;
     }
     assert_eq!((windows().await, lines(&journal)), (closed, written));
+}
+
+/// Windows of the place `many` since 2020, and its categories in each of them.
+const MANY: [(&str, &str); 4] = [
+    (
+        "hours",
+        "SELECT t, t + interval '1 hour', '[]', 1, 0, 1, t + interval '1 hour'
+         FROM generate_series(timestamptz '2020-01-01', '2020-01-21', '1 hour') AS t",
+    ),
+    ("hour_places", "SELECT 'many', 'Many', min(window_start), max(window_start) FROM hours"),
+    ("hour_sums", "SELECT 'many', window_start, 1, 0, 1, 1000, 0, 0, 1000, 1, 1000, 0, 0 FROM hours"),
+    (
+        "hour_categories",
+        "SELECT 'many', window_start, format('a category with a long name, number %s', n), 1, 1, 1, 1
+         FROM hours, generate_series(1, 1000) AS n",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_places_figures_of_many_windows_and_categories_take_little_memory() {
+    let mut till = Till::prepare("many-figures").await;
+    serve_contracts(&mut till);
+    till.command_api.start_ready().await;
+    till.projector.start_ready().await;
+    let terminal = till.terminal().await;
+    let _ = terminal.receipt(&simple("many", "many", "1.00")).await.expect(201);
+    let entry = Entry::direct(&till);
+    let login = json!({"username": "analyst", "password": "analyst"});
+    let consumer = of(entry.receipts_consumer());
+    let token = consumer.post("/auth/login/", &login).await.expect(200).body["key"].take();
+    let analyst = consumer.with_header("authorization", &format!("Token {}", token.as_str().unwrap()));
+    let empty = analyst.get("/api/analytics/many/").await.expect(200);
+    assert_eq!(empty.body[0]["category_analytics"], json!([]), "{}", empty.text);
+
+    let mut database = till.servers.postgres.connect(&till.prefix).await;
+    for (table, rows) in MANY {
+        let insert = sqlx::AssertSqlSafe(format!("INSERT INTO {table} {rows}"));
+        sqlx::query(insert).execute(&mut database).await.unwrap();
+    }
+    let before = till.projector.peak_mib();
+    let figures = analyst.get("/api/analytics/many/").await.expect(200);
+    let (categories, mib) = (&figures.body[0]["category_analytics"], figures.text.len() >> 20);
+    assert_eq!(categories.as_array().map(Vec::len), Some(1000));
+    assert_eq!(categories[999]["cat_analytics"].as_array().map(Vec::len), Some(481));
+    let after = till.projector.peak_mib();
+    println!("the projector's peak: {before} MiB before and {after} MiB after an answer of {mib} MiB");
+    assert!(mib >= 30 && after < before + 20, "{before} MiB before, {after} after {mib} MiB");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

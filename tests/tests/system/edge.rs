@@ -145,13 +145,6 @@ async fn a_post_goes_on_to_the_next_replica_where_one_takes_no_connection() {
     assert_eq!(taken.load(Ordering::SeqCst), 6, "the one that is there was asked each time");
 }
 
-/// The most memory the process ever had resident, MiB.
-fn peak_mib(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn strangers_take_no_room_that_a_terminal_needs() {
     let (till, door) = behind_nginx("edge-strangers").await;
@@ -181,7 +174,7 @@ async fn strangers_take_no_room_that_a_terminal_needs() {
     }
     drop(sieges);
     for replica in till.replicas("command-api") {
-        let peak = peak_mib(replica.id().unwrap());
+        let peak = replica.peak_mib();
         println!("{} had {peak} MiB at most", replica.name());
         assert!(peak < 300, "{} had {peak} MiB", replica.name());
     }

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use till_tests::Till;
 use till_tests::receipts::{Random, simple};
+use till_tests::{Client, Till};
 
 const ROUNDS: u64 = 10;
 const HANG_UPS: u64 = 100;
@@ -15,14 +15,20 @@ fn hang_up(address: &str, token: &str, seed: u64, times: u64) {
     let mut random = Random::new(seed);
     let consistency = ["", "till-consistency: strong\r\n"];
     for _ in 0..times {
-        let header = random.pick(&consistency);
-        let request = format!(
-            "GET /v1/receipts?limit=1 HTTP/1.1\r\nhost: till\r\nauthorization: Bearer {token}\r\n{header}\r\n"
-        );
-        let mut client = TcpStream::connect(address).unwrap();
-        client.write_all(request.as_bytes()).unwrap();
+        let client = ask(address, token, random.pick::<&str>(&consistency));
         std::thread::sleep(Duration::from_micros(random.below(3_000)));
+        drop(client);
     }
+}
+
+/// Sends a read, whose answer nobody has read yet.
+fn ask(address: &str, token: &str, header: &str) -> TcpStream {
+    let request = format!(
+        "GET /v1/receipts?limit=1 HTTP/1.1\r\nhost: till\r\nauthorization: Bearer {token}\r\n{header}\r\n"
+    );
+    let mut client = TcpStream::connect(address).unwrap();
+    client.write_all(request.as_bytes()).unwrap();
+    client
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,14 +50,39 @@ async fn a_client_that_hangs_up_leaves_no_old_snapshot_to_the_reads_after_it() {
         for thread in hanging_up {
             thread.await.unwrap();
         }
-        // The queries of the readiness check give a transaction that was left open its snapshot.
-        tokio::time::sleep(Duration::from_millis(2_500)).await;
-        let id = format!("hung-up-{round}");
-        let _ = admin.receipt(&simple(&id, "place-hung-up", "1.00")).await.expect(201);
-        let path = format!("/v1/receipts/{id}");
-        let _ = admin.get_strong(&path).await.expect(200);
-        for _ in 0..40 {
-            let _ = admin.get(&path).await.expect(200);
-        }
+        no_read_is_stale(&admin, &format!("hung-up-{round}")).await;
+    }
+}
+
+/// Every read through any of the projector's connections has the newest receipt.
+async fn no_read_is_stale(admin: &Client, id: &str) {
+    // The queries of the readiness check give a transaction that was left open its snapshot.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let _ = admin.receipt(&simple(id, "place-hung-up", "1.00")).await.expect(201);
+    let path = format!("/v1/receipts/{id}");
+    let _ = admin.get_strong(&path).await.expect(200);
+    for _ in 0..40 {
+        let _ = admin.get(&path).await.expect(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_hangs_up_while_its_snapshot_begins_leaves_no_transaction_open() {
+    let mut till = Till::prepare("begins").await;
+    let (proxy, url) = till.servers.postgres.proxy(&till.prefix).await;
+    till.projector.set("TILL_DATABASE_URL", &url);
+    till.projector.set("TILL_DATABASE_CONNECTIONS", "2");
+    till.start_all().await;
+    let admin = till.admin().await;
+    let address = till.projector.url().replace("http://", "");
+    for round in 0..2 {
+        proxy.hold_answers_after("BEGIN ISOLATION LEVEL REPEATABLE READ");
+        let client = ask(&address, admin.token(), "");
+        proxy.held().await;
+        drop(client);
+        // The service notices that its client is gone.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        proxy.release();
+        no_read_is_stale(&admin, &format!("begun-{round}")).await;
     }
 }
