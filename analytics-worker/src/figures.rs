@@ -16,13 +16,8 @@ pub(crate) struct Figures {
 #[derive(Default)]
 struct Totals {
     running: Sums,
-    /// In the order of their names.
-    categories: Vec<CategoryTotals>,
-}
-
-struct CategoryTotals {
-    name: Arc<str>,
-    sums: CategoryRunning,
+    /// By name. Whoever may send receipts decides how many they are.
+    categories: HashMap<Arc<str>, CategoryRunning>,
 }
 
 /// What a category's items add up to over all closed windows.
@@ -31,12 +26,6 @@ pub(crate) struct CategoryRunning {
     pub(crate) quantity: i64,
     pub(crate) thousandths: i64,
     pub(crate) amount: Money,
-}
-
-impl Totals {
-    fn find(&self, category: &str) -> Result<usize, usize> {
-        self.categories.binary_search_by(|known| (*known.name).cmp(category))
-    }
 }
 
 impl Figures {
@@ -54,14 +43,10 @@ impl Figures {
                 thousandths: sums.running_thousandths,
                 amount: sums.running_amount,
             };
-            match totals.find(&sums.category) {
-                Ok(index) => totals.categories[index].sums = running,
-                Err(index) => {
-                    let name = shared(&mut self.names, &sums.category);
-                    // Most places have few categories and get them early: no room to spare for each.
-                    totals.categories.reserve_exact(1);
-                    totals.categories.insert(index, CategoryTotals { name, sums: running });
-                }
+            if let Some(known) = totals.categories.get_mut(sums.category.as_str()) {
+                *known = running;
+            } else {
+                totals.categories.insert(shared(&mut self.names, &sums.category), running);
             }
         }
     }
@@ -78,8 +63,8 @@ impl Figures {
 
     /// A place's category over all closed windows.
     pub(crate) fn running_category(&self, place_id: &str, category: &str) -> CategoryRunning {
-        let Some(totals) = self.places.get(place_id) else { return CategoryRunning::default() };
-        totals.find(category).map(|index| totals.categories[index].sums).unwrap_or_default()
+        let totals = self.places.get(place_id);
+        totals.and_then(|totals| totals.categories.get(category)).copied().unwrap_or_default()
     }
 }
 

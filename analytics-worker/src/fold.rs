@@ -46,13 +46,13 @@ struct Place {
     total: i128,
     tax: i128,
     tips: i128,
-    /// In the order of their numbers.
-    categories: Vec<Category>,
+    /// By number. Whoever may send receipts decides how many they are.
+    categories: HashMap<u32, Category>,
 }
 
 /// Amounts here are hundredths: sums of any receipts fit, so that order cannot matter.
+#[derive(Default)]
 struct Category {
-    number: u32,
     quantity: i128,
     amount: i128,
 }
@@ -94,7 +94,7 @@ impl WindowFold {
         place.tax += times * receipt.tax_amount.minor_units();
         place.tips += times * receipt.tips_amount.minor_units();
         for item in &receipt.items {
-            let category = place.category(self.names.number(&item.category));
+            let category = place.categories.entry(self.names.number(&item.category)).or_default();
             let quantity = times * i128::from(item.quantity);
             category.quantity += quantity;
             // Both factors are far below 2^64.
@@ -142,19 +142,8 @@ impl Place {
             total: 0,
             tax: 0,
             tips: 0,
-            categories: Vec::new(),
+            categories: HashMap::new(),
         }
-    }
-
-    fn category(&mut self, number: u32) -> &mut Category {
-        let found = self.categories.binary_search_by_key(&number, |category| category.number);
-        let index = found.unwrap_or_else(|index| {
-            // Few, and mostly known after a place's first receipts: no room to spare for each.
-            self.categories.reserve_exact(1);
-            self.categories.insert(index, Category { number, quantity: 0, amount: 0 });
-            index
-        });
-        &mut self.categories[index]
     }
 
     fn computed(
@@ -182,7 +171,7 @@ impl Place {
         };
         let categories = self.categories.into_iter();
         let mut categories: Vec<_> = categories
-            .map(|category| category.computed(names.name(category.number), &place_id, before))
+            .map(|(number, category)| category.computed(names.name(number), &place_id, before))
             .collect();
         categories.sort_unstable_by(|one, other| one.category.cmp(&other.category));
         PlaceHourComputed {
@@ -217,8 +206,8 @@ impl Category {
     }
 }
 
-/// The largest amount events can hold, in hundredths (2^96 - 1). No honest shop gets there, but a receipt of
-/// 10^18 pieces is valid, and must not stop the figures of all others.
+/// The largest amount events can hold, in hundredths (2^96 - 1). No honest shop gets there, but receipts of the largest
+/// quantities and prices are valid, and however many there are of them, they must not stop the figures of all others.
 const MONEY_MAX: i128 = (1 << 96) - 1;
 
 fn money(hundredths: i128) -> Money {

@@ -149,6 +149,21 @@ fn a_receipt_of_absurd_quantities_stops_no_figure() {
     assert_eq!(figures.running_category("011", "tea").quantity, i64::MAX);
 }
 
+#[test]
+fn a_place_may_have_hundreds_of_thousands_of_categories() {
+    const CATEGORIES: u32 = 300_000;
+    let mut figures = Figures::default();
+    // Each comes before those already known. Where it were put in its place among them, this would take minutes.
+    for chunk in (0..CATEGORIES).rev().collect::<Vec<_>>().chunks(1_000) {
+        let items = chunk.iter().map(|number| item(&format!("{number:06}"), 1, "0.01")).collect();
+        let mut fold = WindowFold::default();
+        fold.record(&recorded(receipt("011", "Corner", "10.00", items)), at(1));
+        fold.into_places(WINDOW, &figures).collect::<Vec<_>>().iter().for_each(|event| figures.apply(event));
+    }
+    let running = |number: u32| figures.running_category("011", &format!("{number:06}")).quantity;
+    assert_eq!((0..CATEGORIES).map(running).sum::<i64>(), i64::from(CATEGORIES));
+}
+
 /// One event of a log: a receipt, and whether it is recorded or voided.
 fn logged() -> impl Strategy<Value = (Receipt, bool)> {
     let items = prop::collection::vec((0..4_u8, 1..5_i64, 0..10_000_u32), 1..4);

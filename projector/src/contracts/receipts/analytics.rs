@@ -1,5 +1,5 @@
 //! `GET /api/analytics/` and `GET /api/analytics/<place_id>/` of the consumer: the worker's figures, for analysts. A place may
-//! have many windows and many categories, so it is written piece by piece too: memory holds the windows of one category.
+//! have many windows and any number of categories, so it is written piece by piece too: memory holds the windows of one category.
 
 use std::sync::Arc;
 use std::vec::IntoIter;
@@ -40,11 +40,34 @@ struct Cursor {
     rest: Option<Rest>,
 }
 
-/// A place's categories that are not written yet.
+/// What of a place is not written yet: its categories.
 struct Rest {
     totals: Totals,
+    /// The next ones, as far as they were read.
     categories: IntoIter<FirstWindow>,
+    /// From this name on they are still to be read.
+    from: String,
     is_first: bool,
+}
+
+impl Rest {
+    /// The next category, by name.
+    async fn next(
+        &mut self,
+        snapshot: &mut PgConnection,
+        windows: &Windows,
+        place_id: &str,
+    ) -> sqlx::Result<Option<FirstWindow>> {
+        if self.categories.as_slice().is_empty() {
+            self.categories = windows.categories_from(snapshot, place_id, &self.from).await?.into_iter();
+        }
+        let next = self.categories.next();
+        if let Some((category, _)) = &next {
+            // Text in Postgres has no U+0000, so that no name lies between this one and the one it is followed by.
+            self.from = format!("{category}\u{1}");
+        }
+        Ok(next)
+    }
 }
 
 /// Each place, by id.
@@ -83,11 +106,11 @@ async fn part(
             places(snapshot, Shown { only, windows }, String::new(), Part::new()).await
         }
         Some(Cursor { shown, place_id, rest: None }) => {
-            let snapshot = contract.later_snapshot(&PROJECTIONS).await?;
+            let snapshot = contract.eventual_snapshot(&PROJECTIONS, &turn).await?;
             places(snapshot, shown, place_id, Part::new()).await
         }
         Some(Cursor { shown, place_id, rest: Some(rest) }) => {
-            let mut snapshot = contract.later_snapshot(&PROJECTIONS).await?;
+            let mut snapshot = contract.eventual_snapshot(&PROJECTIONS, &turn).await?;
             let mut part = Part::within();
             match categories(&mut snapshot, &shown.windows, &place_id, rest, &mut part)
                 .await
@@ -124,15 +147,16 @@ async fn places(
     Ok(part.goes_on(Cursor { shown, place_id: after, rest: None }))
 }
 
-/// The place after one, by id, and its name on its first receipt that is not void, or on its first one where all are.
+/// The place after one, by id, and its name on its first receipt that is not void, or on its first one where all are; its id
+/// where no receipt of it can be read.
 async fn next_place(
     snapshot: &mut PgConnection,
     only: Option<&str>,
     after: &str,
 ) -> sqlx::Result<Option<(String, String)>> {
     let row = sqlx::query!(
-        r#"SELECT p.place_id, first.place_name AS "place_name!"
-           FROM places AS p CROSS JOIN LATERAL (
+        r#"SELECT p.place_id, coalesce(first.place_name, p.place_id) AS "place_name!"
+           FROM places AS p LEFT JOIN LATERAL (
                (SELECT r.place_name, 1 AS choice FROM receipts AS r
                 WHERE r.place_id = p.place_id AND r.voided_at IS NULL
                 ORDER BY r.recorded_at, r.partition, r."offset" LIMIT 1)
@@ -140,7 +164,7 @@ async fn next_place(
                (SELECT r.place_name, 2 FROM receipts AS r WHERE r.place_id = p.place_id
                 ORDER BY r.recorded_at, r.partition, r."offset" LIMIT 1)
                ORDER BY choice LIMIT 1
-           ) AS first
+           ) AS first ON true
            WHERE p.place_id > $1 AND ($2::text IS NULL OR p.place_id = $2) ORDER BY p.place_id LIMIT 1"#,
         after,
         only
@@ -159,7 +183,6 @@ async fn begin_place(
     part: &mut Part<Cursor>,
 ) -> sqlx::Result<Rest> {
     let totals = windows.of_place(snapshot, place_id).await?;
-    let categories = windows.categories_of(snapshot, place_id).await?;
     part.begin_element();
     part.write(r#"{"place_id":"#);
     part.write_value(&place_id);
@@ -172,7 +195,7 @@ async fn begin_place(
     part.write(r#","taxes_amount":"#);
     part.write_value(&windows.taxes(&totals));
     part.write(r#","category_analytics":["#);
-    Ok(Rest { totals, categories: categories.into_iter(), is_first: true })
+    Ok(Rest { totals, categories: Vec::new().into_iter(), from: String::new(), is_first: true })
 }
 
 /// Writes categories until the part has enough; what is left of the place, or `None` once it has ended.
@@ -184,7 +207,7 @@ async fn categories(
     part: &mut Part<Cursor>,
 ) -> sqlx::Result<Option<Rest>> {
     while part.has_room() {
-        let Some(category) = rest.categories.next() else {
+        let Some(category) = rest.next(snapshot, windows, place_id).await? else {
             part.write("]}");
             return Ok(None);
         };

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use runtime::Problem;
 use runtime::auth::Role;
 use runtime::contracts::receipts::REALM;
 use runtime::contracts::receipts::answers::{Refused, json, unauthorized};
@@ -12,10 +13,10 @@ use serde::Serialize;
 
 use super::Contract;
 use crate::projection::Projection;
-use crate::reads::failed;
+use crate::reads::{Snapshot, failed};
 
-/// Whose turn a look at a token takes: who sends it is not known before.
-const TOKEN_BEARERS: &str = "bearers of the receipts contract's tokens";
+/// Whose turns looks at tokens take that are of no account as far as is folded.
+const STRANGERS: &str = "bearers of unknown tokens of the receipts contract";
 
 /// An account whose token was sent.
 pub struct Caller {
@@ -36,10 +37,20 @@ struct User {
 }
 
 impl Caller {
-    /// The account of `Authorization: Token <token>`; 401 where there is none.
+    /// The account of `Authorization: Token <token>`, as it is now; 401 where there is none.
+    ///
+    /// Looking takes a turn of a caller, and anyone may send tokens. So the account is first looked up in what is folded: it
+    /// only decides whose turn the look that counts takes, and strangers take none of an account's.
     pub async fn of(contract: &Contract, headers: &HeaderMap) -> Result<Self, Refused> {
         let token = presented(headers).map_err(unauthorized)?;
-        let mut snapshot = contract.snapshot(&[Projection::Accounts], TOKEN_BEARERS).await?;
+        let folded = contract.eventual_snapshot(&[Projection::Accounts], STRANGERS).await?;
+        let turn =
+            Self::find(contract, folded, token).await?.map_or_else(|| STRANGERS.to_owned(), |of| of.turn());
+        let newest = contract.snapshot(&[Projection::Accounts], &turn).await?;
+        Ok(Self::find(contract, newest, token).await?.ok_or_else(|| unauthorized(BAD_TOKEN))?)
+    }
+
+    async fn find(contract: &Contract, mut snapshot: Snapshot, token: &str) -> Result<Option<Self>, Problem> {
         let found = sqlx::query_as!(
             Self,
             "SELECT number, username, roles, token_generation FROM accounts WHERE realm = $1 AND token_hash = $2",
@@ -51,7 +62,7 @@ impl Caller {
         .map_err(failed)?;
         let is_of =
             |caller: &Self| contract.tokens.is_of(token, REALM, &caller.username, caller.token_generation);
-        Ok(found.filter(is_of).ok_or_else(|| unauthorized(BAD_TOKEN))?)
+        Ok(found.filter(is_of))
     }
 
     /// Whose turns its reads take: the realms of accounts have names of their own.

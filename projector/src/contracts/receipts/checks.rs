@@ -70,7 +70,7 @@ pub async fn list(State(contract): State<Contract>) -> Result<Response, Refused>
 async fn part(contract: Contract, after: Option<Cursor>) -> Result<Part<Cursor>, Problem> {
     let mut snapshot = match after {
         None => contract.snapshot(&[Projection::Receipts], ANYONE).await?,
-        Some(_) => contract.later_snapshot(&[Projection::Receipts]).await?,
+        Some(_) => contract.eventual_snapshot(&[Projection::Receipts], ANYONE).await?,
     };
     let mut rows = sqlx::query_as!(
         Row,

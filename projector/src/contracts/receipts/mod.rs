@@ -46,9 +46,10 @@ impl Contract {
         self.reads.snapshot(projections, &Consistency::strong(), caller).await
     }
 
-    /// A later snapshot for an answer whose first part was [`Self::snapshot`]'s.
-    async fn later_snapshot(&self, projections: &[Projection]) -> Result<Snapshot, Problem> {
-        self.reads.snapshot(projections, &Consistency::eventual(), "").await
+    /// A snapshot of what is folded, which waits for nothing: for a look at what may be old, and for the later parts of an
+    /// answer whose first part was [`Self::snapshot`]'s.
+    async fn eventual_snapshot(&self, projections: &[Projection], caller: &str) -> Result<Snapshot, Problem> {
+        self.reads.snapshot(projections, &Consistency::eventual(), caller).await
     }
 }
 

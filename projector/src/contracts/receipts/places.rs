@@ -35,7 +35,7 @@ pub async fn list(State(contract): State<Contract>, headers: HeaderMap) -> Resul
 async fn part(contract: Contract, turn: String, after: Option<String>) -> Result<Part<String>, Problem> {
     let mut snapshot = match after {
         None => contract.snapshot(&[Projection::Places, Projection::Receipts], &turn).await?,
-        Some(_) => contract.later_snapshot(&[Projection::Places, Projection::Receipts]).await?,
+        Some(_) => contract.eventual_snapshot(&[Projection::Places, Projection::Receipts], &turn).await?,
     };
     let rows = sqlx::query!(
         r#"SELECT p.place_id, first.place_name AS "first_name!", first.recorded_at AS "first_at!"

@@ -10,6 +10,8 @@ use sqlx::PgConnection;
 
 /// Windows shown, the newest: a year of hours and more.
 const MOST: i64 = 10_000;
+/// Categories whose names are read at once, at most: a place may have any number.
+const MOST_CATEGORIES: i64 = 100;
 
 /// Closed windows in order, by their begin; with the end of each as the contract writes times.
 pub struct Windows(Vec<(DateTime<Utc>, String)>);
@@ -108,18 +110,22 @@ impl Windows {
         totals.first_window.map(|first| self.since(first).map(row).collect()).unwrap_or_default()
     }
 
-    /// The place's categories, in the order of their first windows.
-    pub async fn categories_of(
+    /// The place's next categories from a name on, by name; none after the last.
+    pub async fn categories_from(
         &self,
         snapshot: &mut PgConnection,
         place_id: &str,
+        from: &str,
     ) -> sqlx::Result<Vec<FirstWindow>> {
         let to = self.0.last().map(|window| window.0);
         let rows = sqlx::query!(
             r#"SELECT category, min(window_start) AS "first!" FROM hour_categories
-               WHERE place_id = $1 AND window_start <= $2 GROUP BY category ORDER BY 2, 1"#,
+               WHERE place_id = $1 AND category >= $2 AND window_start <= $3
+               GROUP BY category ORDER BY category LIMIT $4"#,
             place_id,
-            to
+            from,
+            to,
+            MOST_CATEGORIES
         )
         .fetch_all(snapshot)
         .await?;
