@@ -1,11 +1,13 @@
 //! Connections to Postgres.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, PgConnection, Postgres, Transaction};
 
 use crate::settings::ProjectorSettings;
+use crate::turns::Turn;
 
 /// First number of Till's advisory locks of projections' leaders; the second is the projection's.
 pub const LEADER_LOCK: i32 = 0x7111;
@@ -53,21 +55,49 @@ pub async fn connect_leader(settings: &ProjectorSettings, name: &str) -> sqlx::R
 /// Connections for reads, made when first needed.
 #[must_use]
 pub fn pool(settings: &ProjectorSettings) -> PgPool {
-    let options = options(settings, "reads")
+    pool_of(settings, "reads", settings.database_connections)
+}
+
+/// A connection for short questions of the process itself, which must not wait for those that reads have taken.
+#[must_use]
+pub fn own_pool(settings: &ProjectorSettings) -> PgPool {
+    pool_of(settings, "positions", 1)
+}
+
+fn pool_of(settings: &ProjectorSettings, name: &str, connections: u32) -> PgPool {
+    let options = options(settings, name)
         .options([("statement_timeout", settings.read_timeout_ms.to_string())])
         // A read that Postgres or the network has left in a transaction frees what it holds.
         .options([("idle_in_transaction_session_timeout", "60s")]);
     PgPoolOptions::new()
-        .max_connections(settings.database_connections)
+        .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
         .test_before_acquire(false)
         .connect_lazy_with(options)
 }
 
 /// A transaction that sees one state of the database and changes nothing. Dropping it ends it.
-pub type Snapshot = Transaction<'static, Postgres>;
+pub struct Snapshot {
+    // In this order: the turn is another read's once the connection is free.
+    transaction: Transaction<'static, Postgres>,
+    _turn: Turn,
+}
 
-/// Begins a snapshot.
+impl Deref for Snapshot {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Snapshot {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+}
+
+/// Begins a snapshot, whose turn it is until it ends.
 ///
 /// A client may hang up at any moment, and the future that serves it is dropped then. sqlx forgets a `BEGIN` whose future is
 /// dropped before Postgres has answered: the pool would lend the connection on with the transaction still open, and later
@@ -76,9 +106,12 @@ pub type Snapshot = Transaction<'static, Postgres>;
 ///
 /// # Errors
 /// When no connection is free in time, or Postgres fails.
-pub async fn begin_snapshot(pool: &PgPool) -> sqlx::Result<Snapshot> {
+pub async fn begin_snapshot(pool: &PgPool, turn: Turn) -> sqlx::Result<Snapshot> {
     let pool = pool.clone();
-    let begin = async move { pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await };
+    let begin = async move {
+        let transaction = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        Ok(Snapshot { transaction, _turn: turn })
+    };
     tokio::spawn(begin).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 

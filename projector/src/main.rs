@@ -27,7 +27,7 @@ mod record;
 mod serve;
 mod settings;
 mod status;
-mod waiting;
+mod turns;
 mod write;
 
 use std::path::PathBuf;

@@ -10,18 +10,21 @@ use schemas::Position;
 use sqlx::PgPool;
 
 pub use crate::database::Snapshot;
-use crate::database::begin_snapshot;
+use crate::database::{begin_snapshot, pool};
 use crate::ends::Ends;
 use crate::generation::{Generation, GenerationError, enter, positions};
 use crate::progress::Progress;
 use crate::projection::Projection;
 use crate::record::Positions;
-use crate::waiting::Waiting;
+use crate::settings::ProjectorSettings;
+use crate::turns::{NoTurn, Turns};
 
 /// How long a read waits where the client does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 /// How long it waits at most, whatever the client says.
 const LONGEST_WAIT_S: u64 = 30;
+/// How long a read waits until others of its caller, which have all the connections that one may have, are answered.
+const TURN_WAIT: Duration = Duration::from_secs(5);
 
 /// What a read must have seen, from its headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,23 +105,34 @@ pub struct Reads {
     pool: PgPool,
     progress: Progress,
     ends: Ends,
-    waiting: Waiting,
+    /// Turns of reads that wait for what they must have seen.
+    waiting: Turns,
+    /// Turns of reads that have a connection.
+    connected: Turns,
 }
 
 type Needs = BTreeMap<Projection, Positions>;
 
 impl Reads {
-    /// Reads through `pool`; as many of them as `waiting` allows may wait at the same time.
+    /// Reads through a pool of their own. As many of them may wait at the same time as the settings say, and half of the
+    /// connections may be one caller's.
     #[must_use]
-    pub fn new(pool: PgPool, progress: Progress, ends: Ends, waiting: Waiting) -> Self {
-        Self { pool, progress, ends, waiting }
+    pub fn new(settings: &ProjectorSettings, progress: Progress, ends: Ends) -> Self {
+        let connections = usize::try_from(settings.database_connections).unwrap_or(usize::MAX);
+        Self {
+            pool: pool(settings),
+            progress,
+            ends,
+            waiting: Turns::new(settings.waiting_reads, settings.waiting_reads_of_a_caller),
+            connected: Turns::new(connections, (connections / 2).max(1)),
+        }
     }
 
     /// A snapshot of the projections, for a caller, that is as consistent as asked.
     ///
     /// # Errors
-    /// 400 where it names a position that the log does not have, 429 where too many of the caller's reads wait, 503 where
-    /// it does not come to what was asked in time, where too many wait in all, or where Postgres or Kafka is away.
+    /// 400 where it names a position that the log does not have, 429 where too many of the caller's reads wait or are under way,
+    /// 503 where it does not come to what was asked in time, where too many wait in all, or where Postgres or Kafka is away.
     pub async fn snapshot(
         &self,
         projections: &[Projection],
@@ -126,12 +140,13 @@ impl Reads {
         caller: &str,
     ) -> Result<Snapshot, Problem> {
         if consistency.after.is_empty() && !consistency.is_strong {
-            return self.open(projections, &Needs::new()).await?.ok_or_else(never);
+            return self.open(projections, &Needs::new(), caller).await?.ok_or_else(never);
         }
-        let _turn = self.waiting.enter(caller)?;
+        let _turn = self.waiting.try_take(caller).map_err(no_turn_to_wait)?;
         let deadline = Instant::now() + consistency.wait;
         let waited =
-            tokio::time::timeout_at(deadline.into(), self.wait_and_open(projections, consistency)).await;
+            tokio::time::timeout_at(deadline.into(), self.wait_and_open(projections, consistency, caller))
+                .await;
         waited.unwrap_or_else(|_| Err(late(consistency.wait)))
     }
 
@@ -139,6 +154,7 @@ impl Reads {
         &self,
         projections: &[Projection],
         consistency: &Consistency,
+        caller: &str,
     ) -> Result<Snapshot, Problem> {
         let ends = match consistency.is_strong {
             true => Some(self.ends.ask().await.map_err(|reason| Problem::unavailable(reason, 1))?),
@@ -147,7 +163,7 @@ impl Reads {
         let needs = needs(projections, consistency, ends.as_deref());
         if let Some(ends) = &ends {
             refuse_past_the_end(&consistency.after, ends)?;
-        } else if let Some(snapshot) = self.open(projections, &needs).await? {
+        } else if let Some(snapshot) = self.open(projections, &needs, caller).await? {
             return Ok(snapshot);
         } else if let Ok(ends) = self.ends.ask().await {
             // Without Kafka nobody knows: then it waits, and may see what is folded elsewhere meanwhile.
@@ -159,7 +175,7 @@ impl Reads {
                 let reached = positions.wait_for(|positions| reaches(positions, wanted)).await;
                 reached.map_err(|_| never())?;
             }
-            if let Some(snapshot) = self.open(projections, &needs).await? {
+            if let Some(snapshot) = self.open(projections, &needs, caller).await? {
                 return Ok(snapshot);
             }
             // What this process knew was ahead of the tables: Postgres lost its last moments, or a generation was
@@ -169,8 +185,14 @@ impl Reads {
     }
 
     /// Opens a snapshot, if it has what is needed.
-    async fn open(&self, projections: &[Projection], needs: &Needs) -> Result<Option<Snapshot>, Problem> {
-        let mut snapshot = begin_snapshot(&self.pool).await.map_err(failed)?;
+    async fn open(
+        &self,
+        projections: &[Projection],
+        needs: &Needs,
+        caller: &str,
+    ) -> Result<Option<Snapshot>, Problem> {
+        let turn = self.connected.take(caller, TURN_WAIT).await.map_err(no_turn_to_read)?;
+        let mut snapshot = begin_snapshot(&self.pool, turn).await.map_err(failed)?;
         let mut schemas = Vec::with_capacity(projections.len());
         for projection in projections {
             let live =
@@ -258,6 +280,30 @@ fn unreadable(projection: Projection, error: GenerationError) -> Problem {
     match error {
         GenerationError::Database(error) => failed(error),
         other => Problem::unavailable(format!("{}: {other}", projection.name()), 10),
+    }
+}
+
+fn no_turn_to_wait(reason: NoTurn) -> Problem {
+    match reason {
+        NoTurn::OfCaller(most) => Problem::too_many(
+            format!(
+                "{most} reads of this caller wait already for what they must have seen; send the next one when one is answered, or read without Till-Position and Till-Consistency"
+            ),
+            1,
+        ),
+        NoTurn::OfAll => Problem::unavailable("too many reads wait for a position already", 1),
+    }
+}
+
+fn no_turn_to_read(reason: NoTurn) -> Problem {
+    match reason {
+        NoTurn::OfCaller(most) => Problem::too_many(
+            format!(
+                "{most} reads of this caller are under way and take long; send the next one when one is answered"
+            ),
+            1,
+        ),
+        NoTurn::OfAll => Problem::unavailable("too many reads are under way and take long", 1),
     }
 }
 

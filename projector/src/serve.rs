@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::contracts;
-use crate::database::pool;
+use crate::database::own_pool;
 use crate::ends::{Ends, TOPICS};
 use crate::http::{App, router};
 use crate::leader::Leader;
@@ -19,7 +19,6 @@ use crate::progress::Progress;
 use crate::projection::Projection;
 use crate::reads::Reads;
 use crate::settings::Settings;
-use crate::waiting::Waiting;
 
 /// Between two looks at whether everything works.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -38,12 +37,11 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     };
     let ends = start_ends(kafka::Ends::new(&cluster), own.waiting_reads)?;
     let committed = start_ends(kafka::Ends::committed(&cluster), Projection::ALL.len())?;
-    let (progress, pool) = (Progress::new(), pool(own));
-    let waiting = Waiting::new(own.waiting_reads, own.waiting_reads_of_a_caller);
+    let (progress, pool) = (Progress::new(), own_pool(own));
     let readiness = Readiness::waiting("starting");
     let shutdown = server::shutdown_on_signal();
     let app = App {
-        reads: Reads::new(pool.clone(), progress.clone(), ends.clone(), waiting),
+        reads: Reads::new(own, progress.clone(), ends.clone()),
         tokens: Tokens::new(&own.jwt_secret),
         partitions: common.partitions,
         zone: common.business_timezone.parse().expect("the settings were checked"),

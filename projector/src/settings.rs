@@ -83,8 +83,8 @@ impl ProjectorSettings {
             "TILL_WAITING_READS must be between 1 and 100000",
         );
         require(
-            (1..=100_000).contains(&self.waiting_reads_of_a_caller),
-            "TILL_WAITING_READS_OF_A_CALLER must be between 1 and 100000",
+            (1..=self.waiting_reads).contains(&self.waiting_reads_of_a_caller),
+            "TILL_WAITING_READS_OF_A_CALLER must be between 1 and TILL_WAITING_READS",
         );
         require(
             common.business_timezone.parse::<Tz>().is_ok(),

@@ -1,0 +1,146 @@
+//! How many reads may do the same at the same time: in all, and of one caller, so that no caller can take every turn.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Turns of reads.
+#[derive(Clone)]
+pub struct Turns(Arc<Shared>);
+
+struct Shared {
+    all: Arc<Semaphore>,
+    most_of_a_caller: usize,
+    /// Only of callers that have turns or wait for one.
+    of_callers: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// A read's turn; dropping it gives it back.
+pub struct Turn {
+    // In this order: a caller without turns is forgotten.
+    _of_caller: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+    _caller: Caller,
+}
+
+/// Why there is no turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoTurn {
+    /// The caller has all of its own: so many.
+    OfCaller(usize),
+    /// All callers together have all there are.
+    OfAll,
+}
+
+impl Turns {
+    /// So many turns in all, and so many of one caller.
+    #[must_use]
+    pub fn new(most: usize, most_of_a_caller: usize) -> Self {
+        let (all, of_callers) = (Arc::new(Semaphore::new(most)), Mutex::default());
+        Self(Arc::new(Shared { all, most_of_a_caller, of_callers }))
+    }
+
+    /// Takes a turn for a read of this caller, if there is one.
+    ///
+    /// # Errors
+    /// See [`NoTurn`].
+    pub fn try_take(&self, caller: &str) -> Result<Turn, NoTurn> {
+        let caller = self.caller(caller);
+        let of_caller = caller.turns().try_acquire_owned().map_err(|_| self.none_of_caller())?;
+        let of_all = Arc::clone(&self.0.all).try_acquire_owned().map_err(|_| NoTurn::OfAll)?;
+        Ok(Turn { _of_caller: of_caller, _of_all: of_all, _caller: caller })
+    }
+
+    /// Takes a turn for a read of this caller as soon as there is one: each caller's reads in the order they came.
+    ///
+    /// # Errors
+    /// See [`NoTurn`], after `patience`.
+    pub async fn take(&self, caller: &str, patience: Duration) -> Result<Turn, NoTurn> {
+        let deadline = tokio::time::Instant::now() + patience;
+        let caller = self.caller(caller);
+        let of_caller = tokio::time::timeout_at(deadline, caller.turns().acquire_owned()).await;
+        let Ok(Ok(of_caller)) = of_caller else { return Err(self.none_of_caller()) };
+        let of_all = tokio::time::timeout_at(deadline, Arc::clone(&self.0.all).acquire_owned()).await;
+        let Ok(Ok(of_all)) = of_all else { return Err(NoTurn::OfAll) };
+        Ok(Turn { _of_caller: of_caller, _of_all: of_all, _caller: caller })
+    }
+
+    fn none_of_caller(&self) -> NoTurn {
+        NoTurn::OfCaller(self.0.most_of_a_caller)
+    }
+
+    fn caller(&self, name: &str) -> Caller {
+        let mut of_callers = self.0.of_callers();
+        let turns = of_callers
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(Semaphore::new(self.0.most_of_a_caller)));
+        Caller { shared: Arc::clone(&self.0), name: name.to_owned(), turns: Some(Arc::clone(turns)) }
+    }
+}
+
+impl Shared {
+    fn of_callers(&self) -> MutexGuard<'_, HashMap<String, Arc<Semaphore>>> {
+        self.of_callers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A caller that has a turn or waits for one. The last one of a caller takes its entry away.
+struct Caller {
+    shared: Arc<Shared>,
+    name: String,
+    /// Until it is dropped.
+    turns: Option<Arc<Semaphore>>,
+}
+
+impl Caller {
+    fn turns(&self) -> Arc<Semaphore> {
+        Arc::clone(self.turns.as_ref().expect("it is not dropped yet"))
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        let mut of_callers = self.shared.of_callers();
+        drop(self.turns.take());
+        if of_callers.get(&self.name).is_some_and(|turns| Arc::strong_count(turns) == 1) {
+            of_callers.remove(&self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_caller_cannot_take_the_turns_of_others_and_turns_come_back() {
+        let turns = Turns::new(5, 3);
+        let refused = |caller| turns.try_take(caller).err();
+        let mut greedy: Vec<_> = (0..3).map(|_| turns.try_take("greedy").ok().unwrap()).collect();
+        assert_eq!(refused("greedy"), Some(NoTurn::OfCaller(3)));
+        assert_eq!(turns.take("greedy", Duration::ZERO).await.err(), Some(NoTurn::OfCaller(3)));
+        let others: Vec<_> = (0..2).map(|_| turns.try_take("other").ok().unwrap()).collect();
+        assert_eq!(refused("third"), Some(NoTurn::OfAll));
+        assert_eq!(turns.take("third", Duration::ZERO).await.err(), Some(NoTurn::OfAll));
+        drop(greedy.pop());
+        assert_eq!((refused("greedy"), refused("third")), (None, None));
+        drop((greedy, others));
+        assert!(turns.0.of_callers().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_read_that_waits_gets_the_turn_that_is_given_back() {
+        let turns = Turns::new(2, 1);
+        let first = turns.try_take("caller").ok().unwrap();
+        let waiting = turns.take("caller", Duration::from_secs(600));
+        let giving_back = async {
+            tokio::task::yield_now().await;
+            drop(first);
+        };
+        let (second, ()) = tokio::join!(waiting, giving_back);
+        drop(second.ok().unwrap());
+        assert!(turns.0.of_callers().is_empty());
+    }
+}
