@@ -187,16 +187,16 @@ impl Recomputation {
 
     /// The figures on record of the window, which is the earliest not read yet.
     fn recorded_parts(&mut self, window: Window) -> Result<Vec<PlaceHourComputed>, Fault> {
-        let (mut places, log) = (Vec::new(), &self.analytics_log);
+        let (mut parts, log) = (BTreeMap::new(), &self.analytics_log);
         let until = Until { horizon: &self.analytics_horizon, past: &|record| is_later(record, window.end) };
         let mut visit = |record: &Record| {
             if let Some(Event::PlaceHourComputed(event)) = record.event(log)? {
-                places.push(event.clone());
+                note(&mut parts, event);
             }
             Ok(())
         };
         self.analytics.read(&until, &mut visit, &self.watch)?;
-        Ok(places)
+        Ok(parts.into_values().collect())
     }
 
     fn compare_hour(&mut self, window: Window, hour: &HourClosed, fold: &WindowFold, events: usize) {
@@ -294,6 +294,11 @@ fn closed_in(
     let until = Until { horizon: &horizon, past: &|_| false };
     LogReader::open(cluster, log, &starts)?.read(&until, &mut visit, watch)?;
     Ok((before, hours))
+}
+
+/// The last event of each place and part counts: a torn transaction leaves some of a window that was worked out again.
+fn note(parts: &mut BTreeMap<(String, i32), PlaceHourComputed>, event: &PlaceHourComputed) {
+    parts.insert((event.place_id.clone(), event.part), event.clone());
 }
 
 fn ends(slices: &[Slice]) -> Vec<i64> {

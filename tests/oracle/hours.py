@@ -38,14 +38,15 @@ def check(topics):
 
 
 def windows(topics):
-    """The closings in order of their window, and the places' events, their parts, by window end and place."""
+    """The closings in order of their window, and the places' events, their parts, by window end and place. A torn transaction leaves
+    events of a window that was worked out again: the last of a part counts."""
     closed, computed = [], defaultdict(dict)
     for record in topics.committed("analytics"):
         if record.type == "HourClosed":
             closed.append(record)
         elif record.type == "PlaceHourComputed":
             places = computed[micros(record.event["window_end"])]
-            places.setdefault(record.event["place_id"], []).append(record.event)
+            places.setdefault(record.event["place_id"], {})[record.event.get("part", 0)] = record.event
     closed.sort(key=lambda record: (record.event["window_end"], record.offset))
     return closed, computed
 
@@ -112,7 +113,7 @@ CATEGORIES_MAX_BYTES, SUMS_BYTES = 256 * 1024, 80
 
 def whole(parts):
     """The place's window that its parts add up to, and what is wrong with them."""
-    parts = sorted(parts, key=lambda part: part.get("part", 0))
+    parts = [parts[number] for number in sorted(parts)]
     numbers = [(part.get("part", 0), part.get("parts", 1)) for part in parts]
     if numbers != [(number, len(parts)) for number in range(len(parts))]:
         return parts[0], f"has the parts {numbers}"

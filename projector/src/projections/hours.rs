@@ -4,41 +4,45 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use schemas::{Event, HourClosed, PlaceHourComputed, Slice};
+use schemas::{CategorySums, Event, HourClosed, PlaceHourComputed, Slice};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use crate::projection::FoldError;
 use crate::record::{Folded, Record};
 
-/// Inserts the windows closed and the figures of places in them.
+/// Writes the windows closed and the figures of places in them.
+///
+/// A transaction of the worker that was torn leaves events of a window that was worked out again: then the last of each row
+/// counts. They carry totals, not differences.
 ///
 /// # Errors
 /// See [`FoldError`].
 pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
-    let mut computed: Vec<&PlaceHourComputed> = Vec::new();
+    let mut computed = Rows::default();
     for folded in events {
         match folded.event {
             Event::HourClosed(event) => close(connection, folded.record, event).await?,
-            Event::PlaceHourComputed(event) => computed.push(event),
+            Event::PlaceHourComputed(event) => computed.take(event),
             _ => {}
         }
     }
-    if computed.is_empty() {
+    if computed.sums.is_empty() && computed.categories.is_empty() {
         return Ok(());
     }
-    computed.sort_by_key(|event| (&event.place_id, event.window_start, event.part));
-    see_places(connection, &computed).await?;
-    insert_sums(connection, &computed).await?;
-    insert_categories(connection, &computed).await
+    see_places(connection, &computed.seen).await?;
+    write_sums(connection, &computed.sums).await?;
+    write_categories(connection, &computed.categories).await
 }
 
+/// The first of two events that close a window counts, as it does for the worker: the next window begins where it ends.
 async fn close(connection: &mut PgConnection, record: &Record, event: &HourClosed) -> Result<(), FoldError> {
     let slice = |slice: &Slice| json!({"partition": slice.partition, "start": slice.start, "end": slice.end});
     let slices = event.slices.iter().map(slice).collect::<Value>().to_string();
     sqlx::query!(
         "INSERT INTO hours (window_start, window_end, slices, recorded, voided, places, closed_at)
-         VALUES ($1, $2, $3::text::jsonb, $4, $5, $6, $7)",
+         VALUES ($1, $2, $3::text::jsonb, $4, $5, $6, $7)
+         ON CONFLICT (window_start) DO NOTHING",
         event.window_start,
         event.window_end,
         slices,
@@ -52,20 +56,42 @@ async fn close(connection: &mut PgConnection, record: &Record, event: &HourClose
     Ok(())
 }
 
+/// The rows of a batch in the order of their keys: a statement writes each once.
+#[derive(Default)]
+struct Rows<'e> {
+    seen: BTreeMap<&'e str, Seen<'e>>,
+    /// By place and window: the sums of a place's window stand in its first part.
+    sums: BTreeMap<(&'e str, DateTime<Utc>), &'e PlaceHourComputed>,
+    /// By place, window and name.
+    categories: BTreeMap<(&'e str, DateTime<Utc>, &'e str), &'e CategorySums>,
+}
+
+/// The first window and the latest name of a place.
 struct Seen<'e> {
     name: &'e str,
     first: DateTime<Utc>,
     last: DateTime<Utc>,
 }
 
-/// The first window and the latest name of each place; `computed` is in order of place and window.
-async fn see_places(connection: &mut PgConnection, computed: &[&PlaceHourComputed]) -> Result<(), FoldError> {
-    let mut seen: BTreeMap<&str, Seen<'_>> = BTreeMap::new();
-    for event in computed {
-        let (name, at) = (event.place_name.as_str(), event.window_start);
-        let place = seen.entry(&event.place_id).or_insert(Seen { name, first: at, last: at });
-        (place.name, place.last) = (name, at);
+impl<'e> Rows<'e> {
+    /// Takes an event, the later in the log the later.
+    fn take(&mut self, event: &'e PlaceHourComputed) {
+        let (place_id, name, at) = (event.place_id.as_str(), event.place_name.as_str(), event.window_start);
+        let seen = self.seen.entry(place_id).or_insert(Seen { name, first: at, last: at });
+        seen.first = seen.first.min(at);
+        if at >= seen.last {
+            (seen.name, seen.last) = (name, at);
+        }
+        if event.part == 0 {
+            self.sums.insert((place_id, at), event);
+        }
+        for category in &event.categories {
+            self.categories.insert((place_id, at, &category.category), category);
+        }
     }
+}
+
+async fn see_places(connection: &mut PgConnection, seen: &BTreeMap<&str, Seen<'_>>) -> Result<(), FoldError> {
     let ids: Vec<_> = seen.keys().copied().collect();
     let names: Vec<_> = seen.values().map(|place| place.name).collect();
     let first: Vec<_> = seen.values().map(|place| place.first).collect();
@@ -87,18 +113,15 @@ async fn see_places(connection: &mut PgConnection, computed: &[&PlaceHourCompute
     Ok(())
 }
 
-/// The sums of a place's window stand in its first part.
-async fn insert_sums(
+async fn write_sums(
     connection: &mut PgConnection,
-    computed: &[&PlaceHourComputed],
+    sums: &BTreeMap<(&str, DateTime<Utc>), &PlaceHourComputed>,
 ) -> Result<(), FoldError> {
-    let computed: Vec<_> = computed.iter().filter(|event| event.part == 0).collect();
-    let ids: Vec<_> = computed.iter().map(|event| event.place_id.as_str()).collect();
-    let windows: Vec<_> = computed.iter().map(|event| event.window_start).collect();
+    let (ids, windows): (Vec<_>, Vec<_>) = sums.keys().copied().unzip();
     let counts =
-        |of: fn(&PlaceHourComputed) -> i64| -> Vec<i64> { computed.iter().map(|event| of(event)).collect() };
+        |of: fn(&PlaceHourComputed) -> i64| -> Vec<i64> { sums.values().map(|event| of(event)).collect() };
     let amounts = |of: fn(&PlaceHourComputed) -> schemas::Money| -> Vec<Decimal> {
-        computed.iter().map(|event| of(event).decimal()).collect()
+        sums.values().map(|event| of(event).decimal()).collect()
     };
     sqlx::query!(
         "INSERT INTO hour_sums (place_id, window_start, recorded, voided, purchases, total_amount, tax_amount,
@@ -106,7 +129,15 @@ async fn insert_sums(
              running_tips_amount)
          SELECT * FROM UNNEST($1::text[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::numeric[],
              $7::numeric[], $8::numeric[], $9::numeric[], $10::bigint[], $11::numeric[], $12::numeric[],
-             $13::numeric[])",
+             $13::numeric[])
+         ON CONFLICT (place_id, window_start) DO UPDATE SET
+             recorded = excluded.recorded, voided = excluded.voided, purchases = excluded.purchases,
+             total_amount = excluded.total_amount, tax_amount = excluded.tax_amount,
+             tips_amount = excluded.tips_amount, average_receipt = excluded.average_receipt,
+             running_purchases = excluded.running_purchases,
+             running_total_amount = excluded.running_total_amount,
+             running_tax_amount = excluded.running_tax_amount,
+             running_tips_amount = excluded.running_tips_amount",
         &ids as _,
         &windows,
         &counts(|event| event.recorded),
@@ -126,24 +157,25 @@ async fn insert_sums(
     Ok(())
 }
 
-async fn insert_categories(
+async fn write_categories(
     connection: &mut PgConnection,
-    computed: &[&PlaceHourComputed],
+    rows: &BTreeMap<(&str, DateTime<Utc>, &str), &CategorySums>,
 ) -> Result<(), FoldError> {
-    let rows =
-        || computed.iter().flat_map(|event| event.categories.iter().map(move |category| (*event, category)));
-    let ids: Vec<_> = rows().map(|(event, _)| event.place_id.as_str()).collect();
-    let windows: Vec<_> = rows().map(|(event, _)| event.window_start).collect();
-    let categories: Vec<_> = rows().map(|(_, category)| category.category.as_str()).collect();
-    let quantities: Vec<_> = rows().map(|(_, category)| category.quantity).collect();
-    let amounts: Vec<_> = rows().map(|(_, category)| category.amount.decimal()).collect();
-    let running_quantities: Vec<_> = rows().map(|(_, category)| category.running_quantity).collect();
-    let running_amounts: Vec<_> = rows().map(|(_, category)| category.running_amount.decimal()).collect();
+    let ids: Vec<_> = rows.keys().map(|(place_id, _, _)| *place_id).collect();
+    let windows: Vec<_> = rows.keys().map(|(_, window, _)| *window).collect();
+    let categories: Vec<_> = rows.keys().map(|(_, _, category)| *category).collect();
+    let quantities: Vec<_> = rows.values().map(|sums| sums.quantity).collect();
+    let amounts: Vec<_> = rows.values().map(|sums| sums.amount.decimal()).collect();
+    let running_quantities: Vec<_> = rows.values().map(|sums| sums.running_quantity).collect();
+    let running_amounts: Vec<_> = rows.values().map(|sums| sums.running_amount.decimal()).collect();
     sqlx::query!(
         "INSERT INTO hour_categories (place_id, window_start, category, quantity, amount, running_quantity,
              running_amount)
          SELECT * FROM UNNEST($1::text[], $2::timestamptz[], $3::text[], $4::bigint[], $5::numeric[], $6::bigint[],
-             $7::numeric[])",
+             $7::numeric[])
+         ON CONFLICT (place_id, window_start, category) DO UPDATE SET
+             quantity = excluded.quantity, amount = excluded.amount,
+             running_quantity = excluded.running_quantity, running_amount = excluded.running_amount",
         &ids as _,
         &windows,
         &categories as _,
