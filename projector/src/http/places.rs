@@ -15,13 +15,14 @@ use super::receipts::NoQuery;
 use crate::projection::Projection;
 use crate::reads::failed;
 
-/// A query of `places AS p` with the receipt that names each: its latest one that is not void, or its latest one where all are.
-/// The parts before and behind are literals, so that the whole is checked against the database.
+/// A query of places with the receipt that names each: its latest one that is not void, or its latest one where all are. Where
+/// none can be read (the projection `receipts` is behind, or holds it back) its fields are NULL. The places are a relation named `p`.
+/// The parts are literals, so that the whole is checked against the database.
 macro_rules! query_places {
-    ($row:ty, $select:literal, $rows:literal, $($argument:expr),+) => {
+    ($row:ty, $select:literal, $places:literal, $rows:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
             $row,
-            $select + r#" FROM places AS p CROSS JOIN LATERAL (
+            $select + " FROM " + $places + r#" LEFT JOIN LATERAL (
                    (SELECT r.place_name, r.occurred_at, 1 AS choice FROM receipts AS r
                     WHERE r.place_id = p.place_id AND r.voided_at IS NULL
                     ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
@@ -29,7 +30,7 @@ macro_rules! query_places {
                    (SELECT r.place_name, r.occurred_at, 2 FROM receipts AS r WHERE r.place_id = p.place_id
                     ORDER BY r.occurred_at DESC, r.transaction_id DESC LIMIT 1)
                    ORDER BY choice LIMIT 1
-               ) AS latest "# + $rows,
+               ) AS latest ON true "# + $rows,
             $($argument),+
         )
     };
@@ -102,7 +103,8 @@ pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Pr
     let place = query_places!(
         Place,
         r#"SELECT p.place_id, latest.place_name AS "place_name!", latest.occurred_at AS "latest_receipt_at!""#,
-        "WHERE p.place_id = $1",
+        "places AS p",
+        "WHERE p.place_id = $1 AND latest.occurred_at IS NOT NULL",
         id
     )
     .fetch_optional(&mut *snapshot)
@@ -131,7 +133,8 @@ pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     let mut places = query_places!(
         Place,
         r#"SELECT p.place_id, latest.place_name AS "place_name!", latest.occurred_at AS "latest_receipt_at!""#,
-        "WHERE p.place_id > $1 ORDER BY p.place_id LIMIT $2",
+        "places AS p",
+        "WHERE p.place_id > $1 AND latest.occurred_at IS NOT NULL ORDER BY p.place_id LIMIT $2",
         after,
         limit + 1
     )

@@ -15,6 +15,7 @@ use super::intervals::{FiguresOf, FiguresQuery, Parts};
 use crate::http::ANALYSTS;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Interval, Read, ReadHeaders};
+use crate::http::places::query_places;
 use crate::projection::Projection;
 use crate::reads::failed;
 
@@ -139,7 +140,7 @@ pub async fn read(read: Read<FiguresQuery>) -> Result<Response, Problem> {
 }
 
 /// The greatest categories, and all others as one. A category whose pieces cancel out stays while its amounts do not:
-/// categories add up to their places.
+/// categories add up to their places. More pieces than a 64-bit number holds are shown as the most it holds.
 async fn totals(
     snapshot: &mut PgConnection,
     place_id: Option<&str>,
@@ -148,7 +149,8 @@ async fn totals(
     let parts = Parts::of(within);
     let rows = sqlx::query!(
         r#"SELECT CASE WHEN rank <= $8 THEN category END AS category, count(*) AS "categories!",
-               sum(quantity)::bigint AS "quantity!", sum(amount)::text AS "amount!"
+               greatest(least(sum(quantity), 9223372036854775807), -9223372036854775807)::bigint AS "quantity!",
+               sum(amount)::text AS "amount!"
            FROM (
                SELECT category, sum(quantity) AS quantity, sum(amount) AS amount,
                    row_number() OVER (ORDER BY sum(amount) DESC, category) AS rank
@@ -192,22 +194,24 @@ async fn totals(
 /// Every closed window from a place's first one on has a row.
 async fn hours(snapshot: &mut PgConnection, of: &FiguresOf) -> sqlx::Result<Vec<PlaceHourRow>> {
     let after = of.after.as_ref();
-    sqlx::query_as!(
+    query_places!(
         PlaceHourRow,
-        r#"SELECT h.window_start, h.window_end, p.place_id, p.place_name,
+        r#"SELECT p.window_start, p.window_end, p.place_id, coalesce(latest.place_name, p.place_name) AS "place_name!",
                coalesce((
                    SELECT json_agg(json_build_object('category', c.category, 'quantity', c.quantity,
                        'amount', c.amount::text, 'running_quantity', c.running_quantity,
                        'running_amount', c.running_amount::text) ORDER BY c.category)
-                   FROM hour_categories AS c WHERE c.place_id = p.place_id AND c.window_start = h.window_start
-               )::text, '[]') AS "categories!"
+                   FROM hour_categories AS c WHERE c.place_id = p.place_id AND c.window_start = p.window_start
+               )::text, '[]') AS "categories!""#,
+        r#"(SELECT h.window_start, h.window_end, p.place_id, p.place_name
            FROM hours AS h JOIN hour_places AS p ON p.first_window <= h.window_start
            WHERE ($1::text IS NULL OR p.place_id = $1)
                AND ($2::timestamptz IS NULL OR h.window_start >= $2)
                AND ($3::timestamptz IS NULL OR h.window_start < $3)
                AND ($4::timestamptz IS NULL OR h.window_start >= $4)
                AND ($4::timestamptz IS NULL OR (h.window_start, p.place_id) > ($4, $5::text))
-           ORDER BY h.window_start, p.place_id LIMIT $6"#,
+           ORDER BY h.window_start, p.place_id LIMIT $6) AS p"#,
+        "ORDER BY p.window_start, p.place_id",
         of.place_id,
         of.within.from,
         of.within.to,

@@ -65,10 +65,11 @@ pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Pr
     let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
     let figures = query_places!(
         Figures,
-        r#"SELECT p.place_id, latest.place_name AS "place_name!", purchases, total_amount::text AS "total_amount!",
+        r#"SELECT p.place_id, coalesce(latest.place_name, p.place_id) AS "place_name!", purchases, total_amount::text AS "total_amount!",
                (CASE WHEN purchases > 0 THEN round(total_amount / purchases, 2) ELSE 0.00 END)::text
                    AS "average_receipt!",
                tax_amount::text AS "tax_amount!", tips_amount::text AS "tips_amount!""#,
+        "places AS p",
         "WHERE p.place_id = $1",
         id
     )
@@ -97,10 +98,11 @@ pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
     let mut places = query_places!(
         Figures,
-        r#"SELECT p.place_id, latest.place_name AS "place_name!", purchases, total_amount::text AS "total_amount!",
+        r#"SELECT p.place_id, coalesce(latest.place_name, p.place_id) AS "place_name!", purchases, total_amount::text AS "total_amount!",
                (CASE WHEN purchases > 0 THEN round(total_amount / purchases, 2) ELSE 0.00 END)::text
                    AS "average_receipt!",
                tax_amount::text AS "tax_amount!", tips_amount::text AS "tips_amount!""#,
+        "places AS p",
         "WHERE p.place_id > $1 ORDER BY p.place_id LIMIT $2",
         after,
         limit + 1

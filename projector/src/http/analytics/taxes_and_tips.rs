@@ -14,6 +14,7 @@ use super::intervals::{FiguresOf, FiguresQuery, Parts};
 use crate::http::ANALYSTS;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Interval, Read, ReadHeaders};
+use crate::http::places::query_places;
 use crate::projection::Projection;
 use crate::reads::failed;
 
@@ -46,7 +47,8 @@ struct Totals {
     tips_amount: String,
 }
 
-/// A place's figures of one window, voids of the window taken out; zeros where it had no receipts.
+/// A place's figures of one window, voids of the window taken out; zeros where it had no receipts. The name is the place's of
+/// now, as in the list of places.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PlaceWindow)]
 struct PlaceHour {
@@ -139,23 +141,27 @@ async fn totals(
 /// Every closed window from a place's first one on has a row: its own, or zeros and the running sums so far.
 async fn hours(snapshot: &mut PgConnection, of: &FiguresOf) -> sqlx::Result<Vec<PlaceHour>> {
     let after = of.after.as_ref();
-    sqlx::query_as!(
+    query_places!(
         PlaceHour,
-        r#"SELECT h.window_start, h.window_end, p.place_id, p.place_name,
-               CASE WHEN s.is_own THEN s.recorded ELSE 0 END AS "recorded!",
-               CASE WHEN s.is_own THEN s.voided ELSE 0 END AS "voided!",
-               CASE WHEN s.is_own THEN s.purchases ELSE 0 END AS "purchases!",
-               (CASE WHEN s.is_own THEN s.total_amount ELSE 0.00 END)::text AS "total_amount!",
-               (CASE WHEN s.is_own THEN s.average_receipt ELSE 0.00 END)::text AS "average_receipt!",
-               (CASE WHEN s.is_own THEN s.tax_amount ELSE 0.00 END)::text AS "tax_amount!",
-               (CASE WHEN s.is_own THEN s.tips_amount ELSE 0.00 END)::text AS "tips_amount!",
-               s.running_purchases, s.running_total_amount::text AS "running_total_amount!",
-               s.running_tax_amount::text AS "running_tax_amount!",
-               s.running_tips_amount::text AS "running_tips_amount!"
+        r#"SELECT p.window_start, p.window_end, p.place_id, coalesce(latest.place_name, p.place_name) AS "place_name!",
+               CASE WHEN p.is_own THEN p.recorded ELSE 0 END AS "recorded!",
+               CASE WHEN p.is_own THEN p.voided ELSE 0 END AS "voided!",
+               CASE WHEN p.is_own THEN p.purchases ELSE 0 END AS "purchases!",
+               (CASE WHEN p.is_own THEN p.total_amount ELSE 0.00 END)::text AS "total_amount!",
+               (CASE WHEN p.is_own THEN p.average_receipt ELSE 0.00 END)::text AS "average_receipt!",
+               (CASE WHEN p.is_own THEN p.tax_amount ELSE 0.00 END)::text AS "tax_amount!",
+               (CASE WHEN p.is_own THEN p.tips_amount ELSE 0.00 END)::text AS "tips_amount!",
+               p.running_purchases, p.running_total_amount::text AS "running_total_amount!",
+               p.running_tax_amount::text AS "running_tax_amount!",
+               p.running_tips_amount::text AS "running_tips_amount!""#,
+        r#"(SELECT h.window_start, h.window_end, p.place_name, s.*
            FROM hours AS h
            JOIN hour_places AS p ON p.first_window <= h.window_start
            CROSS JOIN LATERAL (
-               SELECT *, latest.window_start = h.window_start AS is_own FROM hour_sums AS latest
+               SELECT latest.place_id, latest.window_start = h.window_start AS is_own, recorded, voided, purchases,
+                   total_amount, average_receipt, tax_amount, tips_amount, running_purchases, running_total_amount,
+                   running_tax_amount, running_tips_amount
+               FROM hour_sums AS latest
                WHERE latest.place_id = p.place_id AND latest.window_start <= h.window_start
                ORDER BY latest.window_start DESC LIMIT 1
            ) AS s
@@ -164,7 +170,8 @@ async fn hours(snapshot: &mut PgConnection, of: &FiguresOf) -> sqlx::Result<Vec<
                AND ($3::timestamptz IS NULL OR h.window_start < $3)
                AND ($4::timestamptz IS NULL OR h.window_start >= $4)
                AND ($4::timestamptz IS NULL OR (h.window_start, p.place_id) > ($4, $5::text))
-           ORDER BY h.window_start, p.place_id LIMIT $6"#,
+           ORDER BY h.window_start, p.place_id LIMIT $6) AS p"#,
+        "ORDER BY p.window_start, p.place_id",
         of.place_id,
         of.within.from,
         of.within.to,
