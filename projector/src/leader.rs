@@ -1,7 +1,7 @@
 //! One leader a projection: it holds an advisory lock on the connection it writes with, so that a lost connection
 //! is lost leadership, and the guarded positions refuse whoever has not noticed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use runtime::kafka::{Cluster, Standstill};
 use schemas::Topic;
@@ -125,20 +125,24 @@ impl Leader {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut standstill = Standstill::default();
+        let mut looks = Looks::new();
         loop {
             tokio::select! {
+                // A batch that is there comes first: where none is, the fold waits for its reader, and what the reader has not
+                // given is seen.
+                biased;
+                () = self.shutdown.cancelled() => return Ok(()),
                 batch = folding.next() => {
-                    let batch = batch?;
+                    let (batch, begun) = (batch?, Instant::now());
                     folding.write(connection, generation, Standing::Live, &batch).await?;
+                    looks.busy += begun.elapsed();
                     self.progress.moved(projection, &batch.moves);
                 }
                 // Also keeps the session from looking idle to Postgres, and finds a lost connection.
                 _ = tick.tick() => if !generation.is_live(connection).await? {
                     return Err(WriteError::Replaced.into());
                 },
-                _ = look.tick() => self.look(&mut standstill, &folding.positions).await?,
-                () = self.shutdown.cancelled() => return Ok(()),
+                _ = look.tick() => self.look(&mut looks, &folding.positions).await?,
             }
             *pause = BACK_OFF.0;
             self.progress.set_fault(projection, None);
@@ -146,17 +150,37 @@ impl Leader {
     }
 
     /// Ends the term of a reader that has gone silent: the next one makes a new Kafka client.
-    async fn look(
-        &self,
-        standstill: &mut Standstill<(Topic, i32)>,
-        positions: &Positions,
-    ) -> Result<(), ReadError> {
+    async fn look(&self, looks: &mut Looks, positions: &Positions) -> Result<(), ReadError> {
         // That Kafka is away is the readiness check's to say.
         let Ok(committed) = self.committed.ask().await else { return Ok(()) };
         let ends = positions.iter().filter_map(|(place, next)| Some((*place, *next, *committed.get(place)?)));
-        match standstill.note(ends) {
+        match looks.note(ends) {
             Some((topic, partition)) => Err(ReadError::Silent { topic: topic.noun(), partition }),
             None => Ok(()),
         }
+    }
+}
+
+/// What a leader has seen of its reader. Where the fold was busy writing, that a partition did not move says nothing of the reader:
+/// it could not hand over what it had.
+struct Looks {
+    standstill: Standstill<(Topic, i32)>,
+    last: Instant,
+    /// How long the fold has written since the last look.
+    busy: Duration,
+}
+
+impl Looks {
+    fn new() -> Self {
+        Self { standstill: Standstill::default(), last: Instant::now(), busy: Duration::ZERO }
+    }
+
+    /// See [`Standstill::note`]; earlier looks are forgotten where the fold was busy for most of the time since the last one.
+    fn note(&mut self, ends: impl IntoIterator<Item = ((Topic, i32), i64, i64)>) -> Option<(Topic, i32)> {
+        if self.busy > self.last.elapsed() / 2 {
+            self.standstill = Standstill::default();
+        }
+        (self.last, self.busy) = (Instant::now(), Duration::ZERO);
+        self.standstill.note(ends)
     }
 }
