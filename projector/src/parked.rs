@@ -8,7 +8,7 @@ use schemas::record::{Foreign, Reading};
 use sqlx::PgConnection;
 
 use crate::generation::{Generation, enter};
-use crate::record::{Aggregate, Folded, Record};
+use crate::record::{Aggregate, Folded, Record, storable};
 
 /// Records that are no events are noted up to here; those after it are in the log lines only.
 const MOST_NOTED_FOREIGN: i64 = 10_000;
@@ -222,8 +222,6 @@ impl<'b> Sieve<'b> {
     /// # Errors
     /// When Postgres fails.
     pub async fn note(mut self, transaction: &mut PgConnection) -> sqlx::Result<Parked> {
-        // Messages quote what is at fault, and text columns hold no U+0000.
-        let storable = |text: &str| text.replace('\0', "\u{FFFD}");
         for HeldBack { record, is_event, aggregate, error } in &self.held_back {
             sqlx::query!(
                 r#"INSERT INTO till.parked (projection, generation, topic, partition, "offset", key, error, recorded_at,
@@ -235,10 +233,11 @@ impl<'b> Sieve<'b> {
                 record.partition,
                 record.offset,
                 record.key,
+                // Messages quote what is at fault.
                 storable(error),
                 record.recorded_at,
                 is_event,
-                storable(aggregate)
+                aggregate
             )
             .execute(&mut *transaction)
             .await?;
@@ -299,6 +298,17 @@ mod tests {
         // What a former binary has parked is a whole key.
         let home = HashSet::from([later[0].folded().unwrap().home()]);
         assert!(Sieve::new(&generation, sieve.parked, home).sound(&later).is_empty());
+    }
+
+    #[test]
+    fn an_aggregate_whose_id_no_column_holds_is_held_back_under_the_one_that_is_noted() {
+        let generation = Generation::new(Projection::Accounts, 1);
+        let noted = HashSet::from([(Topic::Accounts, b"till".to_vec(), "a\u{FFFD}".to_owned())]);
+        let events = [record(0, "a\0", true), record(1, "a", true)];
+        let asked = events[0].folded().unwrap().aggregate();
+        assert!(noted.contains(&asked), "{asked:?} cannot be asked for");
+        let mut sieve = Sieve::new(&generation, Parked::default(), noted);
+        assert_eq!(offsets(&sieve.sound(&events)), [1]);
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Folded<'_> {
         (self.record.topic, self.record.key.clone(), String::new())
     }
 
-    /// The aggregate the event belongs to.
+    /// The aggregate the event belongs to, its id as text columns can hold it.
     #[must_use]
     pub fn aggregate(&self) -> Aggregate {
         let id = match self.event {
@@ -79,8 +79,14 @@ impl Folded<'_> {
             | Event::ShardAnnounced(_)
             | Event::TopologyDeclared(_) => "",
         };
-        (self.record.topic, self.record.key.clone(), id.to_owned())
+        (self.record.topic, self.record.key.clone(), storable(id))
     }
+}
+
+/// A text that a column can hold: U+0000 is the one character none does.
+#[must_use]
+pub fn storable(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
 }
 
 /// Next offsets by topic and partition.
