@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// A clock of this machine that is less ahead of the broker's is right: the broker's is known from below only.
-const AHEAD_MIN: TimeDelta = TimeDelta::seconds(1);
+/// A clock of this machine that is less ahead of the broker's is right: the broker's is known from below only. The grace after
+/// a window is not shorter, so that such a clock does not take a window for over that is not.
+pub(crate) const AHEAD_MIN: TimeDelta = TimeDelta::seconds(1);
 
 /// The broker's clock showed `time` or later at an instant of this machine's monotonic clock, which nobody sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,11 +5,14 @@ use std::time::Duration;
 use runtime::Common;
 use serde::Deserialize;
 
+use crate::clock::AHEAD_MIN;
 use crate::window::Ticks;
 
 /// Common settings and the worker's own.
 pub(crate) type Settings = runtime::Settings<Own>;
 
+/// What the broker's clock and this machine's may differ by unnoticed.
+const GRACE_MIN_MS: u64 = AHEAD_MIN.num_milliseconds().unsigned_abs();
 const GRACE_MAX_MS: u64 = 600_000;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -38,8 +41,8 @@ impl runtime::settings::Own for Own {
         if let Err(fault) = self.ticks() {
             faults.push(format!("TILL_ANALYTICS_SCHEDULE {fault}"));
         }
-        if self.analytics_grace_ms > GRACE_MAX_MS {
-            faults.push(format!("TILL_ANALYTICS_GRACE_MS must be at most {GRACE_MAX_MS}"));
+        if !(GRACE_MIN_MS..=GRACE_MAX_MS).contains(&self.analytics_grace_ms) {
+            faults.push(format!("TILL_ANALYTICS_GRACE_MS must be between {GRACE_MIN_MS} and {GRACE_MAX_MS}"));
         }
         if !self.analytics_listen.contains(':') {
             faults.push("TILL_ANALYTICS_LISTEN must be host:port".to_owned());
