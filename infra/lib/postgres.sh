@@ -43,16 +43,17 @@ start_postgres() {
 
 # create_cluster BIN: made aside and moved, so a cluster is whole or not there.
 create_cluster() {
-    local new=$POSTGRES_DATA.new
-    rm -rf "$POSTGRES_DATA" "$new"
+    local new=$POSTGRES_DATA.new made=1
+    rm -rf "$POSTGRES_DATA" "$new" "$new.password"
     # Its user must get through the folders above, which are closed to others but for that.
     (umask 066 && mkdir -p "$(dirname "$new")")
     mkdir -m 700 "$new"
-    postgres_password postgres >"$new.password"
+    (umask 077 && postgres_password postgres >"$new.password")
     [[ -z $POSTGRES_USER ]] || chown "$POSTGRES_USER" "$new" "$new.password"
     "${AS_POSTGRES[@]}" "$1/initdb" --pgdata="$new" --username=postgres --auth=scram-sha-256 --pwfile="$new.password" \
-        --encoding=UTF8 --locale=C --no-sync >"$(log_of postgres)" 2>&1 || die_with_log postgres "initdb failed."
+        --encoding=UTF8 --locale=C --no-sync >"$(log_of postgres)" 2>&1 || made=0
     rm "$new.password"
+    ((made)) || die_with_log postgres "initdb failed."
     mv "$new" "$POSTGRES_DATA"
 }
 
@@ -82,10 +83,11 @@ postgres_is_ready() {
     "$(find_postgres)/pg_isready" --quiet --username=postgres --dbname=postgres --host=127.0.0.1 --port="$TILL_POSTGRES_PORT"
 }
 
-# sql DATABASE STATEMENT: as the cluster's administrator.
+# sql DATABASE STATEMENT: as the cluster's administrator. The statement goes in as input, because everybody sees the arguments of a
+# process, and it may hold a password.
 sql() {
     PGOPTIONS='' PGPASSWORD=$(postgres_password postgres) "$(find_postgres)/psql" --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 \
-        --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username=postgres --dbname="$1" --command="$2"
+        --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username=postgres --dbname="$1" <<<"$2"
 }
 
 # create_database: role and database `till`, where missing.

@@ -2,6 +2,7 @@
 # The committed cache of checked queries agrees with the projector's SQL and tables: makes it anew against a scratch Postgres
 # and compares. `sqlx-cache.sh --write` replaces the committed one.
 set -euo pipefail
+umask 077
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 TILL_HOME=${TILL_HOME:-$ROOT/.till}/sqlx-cache
 TILL_POSTGRES_PORT=${TILL_SQLX_CACHE_PORT:-25433}
@@ -23,7 +24,8 @@ main() {
     describe_queries
     if [[ ${1:-} == --write ]]; then
         rm -rf "$COMMITTED"
-        cp -r "$TILL_HOME/queries" "$COMMITTED"
+        # Sources, which any user of the machine may read.
+        (umask 022 && cp -r "$TILL_HOME/queries" "$COMMITTED")
     else
         compare
     fi

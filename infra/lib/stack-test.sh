@@ -48,14 +48,20 @@ tells_its_secrets_to_nobody() {
     open=$(find "$TILL_HOME"/{conf,logs,run} "$TILL_HOME"/data/{kafka,command-api,.journal} -perm /077 ! -type l -print -quit 2>/dev/null || true)
     [[ -z $open ]] || fail "$open can be read by others"
     for name in postgres till; do
-        ! "$(postgres_bin)/psql" --no-password --quiet --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username="$name" --dbname=postgres \
-            --command='SELECT 1' >/dev/null 2>&1 || fail "Postgres lets $name in without a password"
+        PGPASSWORD=$(<"$TILL_HOME/conf/postgres-$name") can_log_in "$name" || fail "Postgres does not let $name in with its password"
+        ! can_log_in "$name" || fail "Postgres lets $name in without a password"
     done
     for name in kafka postgres nginx analytics-worker command-api; do
         pid=$(cut -d ' ' -f 1 "$TILL_HOME/run/$name.pid")
         ! tr '\0' '\n' <"/proc/$pid/environ" | grep -q '^TILL_DATABASE_URL=' || fail "$name knows the database's password"
         [[ $name == command-api ]] || ! tr '\0' '\n' <"/proc/$pid/environ" | grep -q '^TILL_JWT_SECRET=' || fail "$name knows the tokens' secret"
     done
+}
+
+# can_log_in ROLE: with the password in PGPASSWORD, or with none.
+can_log_in() {
+    "$(postgres_bin)/psql" --no-password --quiet --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username="$1" --dbname=postgres \
+        --command='SELECT 1' >/dev/null 2>&1
 }
 
 # postgres_bin: the folder of the newest version's binaries.
