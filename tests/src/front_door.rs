@@ -65,9 +65,9 @@ impl FrontDoor {
             "conf/nginx.conf".into(),
             "-e".into(),
             "stderr".into(),
-            // One process, so that nothing outlives it when it is killed.
+            // One process, so that nothing outlives it when it is killed. That a replica is taken out is only a warning.
             "-g".into(),
-            "master_process off;".into(),
+            "master_process off; error_log stderr warn;".into(),
         ]));
         let [url, receipts_producer, receipts_consumer] =
             ports.map(|port| format!("http://127.0.0.1:{port}"));
@@ -81,7 +81,7 @@ impl FrontDoor {
         Self { url, receipts_producer, receipts_consumer, nginx }
     }
 
-    /// What nginx has logged: its errors, and every answer that was not a 2xx.
+    /// What nginx has logged: its warnings and errors, and every answer that was not a 2xx.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.nginx.spec().log).unwrap_or_default()

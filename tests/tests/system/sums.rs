@@ -16,6 +16,8 @@ use crate::forged;
 
 const PLACES: u64 = 4;
 const RECEIPTS: u64 = 400;
+/// Categories of one place that no other has: more than are listed.
+const MANY_CATEGORIES: i64 = 1_200;
 
 /// Receipts whose pieces often cancel out within a category: pieces are taken back at another price.
 fn receipt(random: &mut Random, number: u64, now: DateTime<Utc>) -> Receipt {
@@ -71,6 +73,37 @@ fn events(now: DateTime<Utc>) -> Vec<Event> {
     events
 }
 
+/// Two receipts of one place, of small amounts in many categories.
+fn of_many_categories(now: DateTime<Utc>) -> Vec<Event> {
+    let item = |number: i64| Item {
+        product_id: "p".into(),
+        quantity: 1 + number % 3,
+        price: Money::from(Decimal::new(1 + number % 100, 2)),
+        category: format!("many {number:04}"),
+    };
+    let numbers: Vec<_> = (0..MANY_CATEGORIES).collect();
+    let receipt = |(number, half): (usize, &[i64])| {
+        let items: Vec<_> = half.iter().map(|number| item(*number)).collect();
+        let total: Money = items.iter().map(|item| item.price.times(item.quantity).unwrap()).sum();
+        let simple = receipt(&mut Random::new(8), 0, now);
+        let receipt = Receipt {
+            transaction_id: format!("many-{number}"),
+            items,
+            total_amount: total,
+            place_id: "sum-place-many".into(),
+            ..simple
+        };
+        let recorded = ReceiptRecorded {
+            receipt,
+            totals_match: true,
+            recorded_by: "nobody".into(),
+            fingerprint: vec![1; 17],
+        };
+        recorded.into()
+    };
+    numbers.chunks(numbers.len() / 2).enumerate().map(receipt).collect()
+}
+
 /// Sums by field of rows that have it as an amount or a count.
 fn sum<'v>(rows: impl IntoIterator<Item = &'v Value>, field: &str) -> Decimal {
     rows.into_iter().map(|row| decimal(&row[field])).sum()
@@ -88,7 +121,20 @@ async fn categories(analyst: &Client, query: &str) -> (Decimal, BTreeMap<String,
     let listed = body["totals"].as_array().unwrap();
     let of = |row: &Value| (decimal(&row["quantity"]), decimal(&row["amount"]));
     let by_name = listed.iter().map(|row| (row["category"].as_str().unwrap().to_owned(), of(row))).collect();
+    assert!(listed.len() == 1_000 || body["other"]["categories"] == 0, "{query}: {}", body["other"]);
     (sum(listed, "amount") + decimal(&body["other"]["amount"]), by_name)
+}
+
+/// Categories that are not listed are counted, with their pieces.
+async fn others_are_counted(analyst: &Client) {
+    let body =
+        analyst.get_strong("/v1/analytics/categories?limit=1&place_id=sum-place-many").await.expect(200).body;
+    let pieces: i64 = (0..MANY_CATEGORIES).map(|number| 1 + number % 3).sum();
+    let listed = body["totals"].as_array().unwrap();
+    assert_eq!(body["other"]["categories"], MANY_CATEGORIES - 1_000);
+    assert_eq!(sum(listed, "quantity") + decimal(&body["other"]["quantity"]), Decimal::from(pieces));
+    let least = decimal(&listed.last().unwrap()["amount"]);
+    assert!(decimal(&body["other"]["amount"]) <= least * Decimal::from(MANY_CATEGORIES - 1_000), "{body}");
 }
 
 async fn totals(analyst: &Client, query: &str) -> Vec<Decimal> {
@@ -125,7 +171,7 @@ async fn every_figure_adds_up_to_every_coarser_one_also_where_pieces_cancel_out(
     till.start_all().await;
     let analyst = till.analyst().await;
     let now = Utc::now();
-    let events = events(now);
+    let events: Vec<_> = of_many_categories(now).into_iter().chain(events(now)).collect();
     // Two windows, so that receipts and their voids are not always in the same one.
     for half in events.chunks(events.len() / 2 + 1) {
         let records = half.iter().map(|event| forged::record(event, 4)).collect();
@@ -143,6 +189,7 @@ async fn every_figure_adds_up_to_every_coarser_one_also_where_pieces_cancel_out(
     let five = (Decimal::ZERO, Decimal::new(500, 2));
     assert_eq!(by_name["taken back"], five, "pieces that cancel out leave their amounts");
 
+    others_are_counted(&analyst).await;
     for place in places {
         let query = format!("&place_id={}", place["place_id"].as_str().unwrap());
         assert_eq!(categories(&analyst, &query).await.0, decimal(&place["total_amount"]), "{place}");
