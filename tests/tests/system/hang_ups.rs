@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use till_tests::client::eventually;
 use till_tests::receipts::{Random, simple};
 use till_tests::{Client, Till};
 
@@ -50,14 +51,30 @@ async fn a_client_that_hangs_up_leaves_no_old_snapshot_to_the_reads_after_it() {
         for thread in hanging_up {
             thread.await.unwrap();
         }
+        nothing_is_left_open(&till).await;
         no_read_is_stale(&admin, &format!("hung-up-{round}")).await;
     }
 }
 
+/// No read's transaction outlives its client. One that stays open would be ended a minute later, or by the read that is
+/// given its connection next, after that was answered from its snapshot.
+async fn nothing_is_left_open(till: &Till) {
+    let mut database = till.servers.postgres.connect(&till.prefix).await;
+    eventually("no transaction is left open", Duration::from_secs(30), async || {
+        let open: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                 AND application_name = 'till-projector reads' AND state LIKE 'idle in transaction%'",
+        )
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+        open == 0
+    })
+    .await;
+}
+
 /// Every read through any of the projector's connections has the newest receipt.
 async fn no_read_is_stale(admin: &Client, id: &str) {
-    // The queries of the readiness check give a transaction that was left open its snapshot.
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
     let _ = admin.receipt(&simple(id, "place-hung-up", "1.00")).await.expect(201);
     let path = format!("/v1/receipts/{id}");
     let _ = admin.get_strong(&path).await.expect(200);
@@ -81,8 +98,9 @@ async fn a_client_that_hangs_up_while_its_snapshot_begins_leaves_no_transaction_
         proxy.held().await;
         drop(client);
         // The service notices that its client is gone.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         proxy.release();
+        nothing_is_left_open(&till).await;
         no_read_is_stale(&admin, &format!("begun-{round}")).await;
     }
 }

@@ -19,6 +19,7 @@ mod load;
 mod openapi;
 mod ownership;
 mod projections;
+mod reads;
 mod rebuild;
 mod receipts;
 mod registry;

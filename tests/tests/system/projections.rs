@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::{NaiveDate, NaiveTime, Utc};
 use serde_json::{Value, json};
 use till_tests::client::eventually;
 use till_tests::receipts::simple;
 use till_tests::{Client, RawRecord, Till};
 
+use crate::common::{Entry, serve_contracts};
+use crate::figures::closed_past;
 use crate::forged;
 use crate::ownership::accepted_by;
 
@@ -101,6 +103,51 @@ async fn a_void_takes_its_receipts_word_for_a_places_name_and_latest_time_away()
     named(&admin, "Wrong", &later["timestamp"]).await;
     let figures = admin.get_strong("/v1/analytics/places/renamed").await.expect(200).body;
     assert_eq!((&figures["purchases"], &figures["total_amount"]), (&json!(0), &json!("0.00")));
+}
+
+/// The names that a place has in its windows, by both figures of them.
+async fn names_in_windows(analyst: &Client, place_id: &str) -> Vec<Value> {
+    let mut names = Vec::new();
+    for figures in ["taxes-and-tips", "categories"] {
+        let path = format!("/v1/analytics/{figures}?place_id={place_id}&limit=1000");
+        let hours = analyst.get_strong(&path).await.expect(200).body["hours"].take();
+        names.extend(hours.as_array().unwrap().iter().map(|hour| hour["place_name"].clone()));
+    }
+    names
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_keeps_its_figures_and_its_right_name_after_a_void_and_without_its_receipts() {
+    let mut till = Till::prepare("window-names").await;
+    till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/2 * * * * *");
+    serve_contracts(&mut till);
+    till.start_all().await;
+    let (admin, analytics) = (till.admin().await, till.topic("analytics"));
+    let (mut right, mut wrong) = (simple("right", "voided", "2.00"), simple("wrong", "voided", "1.00"));
+    (right["place_name"], wrong["place_name"]) = (json!("Right"), json!("Wrong"));
+    for receipt in [&right, &wrong] {
+        let _ = admin.receipt(receipt).await.expect(201);
+        closed_past(&analytics, Utc::now()).await;
+    }
+    let _ = admin.void("wrong", "wrong place").await.expect(201);
+    closed_past(&analytics, Utc::now()).await;
+    let names = names_in_windows(&admin, "voided").await;
+    assert!(names.len() > 4 && names.iter().all(|name| name == "Right"), "{names:?}");
+
+    // As where the projection `receipts` holds them back.
+    let mut database = till.servers.postgres.connect(&till.prefix).await;
+    sqlx::query("DELETE FROM receipts WHERE place_id = 'voided'").execute(&mut database).await.unwrap();
+    let figures = admin.get_strong("/v1/analytics/places").await.expect(200).body["places"].take();
+    assert_eq!((&figures[0]["place_name"], &figures[0]["total_amount"]), (&json!("voided"), &json!("2.00")));
+    assert_eq!(admin.get_strong("/v1/analytics/places/voided").await.expect(200).body, figures[0]);
+    assert!(!names_in_windows(&admin, "voided").await.is_empty());
+    let [writes, reads] = Entry::direct(&till).receipts_consumer();
+    let consumer = Client::across(writes, reads);
+    let login = json!({"username": "analyst", "password": "analyst"});
+    let token = consumer.post("/auth/login/", &login).await.expect(200).body["key"].take();
+    let analyst = consumer.with_header("authorization", &format!("Token {}", token.as_str().unwrap()));
+    let shown = analyst.get("/api/analytics/voided/").await.expect(200).body;
+    assert_eq!((&shown[0]["place_name"], &shown[0]["total_purchases"]), (&json!("voided"), &json!(1)));
 }
 
 async fn send(client: &Client, prefix: &str, count: usize) {

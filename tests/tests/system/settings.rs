@@ -101,3 +101,17 @@ async fn the_projector_refuses_to_start_on_topics_that_are_not_as_they_must_be()
     till.projector.set("TILL_PARTITIONS", "8");
     refuses_to_start(&mut till.projector, &["4 partitions", "8"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_that_would_be_none_are_refused() {
+    let mut till = Till::prepare("vain-limits").await;
+    till.projector.set("TILL_WAITING_READS", "100");
+    till.projector.set("TILL_WAITING_READS_OF_A_CALLER", "101");
+    till.analytics.set("TILL_ANALYTICS_GRACE_MS", "999");
+    for (service, setting) in
+        [(&till.projector, "TILL_WAITING_READS_OF_A_CALLER"), (&till.analytics, "TILL_ANALYTICS_GRACE_MS")]
+    {
+        let checked = service.run("check-config", &[]);
+        assert!(!checked.status.success() && checked.output.contains(setting), "{}", checked.output);
+    }
+}

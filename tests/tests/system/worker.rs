@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use schemas::{CategorySums, Money, PlaceHourComputed, Sums};
 use serde_json::{Value, json};
 use till_tests::client::eventually;
-use till_tests::receipts::{Receipts, of_items};
+use till_tests::receipts::{Receipts, of_items, simple};
 use till_tests::{Client, Clock, Ledger, Till, oracle};
 
-use crate::figures::{closed, closed_past};
+use crate::figures::{append_raw, closed, closed_past};
+use crate::forged;
 
 /// What bounds a wait for the worker.
 const SURELY: Duration = Duration::from_secs(120);
@@ -89,6 +91,68 @@ async fn windows_go_on_closing_after_ten_receipts_of_a_thousand_long_categories_
 
     let most = closed(&analytics).await.into_iter().max_by_key(|hour| hour.parts - hour.places).unwrap();
     assert!(most.parts > most.places + 10, "{most:?}");
+    let _ = till.analytics.run("recompute", &[]).success("recompute");
+    judge(&mut till, admin.token(), &["hours", "hours-read"]);
+}
+
+/// A place's window as a torn transaction has left it, before its last receipt came.
+fn torn(window_start: DateTime<Utc>, place_id: &str) -> PlaceHourComputed {
+    let cent = Money::parse("0.01").unwrap();
+    let sums = Sums { purchases: 7, total_amount: cent, ..Sums::default() };
+    let category = CategorySums {
+        category: "Bakery".into(),
+        quantity: 7,
+        amount: cent,
+        running_quantity: 7,
+        running_amount: cent,
+        thousandths: 0,
+        running_thousandths: 0,
+    };
+    PlaceHourComputed {
+        window_start,
+        window_end: window_start + TimeDelta::seconds(3),
+        place_id: place_id.into(),
+        place_name: "Torn".into(),
+        recorded: 7,
+        voided: 0,
+        sums: sums.clone(),
+        average_receipt: Money::ZERO,
+        categories: vec![category],
+        running: sums,
+        part: 0,
+        parts: 1,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_that_a_torn_transaction_has_left_half_of_counts_as_it_was_worked_out_again() {
+    let mut till = prepare("worker-torn").await;
+    till.start_all().await;
+    let (admin, analytics) = (till.admin().await, till.topic("analytics"));
+    let _ = admin.receipt(&simple("torn-0", "place-torn", "1.00")).await.expect(201);
+    closed_past(&analytics, Utc::now()).await;
+    assert!(till.analytics.terminate().success(), "{}", till.analytics.log());
+    let _ = admin.receipt(&simple("torn-1", "place-torn", "2.00")).await.expect(201);
+    let arrived = admin.get_strong("/v1/receipts/torn-1").await.expect(200).body["recorded_at"].take();
+    let arrived: DateTime<Utc> = arrived.as_str().unwrap().parse().unwrap();
+    let window = DateTime::from_timestamp(arrived.timestamp() / 3 * 3, 0).unwrap();
+    append_raw(&analytics, vec![forged::record(&torn(window, "place-torn").into(), 4)]).await;
+    till.analytics.start_ready().await;
+    closed_past(&analytics, arrived).await;
+    let _ = admin.receipt(&simple("torn-2", "place-torn", "4.00")).await.expect(201);
+    closed_past(&analytics, Utc::now()).await;
+
+    let mut database = till.servers.postgres.connect(&till.prefix).await;
+    for _ in 0..2 {
+        let path = "/v1/analytics/taxes-and-tips?place_id=place-torn&limit=1000";
+        let rows = admin.get_strong(path).await.expect(200).body["hours"].take();
+        let last = rows.as_array().unwrap().last().unwrap();
+        assert_eq!((&last["running_purchases"], &last["running_total_amount"]), (&json!(3), &json!("7.00")));
+        let parked: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM till.parked").fetch_one(&mut database).await.unwrap();
+        assert_eq!(parked, 0);
+        let _ = till.projector.run("rebuild", &["hours"]).success("projector rebuild");
+    }
     let _ = till.analytics.run("recompute", &[]).success("recompute");
     judge(&mut till, admin.token(), &["hours", "hours-read"]);
 }
