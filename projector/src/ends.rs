@@ -75,7 +75,7 @@ fn answer(
     }
 }
 
-/// The high watermarks of topics. Blocks.
+/// The ends of topics, whichever kind the asker asks for: high watermarks, or where what is committed ends. Blocks.
 ///
 /// # Errors
 /// When a broker does not answer in seconds.

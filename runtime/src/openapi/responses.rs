@@ -61,7 +61,7 @@ pub struct BodyTooLarge(Problem);
 )]
 pub struct Invalid(Problem);
 
-/// The caller has too many reads that wait already.
+/// The caller has too many reads already that wait or are under way.
 #[derive(ToResponse)]
 #[response(
     content_type = "application/problem+json",

@@ -9,7 +9,7 @@ use till_tests::client::eventually;
 use till_tests::receipts::{Receipts, of_items, simple};
 use till_tests::{Client, Clock, Ledger, Till, oracle};
 
-use crate::figures::{append_raw, closed, closed_past};
+use crate::figures::{closed, closed_past};
 use crate::forged;
 
 /// What bounds a wait for the worker.
@@ -136,7 +136,7 @@ async fn a_window_that_a_torn_transaction_has_left_half_of_counts_as_it_was_work
     let arrived = admin.get_strong("/v1/receipts/torn-1").await.expect(200).body["recorded_at"].take();
     let arrived: DateTime<Utc> = arrived.as_str().unwrap().parse().unwrap();
     let window = DateTime::from_timestamp(arrived.timestamp() / 3 * 3, 0).unwrap();
-    append_raw(&analytics, vec![forged::record(&torn(window, "place-torn").into(), 4)]).await;
+    forged::append(&analytics, vec![forged::record(&torn(window, "place-torn").into(), 4)]).await;
     till.analytics.start_ready().await;
     closed_past(&analytics, arrived).await;
     let _ = admin.receipt(&simple("torn-2", "place-torn", "4.00")).await.expect(201);
