@@ -84,7 +84,7 @@ pub fn read(line: &[u8]) -> Option<(usize, Bytes)> {
 #[cfg(test)]
 mod tests {
     use runtime::problem::FieldError;
-    use schemas::{Position, Topic};
+    use schemas::{Money, Position, Topic};
     use serde_json::{Value, json};
 
     use super::*;
@@ -100,9 +100,9 @@ mod tests {
         let position = Position { topic: Topic::Receipts, partition: 3, offset: 41 };
         let understood = Understood {
             timestamp: "2024-05-01T12:00:00.5Z".parse().unwrap(),
-            total_amount: "5".parse().unwrap(),
-            tax_amount: "0.83".parse().unwrap(),
-            tips_amount: "0.5".parse().unwrap(),
+            total_amount: Money::parse("5").unwrap(),
+            tax_amount: Money::parse("0.83").unwrap(),
+            tips_amount: Money::parse("0.5").unwrap(),
         };
         let accepted = recorded("a \"b\"", understood, Answer { position, is_new: true });
         let (json, text) = line(7, &accepted);
