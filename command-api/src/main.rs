@@ -1,6 +1,7 @@
 //! The write side of Till: HTTP commands, decided by exactly one writer a shard, appended to Kafka before
 //! they are answered. Read it from [`routes`] on.
 
+mod blocking;
 mod contracts;
 mod description;
 mod http;

@@ -7,7 +7,9 @@ use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use runtime::Problem;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::blocking::{Thread, Threads};
 
 const AT_ONCE: usize = 2;
 /// Requests that may wait for a hash; more are refused with 503.
@@ -20,29 +22,45 @@ const NOBODYS_HASH: &str =
 
 #[derive(Clone)]
 pub struct Passwords {
-    hashing: Arc<Semaphore>,
+    hashing: Threads,
     waiting: Arc<Semaphore>,
+}
+
+/// A hash that may begin.
+pub struct Turn {
+    thread: Thread,
+    place: OwnedSemaphorePermit,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { hashing: Arc::new(Semaphore::new(AT_ONCE)), waiting: Arc::new(Semaphore::new(WAITING)) }
+        Self { hashing: Threads::new(AT_ONCE), waiting: Arc::new(Semaphore::new(WAITING)) }
     }
 }
 
 impl Passwords {
+    /// Waits until a hash may begin, or 503.
+    pub async fn turn(&self) -> Result<Turn, Problem> {
+        let busy = || Problem::unavailable("too many logins are waiting: try again", 2);
+        let place = self.waiting.clone().try_acquire_owned().map_err(|_| busy())?;
+        let thread = self.hashing.wait(WAIT).await.ok_or_else(busy)?;
+        Ok(Turn { thread, place })
+    }
+
     /// A PHC string.
     pub async fn hash(&self, password: String) -> Result<String, Problem> {
-        self.run(move || {
+        let work = move || {
             let salt = SaltString::generate(&mut OsRng);
             let hash = Argon2::default().hash_password(password.as_bytes(), &salt);
             hash.expect("the parameters are the library's own").to_string()
-        })
-        .await
+        };
+        Ok(self.turn().await?.run(work).await)
     }
+}
 
+impl Turn {
     /// Whether the password is the one of the hash; without a hash it takes as long and is wrong.
-    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, Problem> {
+    pub async fn verify(self, password: String, hash: Option<String>) -> bool {
         self.run(move || {
             let text = hash.as_deref().unwrap_or(NOBODYS_HASH);
             let parsed = PasswordHash::new(text);
@@ -53,12 +71,14 @@ impl Passwords {
         .await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-        let busy = || Problem::unavailable("too many logins are waiting: try again", 2);
-        let _place = self.waiting.try_acquire().map_err(|_| busy())?;
-        let turn = tokio::time::timeout(WAIT, self.hashing.acquire()).await.map_err(|_| busy())?;
-        let _turn = turn.map_err(|_| busy())?;
-        Ok(tokio::task::spawn_blocking(work).await.expect("hashing does not panic"))
+    async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let Self { thread, place } = self;
+        thread
+            .run(move || {
+                let _place = place;
+                work()
+            })
+            .await
     }
 }
 
@@ -71,9 +91,12 @@ mod tests {
         let passwords = Passwords::default();
         let hash = passwords.hash("correct horse".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$"));
-        assert!(passwords.verify("correct horse".into(), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify("wrong horse".into(), Some(hash)).await.unwrap());
-        assert!(!passwords.verify("correct horse".into(), None).await.unwrap());
+        let verify = async |password: &str, hash| {
+            passwords.turn().await.unwrap().verify(password.to_owned(), hash).await
+        };
+        assert!(verify("correct horse", Some(hash.clone())).await);
+        assert!(!verify("wrong horse", Some(hash)).await);
+        assert!(!verify("correct horse", None).await);
         assert!(PasswordHash::new(NOBODYS_HASH).is_ok());
     }
 }

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::bodies::{BodyHeaders, CommandHeaders};
 use super::client_address::ClientAddress;
 use super::form::{Form, Handling, is_missing};
-use super::login::{Tried, authenticate, try_password};
+use super::login::{authenticate, try_password};
 use super::object::{Field, fields};
 use super::{ApiError, App, Segment, bodies};
 use crate::shard::{Origin, Refusal};
@@ -111,10 +111,13 @@ pub async fn register(
     // One slow hash, whether the name is known or not: the time does not tell.
     let password_hash = match find(&app, &username).filter(is_first) {
         // The log has no fingerprint of a password: its hash tells whether a retry is the same. So it is a login's try.
-        Some(account) => match try_password(&app, &username, address, password, Some(&account)).await? {
-            Tried::Right => account.password_hash,
-            Tried::Wrong { .. } => return Err(Refusal::Rejected(Rejection::IdempotencyKeyReused).into()),
-        },
+        Some(account) => {
+            let origin = Origin::of(&headers);
+            if !try_password(&app, &username, address, password, Some(&account), origin).await? {
+                return Err(Refusal::Rejected(Rejection::IdempotencyKeyReused).into());
+            }
+            account.password_hash
+        }
         None => app.passwords.hash(password).await?,
     };
     let roles = vec![Role::Customer.name().to_owned()];

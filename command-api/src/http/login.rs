@@ -25,24 +25,8 @@ pub async fn authenticate(
 ) -> Result<Option<AccountState>, ApiError> {
     app.shards.served_here(REALM).await?;
     let account = find(app, username);
-    match try_password(app, username, address, password, account.as_ref()).await? {
-        Tried::Right => Ok(account),
-        Tried::Wrong { is_last } => {
-            if is_last && account.is_some() {
-                lock(app, username, origin).await?;
-            }
-            Ok(None)
-        }
-    }
-}
-
-/// What came of a password's try.
-pub enum Tried {
-    Right,
-    /// `is_last`: tries of the name are slowed down from here on.
-    Wrong {
-        is_last: bool,
-    },
+    let is_right = try_password(app, username, address, password, account.as_ref(), origin).await?;
+    Ok(account.filter(|_| is_right))
 }
 
 /// Whether the password is the account's: counted before it is looked at, given back where it was right.
@@ -52,28 +36,33 @@ pub async fn try_password(
     ClientAddress(address): ClientAddress,
     password: String,
     account: Option<&AccountState>,
-) -> Result<Tried, ApiError> {
+    origin: Origin,
+) -> Result<bool, ApiError> {
     let attempt = app.login_guard.reserve(username, address).await.map_err(locked)?;
     if attempt.is_slowed() || account.is_some_and(is_locked) {
         tokio::time::sleep(SLOWED_BY).await;
     }
+    let turn = app.passwords.turn().await?;
+    let (app, username) = (app.clone(), username.to_owned());
     let hash = account.map(|account| account.password_hash.clone());
-    match app.passwords.verify(password, hash).await {
-        Ok(true) => {
+    // A client that hangs up ends its request but not this task, so that every password that was looked at is counted.
+    let looked_at = tokio::spawn(async move {
+        let exists = hash.is_some();
+        if turn.verify(password, hash).await {
             attempt.right();
-            Ok(Tried::Right)
+            return Ok(true);
         }
-        Ok(false) => Ok(Tried::Wrong { is_last: attempt.wrong() }),
-        Err(busy) => {
-            attempt.not_looked_at();
-            Err(busy.into())
+        if attempt.wrong() && exists {
+            lock(&app, username, origin).await?;
         }
-    }
+        Ok(false)
+    });
+    looked_at.await.expect("a look at a password does not panic")
 }
 
-async fn lock(app: &App, username: &str, origin: Origin) -> Result<(), ApiError> {
+async fn lock(app: &App, username: String, origin: Origin) -> Result<(), ApiError> {
     let until = Utc::now() + TimeDelta::seconds(app.own.login_lock_s);
-    let command = LockLogin { realm: REALM.to_owned(), username: username.to_owned(), until };
+    let command = LockLogin { realm: REALM.to_owned(), username, until };
     app.shards.submit(Command::LockLogin(command), origin).await?;
     Ok(())
 }

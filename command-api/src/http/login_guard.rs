@@ -7,14 +7,16 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
-/// Counts kept at once; past it the oldest are forgotten.
+/// Counts kept at once, but for those of tries under way; past it some are forgotten,
 const MAX_COUNTS: usize = 20_000;
+/// so many, because to find them takes a look at all.
+const FORGOTTEN_AT_ONCE: usize = MAX_COUNTS / 10;
 
 /// What a count is of. A digest has the same size whatever name was sent.
 type Digest = [u8; 16];
@@ -51,17 +53,18 @@ enum Outcome {
     NotLookedAt,
 }
 
-/// A counted try, whose password may be looked at. One that is dropped unsettled was wrong: its client may have hung up.
+/// A counted try, whose password may be looked at. One that is dropped unsettled was not: whoever looks must settle it, also
+/// where the client has hung up.
 #[must_use]
-pub struct Attempt<'a> {
-    guard: &'a LoginGuard,
+pub struct Attempt {
+    guard: Arc<LoginGuard>,
     of_name: Digest,
     of_address: Digest,
     is_slowed: bool,
     is_settled: bool,
 }
 
-impl Attempt<'_> {
+impl Attempt {
     /// The name was tried too often, from whatever addresses: the answer may wait.
     pub fn is_slowed(&self) -> bool {
         self.is_slowed
@@ -77,29 +80,24 @@ impl Attempt<'_> {
         self.settle(Outcome::Wrong) == self.guard.attempts
     }
 
-    pub fn not_looked_at(mut self) {
-        self.settle(Outcome::NotLookedAt);
-    }
-
     /// How many tries of the name were wrong.
     fn settle(&mut self, outcome: Outcome) -> u32 {
         self.is_settled = true;
         let mut counts = self.guard.lock();
-        let of_address = self.guard.ended(&mut counts, self.of_address, outcome);
-        if outcome == Outcome::Right {
-            of_address.wrong = 0;
-        }
-        let wrong = self.guard.ended(&mut counts, self.of_name, outcome).wrong;
+        self.guard.ended(&mut counts, self.of_address, outcome);
+        // Other addresses share it: a right password says nothing of them.
+        let of_name = if outcome == Outcome::Right { Outcome::NotLookedAt } else { outcome };
+        let wrong = self.guard.ended(&mut counts, self.of_name, of_name);
         drop(counts);
         self.guard.settled.notify_waiters();
         wrong
     }
 }
 
-impl Drop for Attempt<'_> {
+impl Drop for Attempt {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.settle(Outcome::Wrong);
+            self.settle(Outcome::NotLookedAt);
         }
     }
 }
@@ -112,7 +110,7 @@ impl LoginGuard {
 
     /// Counts a try of the name from the address; `Err` with the seconds to wait where too many of these two were wrong. It
     /// waits while that depends on tries under way.
-    pub async fn reserve(&self, username: &str, address: IpAddr) -> Result<Attempt<'_>, u32> {
+    pub async fn reserve(self: &Arc<Self>, username: &str, address: IpAddr) -> Result<Attempt, u32> {
         loop {
             // Made before the look, so that a try that is settled after it is not missed.
             let settled = self.settled.notified();
@@ -124,10 +122,10 @@ impl LoginGuard {
         }
     }
 
-    fn try_reserve(&self, username: &str, address: IpAddr) -> Result<Attempt<'_>, NotNow> {
+    fn try_reserve(self: &Arc<Self>, username: &str, address: IpAddr) -> Result<Attempt, NotNow> {
         let (of_name, of_address) = (digest(username, None), digest(username, Some(address)));
         let mut counts = self.lock();
-        let count = self.count(&mut counts, of_address);
+        let count = self.count(&counts, of_address);
         if count.wrong >= self.attempts {
             let left = self.window.saturating_sub(count.latest.elapsed());
             return Err(NotNow::Locked(u32::try_from(left.as_secs() + 1).unwrap_or(u32::MAX)));
@@ -137,50 +135,68 @@ impl LoginGuard {
         }
         self.begun(&mut counts, of_address);
         let is_slowed = self.begun(&mut counts, of_name) > self.attempts;
-        Ok(Attempt { guard: self, of_name, of_address, is_slowed, is_settled: false })
+        Ok(Attempt { guard: self.clone(), of_name, of_address, is_slowed, is_settled: false })
     }
 
     /// The tries that were wrong or may turn out to be.
     fn begun(&self, counts: &mut Counts, of: Digest) -> u32 {
-        let count = self.count(counts, of);
-        count.under_way += 1;
-        count.latest = Instant::now();
-        count.wrong.saturating_add(count.under_way)
-    }
-
-    fn ended<'c>(&self, counts: &'c mut Counts, of: Digest, outcome: Outcome) -> &'c mut Count {
-        let count = self.count(counts, of);
-        count.under_way = count.under_way.saturating_sub(1);
-        if outcome == Outcome::Wrong {
-            count.wrong = count.wrong.saturating_add(1);
-            count.latest = Instant::now();
-        }
-        count
-    }
-
-    /// The count, made where there is none; after a window without a try none were wrong.
-    fn count<'c>(&self, counts: &'c mut Counts, of: Digest) -> &'c mut Count {
         if counts.len() >= MAX_COUNTS && !counts.contains_key(&of) {
             self.make_room(counts);
         }
-        let count = counts.entry(of).or_insert(Count { wrong: 0, under_way: 0, latest: Instant::now() });
+        let mut count = self.count(counts, of);
+        count.under_way += 1;
+        count.latest = Instant::now();
+        counts.insert(of, count);
+        count.wrong.saturating_add(count.under_way)
+    }
+
+    /// How many tries were wrong. A count of none is forgotten, so that tries which prove nothing take no room.
+    fn ended(&self, counts: &mut Counts, of: Digest, outcome: Outcome) -> u32 {
+        let mut count = self.count(counts, of);
+        count.under_way = count.under_way.saturating_sub(1);
+        match outcome {
+            Outcome::Right => count.wrong = 0,
+            Outcome::Wrong => {
+                count.wrong = count.wrong.saturating_add(1);
+                count.latest = Instant::now();
+            }
+            Outcome::NotLookedAt => {}
+        }
+        if count.wrong == 0 && count.under_way == 0 {
+            counts.remove(&of);
+        } else {
+            counts.insert(of, count);
+        }
+        count.wrong
+    }
+
+    /// The count as it stands; after a window without a try none were wrong.
+    fn count(&self, counts: &Counts, of: Digest) -> Count {
+        let none = Count { wrong: 0, under_way: 0, latest: Instant::now() };
+        let mut count = counts.get(&of).copied().unwrap_or(none);
         if count.latest.elapsed() >= self.window {
             count.wrong = 0;
         }
         count
     }
 
-    fn make_room(&self, counts: &mut HashMap<Digest, Count>) {
-        counts.retain(|_, count| count.latest.elapsed() < self.window);
-        let oldest = counts.iter().min_by_key(|(_, count)| count.latest).map(|(of, _)| *of);
-        if counts.len() >= MAX_COUNTS
-            && let Some(oldest) = oldest
-        {
-            counts.remove(&oldest);
+    /// Forgets what is outdated, or a tenth of the counts: those that refuse nothing first, so that tries of many names
+    /// cannot lift a lock, then the oldest. A try under way must find its count again.
+    fn make_room(&self, counts: &mut Counts) {
+        counts.retain(|_, count| count.under_way > 0 || count.latest.elapsed() < self.window);
+        if counts.len() < MAX_COUNTS {
+            return;
+        }
+        let settled = counts.iter().filter(|(_, count)| count.under_way == 0);
+        let mut settled: Vec<_> =
+            settled.map(|(of, count)| (count.wrong >= self.attempts, count.latest, *of)).collect();
+        settled.sort_unstable();
+        for (_, _, of) in settled.into_iter().take(FORGOTTEN_AT_ONCE) {
+            counts.remove(&of);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Count>> {
+    fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -207,33 +223,47 @@ mod tests {
         [203, 0, 113, last].into()
     }
 
-    fn locked(guard: &LoginGuard, name: &str, address: IpAddr) -> bool {
+    fn guard(attempts: u32) -> Arc<LoginGuard> {
+        Arc::new(LoginGuard::new(attempts, 60))
+    }
+
+    fn locked(guard: &Arc<LoginGuard>, name: &str, address: IpAddr) -> bool {
         matches!(guard.try_reserve(name, address), Err(NotNow::Locked(_)))
     }
 
-    fn waits(guard: &LoginGuard, name: &str, address: IpAddr) -> bool {
+    fn waits(guard: &Arc<LoginGuard>, name: &str, address: IpAddr) -> bool {
         matches!(guard.try_reserve(name, address), Err(NotNow::Wait))
     }
 
     #[tokio::test]
     async fn many_at_once_are_no_more_than_many_in_a_row() {
-        let guard = LoginGuard::new(3, 60);
+        let guard = guard(3);
         let mut under_way = [(); 3].map(|()| guard.try_reserve("ann", HERE).ok().unwrap()).into_iter();
         assert!(waits(&guard, "ann", HERE));
         let (woken, ()) = tokio::join!(guard.reserve("ann", HERE), async {
-            under_way.next().unwrap().not_looked_at();
+            drop(under_way.next());
         });
         let woken = woken.unwrap();
-        // Their clients hang up.
-        drop(under_way);
+        for attempt in under_way {
+            assert!(!attempt.wrong());
+        }
         let (refused, was_last) = tokio::join!(guard.reserve("ann", HERE), async { woken.wrong() });
         assert!(was_last && refused.is_err());
         assert!(locked(&guard, "ann", HERE));
     }
 
+    #[test]
+    fn a_client_that_hangs_up_before_its_password_is_looked_at_has_not_tried() {
+        let guard = guard(3);
+        for _ in 0..10 {
+            drop(guard.try_reserve("ann", HERE).ok().unwrap());
+        }
+        assert!(guard.try_reserve("ann", HERE).is_ok_and(|attempt| !attempt.is_slowed()));
+    }
+
     #[tokio::test]
     async fn no_right_password_is_refused_however_many_come_at_once() {
-        let guard = LoginGuard::new(3, 60);
+        let guard = guard(3);
         let log_in = async || {
             let attempt = guard.reserve("ann", HERE).await.unwrap();
             assert!(!attempt.is_slowed());
@@ -245,13 +275,12 @@ mod tests {
             tokio::join!(log_in(), log_in(), log_in(), log_in(), log_in());
         };
         tokio::join!(ten(), ten());
-        let count = guard.lock()[&digest("ann", None)];
-        assert_eq!((count.wrong, count.under_way), (0, 0));
+        assert!(guard.lock().is_empty(), "nothing is left to be remembered");
     }
 
     #[test]
     fn a_stranger_slows_a_name_down_and_locks_nobody_out() {
-        let guard = LoginGuard::new(3, 60);
+        let guard = guard(3);
         let wrong = |from| guard.try_reserve("ann", from).ok().unwrap().wrong();
         assert_eq!([(); 3].map(|()| wrong(elsewhere(1))), [false, false, true]);
         assert!(locked(&guard, "ann", elsewhere(1)));
@@ -261,7 +290,7 @@ mod tests {
 
     #[test]
     fn addresses_of_one_ipv6_network_are_one() {
-        let guard = LoginGuard::new(1, 60);
+        let guard = guard(1);
         let address = |text: &str| -> IpAddr { text.parse().unwrap() };
         let _ = guard.try_reserve("ann", address("2001:db8::1")).ok().unwrap().wrong();
         assert!(locked(&guard, "ann", address("2001:db8::2")));
@@ -269,11 +298,20 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_whatever_names_are_tried() {
-        let guard = LoginGuard::new(3, 60);
-        for number in 0..MAX_COUNTS {
-            drop(guard.try_reserve(&number.to_string(), HERE));
+    fn memory_is_bounded_and_a_flood_of_names_lifts_no_lock() {
+        let guard = guard(2);
+        let under_way = guard.try_reserve("joe", HERE).ok().unwrap();
+        for _ in 0..2 {
+            let _ = guard.try_reserve("ann", HERE).ok().unwrap().wrong();
         }
-        assert_eq!(guard.lock().len(), MAX_COUNTS);
+        for number in 0..2 * MAX_COUNTS {
+            let name = number.to_string();
+            drop(guard.try_reserve(&name, HERE));
+            let _ = guard.try_reserve(&name, HERE).ok().unwrap().wrong();
+            assert!(guard.lock().len() <= MAX_COUNTS);
+        }
+        assert!(locked(&guard, "ann", HERE));
+        assert!(guard.lock().contains_key(&digest("joe", None)), "its try is under way");
+        assert!(!under_way.wrong());
     }
 }

@@ -53,7 +53,7 @@ pub struct Parts {
     pub source: Arc<Source>,
     pub tokens: Tokens,
     pub passwords: Passwords,
-    pub login_guard: LoginGuard,
+    pub login_guard: Arc<LoginGuard>,
     /// Whose `X-Real-IP` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The zone of times that come without one; `None` where each must say its own.
@@ -104,7 +104,7 @@ impl App {
             source: Arc::new(source),
             tokens: Tokens::new(&own.jwt_secret),
             passwords: Passwords::default(),
-            login_guard: LoginGuard::new(own.login_attempts, own.login_lock_s),
+            login_guard: Arc::new(LoginGuard::new(own.login_attempts, own.login_lock_s)),
             trusted_proxies,
             zone: (!own.require_zone).then_some(zone),
             demo: settings.common.demo,
