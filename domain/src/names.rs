@@ -5,7 +5,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 /// Characters of an id or name, at most.
 pub const MAX_CHARS: usize = 150;
 /// Joiners that some scripts and emoji are written with, although they are format characters.
-const JOINERS: [char; 2] = ['\u{200C}', '\u{200D}'];
+pub const JOINERS: [char; 2] = ['\u{200C}', '\u{200D}'];
 
 /// What any id or name is like that was ever taken: 1 to 150 characters, none of them U+0000 (Postgres cannot store it). For
 /// look-ups: the rules of new ones came later.
@@ -79,8 +79,10 @@ pub fn is_dots(text: &str) -> bool {
     matches!(text, "." | "..")
 }
 
-/// Unicode's category Cf: zero-width characters, marks that turn the direction of text, and others that nobody sees.
-fn has_format_characters(text: &str, but: &[char]) -> bool {
+/// Whether it has characters of Unicode's category Cf, but for those of `but`: zero-width characters, marks that turn the
+/// direction of text, and others that nobody sees.
+#[must_use]
+pub fn has_format_characters(text: &str, but: &[char]) -> bool {
     let is_format = |character: char| {
         character.general_category() == GeneralCategory::Format && !but.contains(&character)
     };

@@ -17,11 +17,29 @@ pub const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
+/// Who sent a request to this replica: a client, nginx or another replica.
+#[derive(Clone, Copy)]
+pub struct Peer {
+    /// `TILL_TRUSTED_PROXIES` names it, so that what it says of the request is believed.
+    pub is_trusted: bool,
+}
+
 impl ClientAddress {
     /// Of a request: of its header where its peer is trusted to set it, else of the peer.
     pub fn of(app: &App, parts: &Parts) -> Self {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        Self(client(peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), &parts.headers, &app.trusted_proxies))
+        Self(client(peer_of(parts), &parts.headers, &app.trusted_proxies))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer
+where
+    App: FromRef<S>,
+{
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let app = App::from_ref(state);
+        Ok(Self { is_trusted: is_trusted(peer_of(parts), &app.trusted_proxies) })
     }
 }
 
@@ -36,9 +54,17 @@ where
     }
 }
 
+fn peer_of(parts: &Parts) -> IpAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()).to_canonical()
+}
+
+fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|network| network.contains(&peer))
+}
+
 fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let peer = peer.to_canonical();
-    if !trusted.iter().any(|network| network.contains(&peer)) {
+    if !is_trusted(peer, trusted) {
         return peer;
     }
     let named = headers.get(REAL_IP).and_then(|value| value.to_str().ok()?.trim().parse::<IpAddr>().ok());
@@ -59,8 +85,9 @@ mod tests {
     fn the_header_is_believed_of_trusted_peers_only() {
         let trusted = networks("127.0.0.0/8, ::1,10.1.2.3").unwrap();
         let mut headers = HeaderMap::new();
-        let of =
-            |peer: &str, headers: &HeaderMap| client(peer.parse().unwrap(), headers, &trusted).to_string();
+        let of = |peer: &str, headers: &HeaderMap| {
+            client(peer.parse::<IpAddr>().unwrap().to_canonical(), headers, &trusted).to_string()
+        };
         assert_eq!(of("127.0.0.1", &headers), "127.0.0.1");
         headers.insert(REAL_IP, "203.0.113.7".parse().unwrap());
         for peer in ["127.0.0.1", "::1", "10.1.2.3", "::ffff:10.1.2.3"] {

@@ -23,9 +23,9 @@ use super::error::{Elsewhere, NotTaken};
 use super::{ApiError, App, room};
 use crate::shard::Refusal;
 
-/// A request's body, at most, KiB,
+/// A request's body, at most, KiB.
 const MAX_BODY_KIB: usize = 1024;
-/// and where strangers send names and passwords: many of these wait for a slow hash at once.
+/// A body of names and passwords, at most, KiB: many of these wait for a slow hash at once.
 const MAX_CREDENTIALS_KIB: usize = 16;
 /// Marks a request that another replica sends on: it makes no second hop.
 pub const FORWARDED: HeaderName = HeaderName::from_static("till-forwarded");

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
-/// Counts kept at once, but for those of tries under way; past it some are forgotten,
+/// Counts kept at once, but for those of tries under way.
 const MAX_COUNTS: usize = 20_000;
-/// so many, because to find them takes a look at all.
+/// Counts forgotten at once where there are too many: to find them takes a look at all.
 const FORGOTTEN_AT_ONCE: usize = MAX_COUNTS / 10;
 
 /// What a count is of. A digest has the same size whatever name was sent.

@@ -15,6 +15,7 @@ mod pace;
 pub mod receipts;
 mod room;
 mod segment;
+mod shares;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use tokio::sync::Semaphore;
 pub use error::ApiError;
 pub use segment::Segment;
 
+use crate::blocking::Threads;
 use crate::passwords::Passwords;
 use crate::settings::{Own, Settings};
 use crate::shard::source::Source;
@@ -43,6 +45,9 @@ use room::Rooms;
 /// request is on its way.
 const IDLE: Duration = Duration::from_secs(15);
 
+/// Receipts read from the log at once, of callers and of strangers each: more would only wait for the one reader.
+const READING: usize = 4;
+
 /// What handlers work with.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -51,6 +56,9 @@ pub struct Parts {
     pub shards: Arc<Shards>,
     pub store: Arc<Store>,
     pub source: Arc<Source>,
+    /// For callers who read from it, and for strangers: theirs are apart, so that they hold nobody up but each other.
+    pub reading: Threads,
+    pub strangers_reading: Threads,
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub login_guard: Arc<LoginGuard>,
@@ -102,6 +110,8 @@ impl App {
             shards,
             store,
             source: Arc::new(source),
+            reading: Threads::new(READING),
+            strangers_reading: Threads::new(READING),
             tokens: Tokens::new(&own.jwt_secret),
             passwords: Passwords::default(),
             login_guard: Arc::new(LoginGuard::new(own.login_attempts, own.login_lock_s)),

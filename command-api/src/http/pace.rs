@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-/// A client may be waited for as long as this, whatever it has sent,
+/// A client may be waited for as long as this, whatever it has sent.
 const GRACE: Duration = Duration::from_secs(10);
-/// and a second more for as many bytes as these.
+/// For as many bytes as these a client may be waited for a second more.
 const LEAST_BYTES_A_SECOND: u64 = 16 * 1024;
 
 /// What a client is told whose body comes slower.

@@ -1,5 +1,8 @@
 //! `POST /v1/receipts`, its validation alone, and voids.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -18,11 +21,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::bodies::{BodyHeaders, CommandHeaders};
+use super::error::overloaded;
 use super::form::{Form, Handling};
 use super::object::fields;
 use super::{ApiError, App, Segment, bodies};
+use crate::blocking::Threads;
 use crate::shard::{Answer, Origin};
 
+/// How long a receipt that must be read from the log waits for others.
+const THREAD_WITHIN: Duration = Duration::from_secs(1);
 /// Characters of a void's reason, at most.
 const MAX_REASON_CHARS: usize = 500;
 /// All but the unreserved characters of RFC 3986.
@@ -227,7 +234,7 @@ pub async fn void(
     let reason = form.text("reason", body.reason, reason);
     let reason = form.finish(reason)?;
     app.shards.served_here(&transaction_id).await?;
-    let receipt = recorded(&app, &transaction_id).await?;
+    let receipt = recorded(&app, &transaction_id, &app.reading).await?;
     let command =
         VoidReceipt { transaction_id: transaction_id.clone(), receipt, reason, voided_by: caller.username };
     let answer = app.shards.submit(Command::VoidReceipt(command), Origin::of(&headers)).await?;
@@ -238,12 +245,18 @@ pub async fn void(
 
 /// The receipt as it was recorded, if it was: the state keeps its position only, the log has the rest. That there is none
 /// may be a fenced owner's mistake, so it is not said here but decided, like any other no.
-pub async fn recorded(app: &App, transaction_id: &str) -> Result<Option<Receipt>, ApiError> {
+///
+/// It is read on one of `threads`; 503 where none of them comes free in a moment.
+pub async fn recorded(
+    app: &App,
+    transaction_id: &str,
+    threads: &Threads,
+) -> Result<Option<Receipt>, ApiError> {
     let Some(state) = receipt::load(&app.store.as_ref(), transaction_id) else { return Ok(None) };
-    let source = std::sync::Arc::clone(&app.source);
-    let read = tokio::task::spawn_blocking(move || source.read(state.position)).await;
-    match read {
-        Ok(Ok(Event::ReceiptRecorded(event))) => Ok(Some(event.receipt)),
+    let thread = threads.wait(THREAD_WITHIN).await.ok_or_else(overloaded)?;
+    let source = Arc::clone(&app.source);
+    match thread.run(move || source.read(state.position)).await {
+        Ok(Event::ReceiptRecorded(event)) => Ok(Some(event.receipt)),
         _ => Err(Problem::unavailable(
             "the receipt could not be read from the log: nothing happened, try again",
             1,

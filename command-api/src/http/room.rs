@@ -1,20 +1,26 @@
 //! Memory for the bodies of requests: taken as their bytes arrive, never for what a header declares, and shared so that
 //! strangers cannot take what callers with a token need.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::StatusCode;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ApiError;
 use super::error::overloaded;
 use super::pace::{Pace, TOO_SLOW, TooSlow};
+use super::shares::Shares;
 
-/// Room for callers who may do something, and for strangers, KiB.
+/// Room for callers who may do something, KiB.
 const CALLERS_KIB: usize = 16 * 1024;
+/// Room that one of them may have, KiB: its bodies may come slowly, and others need room meanwhile.
+const CALLER_KIB: usize = 4 * 1024;
+/// Room for strangers, KiB.
 const STRANGERS_KIB: usize = 8 * 1024;
 /// Of a body that is too large, as much is read and thrown away: a client that sends all before it listens would
 /// otherwise meet a closed connection instead of the answer (RFC 9112, 9.6).
@@ -22,33 +28,44 @@ const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 
 /// The bodies that are in memory now.
 pub struct Rooms {
-    callers: Semaphore,
-    strangers: Semaphore,
+    callers: Arc<Semaphore>,
+    of_callers: Shares,
+    strangers: Arc<Semaphore>,
 }
 
 impl Default for Rooms {
     fn default() -> Self {
-        Self { callers: Semaphore::new(CALLERS_KIB), strangers: Semaphore::new(STRANGERS_KIB) }
+        Self {
+            callers: Arc::new(Semaphore::new(CALLERS_KIB)),
+            of_callers: Shares::new(CALLER_KIB),
+            strangers: Arc::new(Semaphore::new(STRANGERS_KIB)),
+        }
     }
 }
 
 impl Rooms {
     /// The room for a caller's bodies. Anyone can become a customer: one who is nothing else is a stranger.
-    pub fn of(&self, caller: Option<&Caller>) -> &Semaphore {
-        let is_known = caller.is_some_and(|caller| caller.roles.iter().any(|role| *role != Role::Customer));
-        if is_known { &self.callers } else { &self.strangers }
+    pub fn of(&self, caller: Option<&Caller>) -> Room {
+        let known = caller.filter(|caller| caller.roles.iter().any(|role| *role != Role::Customer));
+        match known {
+            Some(caller) => Room(vec![self.of_callers.of(&caller.username), self.callers.clone()]),
+            None => Room(vec![self.strangers.clone()]),
+        }
     }
 }
 
+/// What must have room for a body: where there is one, the caller's own share first.
+pub struct Room(Vec<Arc<Semaphore>>);
+
 /// A body, and the room it takes until it is dropped.
-pub struct Held<'r> {
+pub struct Held {
     pub bytes: Bytes,
-    _room: Option<SemaphorePermit<'r>>,
+    _room: Vec<OwnedSemaphorePermit>,
 }
 
 /// Reads a body of at most so many KiB.
-pub async fn read(mut body: Body, room: &Semaphore, max_kib: usize) -> Result<Held<'_>, ApiError> {
-    let mut reading = Reading { room, taken: None, kept: BytesMut::new() };
+pub async fn read(mut body: Body, room: Room, max_kib: usize) -> Result<Held, ApiError> {
+    let mut reading = Reading { room, taken: Vec::new(), taken_kib: 0, kept: BytesMut::new() };
     let (mut pace, mut bytes) = (Pace::default(), 0);
     while let Some(frame) = pace.wait(body.frame()).await.map_err(too_slow)? {
         let Ok(data) = frame.map_err(|_| cut_short())?.into_data() else { continue };
@@ -68,28 +85,36 @@ pub async fn read(mut body: Body, room: &Semaphore, max_kib: usize) -> Result<He
     Ok(Held { bytes: reading.kept.freeze(), _room: reading.taken })
 }
 
-struct Reading<'r> {
-    room: &'r Semaphore,
-    taken: Option<SemaphorePermit<'r>>,
+struct Reading {
+    room: Room,
+    taken: Vec<OwnedSemaphorePermit>,
+    taken_kib: usize,
     kept: BytesMut,
 }
 
-impl Reading<'_> {
+impl Reading {
     fn keep(&mut self, data: &[u8]) -> Result<(), ApiError> {
-        let taken = self.taken.as_ref().map_or(0, SemaphorePermit::num_permits);
-        let wanted = (self.kept.len() + data.len()).div_ceil(1024).saturating_sub(taken);
-        let wanted = u32::try_from(wanted).expect("a body has a few MiB");
-        let more = self.room.try_acquire_many(wanted).map_err(|_| ApiError::Problem(overloaded()))?;
-        match &mut self.taken {
-            Some(taken) => taken.merge(more),
-            None => self.taken = Some(more),
-        }
+        let needed_kib = (self.kept.len() + data.len()).div_ceil(1024);
+        self.take(needed_kib.saturating_sub(self.taken_kib))?;
         self.kept.extend_from_slice(data);
         Ok(())
     }
 
+    fn take(&mut self, kib: usize) -> Result<(), ApiError> {
+        let permits = u32::try_from(kib).expect("a body has a few MiB");
+        if permits == 0 {
+            return Ok(());
+        }
+        for room in &self.room.0 {
+            let more = room.clone().try_acquire_many_owned(permits);
+            self.taken.push(more.map_err(|_| ApiError::Problem(overloaded()))?);
+        }
+        self.taken_kib += kib;
+        Ok(())
+    }
+
     fn forget(&mut self) {
-        (self.kept, self.taken) = (BytesMut::new(), None);
+        (self.kept, self.taken, self.taken_kib) = (BytesMut::new(), Vec::new(), 0);
     }
 }
 
@@ -123,33 +148,53 @@ mod tests {
         Caller { username: "ann".into(), roles: roles.into(), places: Vec::new() }
     }
 
-    fn is_refused(read: Result<Held<'_>, ApiError>, status: u16) -> bool {
+    fn is_refused(read: Result<Held, ApiError>, status: u16) -> bool {
         read.err().is_some_and(|error| error.into_problem().status().as_u16() == status)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_takes_room_as_it_arrives_and_gives_it_back() {
-        let room = Semaphore::new(3);
+        let room = Arc::new(Semaphore::new(3));
+        let read = |body, max_kib| read(body, Room(vec![room.clone()]), max_kib);
         let parts = stream::iter([2048, 1]).map(|bytes| Ok::<_, std::io::Error>(vec![b' '; bytes]));
-        let held = read(Body::from_stream(parts), &room, 1024).await.map_err(ApiError::into_problem).unwrap();
+        let held = read(Body::from_stream(parts), 1024).await.map_err(ApiError::into_problem).unwrap();
         assert_eq!((held.bytes.len(), room.available_permits()), (2049, 0));
-        assert!(is_refused(read(Body::from("x"), &room, 1024).await, 503), "no room is left");
+        assert!(is_refused(read(Body::from("x"), 1024).await, 503), "no room is left");
         drop(held);
         assert_eq!(room.available_permits(), 3);
-        assert!(is_refused(read(Body::from(vec![0; 2049]), &room, 2).await, 413));
+        assert!(is_refused(read(Body::from(vec![0; 2049]), 2).await, 413));
         assert_eq!(room.available_permits(), 3, "a body that is too large holds nothing");
 
         let silent = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-        let waiting = tokio::time::timeout(Duration::from_secs(1), read(silent, &room, 1024));
+        let waiting = tokio::time::timeout(Duration::from_secs(1), read(silent, 1024));
         assert!(waiting.await.is_err() && room.available_permits() == 3, "nothing came, nothing is taken");
     }
 
-    #[test]
-    fn strangers_have_a_room_of_their_own() {
+    #[tokio::test]
+    async fn one_caller_and_all_strangers_leave_room_to_other_callers() {
         let rooms = Rooms::default();
-        let known = rooms.of(Some(&caller(&[Role::Customer, Role::Terminal])));
-        for stranger in [None, Some(&caller(&[Role::Customer])), Some(&caller(&[]))] {
-            assert!(!std::ptr::eq(rooms.of(stranger), known));
+        let read = async |caller: Option<&Caller>| {
+            read(Body::from(vec![b' '; 1024 * 1024]), rooms.of(caller), 1024).await
+        };
+        let fill = async |caller: Option<&Caller>| {
+            let mut held = Vec::new();
+            while let Ok(body) = read(caller).await {
+                held.push(body);
+            }
+            held
+        };
+        let ann = Caller { username: "ann".into(), roles: vec![Role::Terminal], places: Vec::new() };
+        let strangers = [None, Some(&caller(&[Role::Customer])), Some(&caller(&[]))];
+        let mut held = fill(None).await;
+        assert_eq!(held.len(), STRANGERS_KIB / 1024);
+        for stranger in strangers {
+            assert!(is_refused(read(stranger).await, 503), "strangers have all that is theirs");
         }
+        held.extend(fill(Some(&ann)).await);
+        assert_eq!(held.len(), (STRANGERS_KIB + CALLER_KIB) / 1024);
+        let other = Caller { username: "bob".into(), ..ann.clone() };
+        assert!(read(Some(&other)).await.is_ok());
+        drop(held);
+        assert!(read(Some(&ann)).await.is_ok() && read(None).await.is_ok());
     }
 }

@@ -62,7 +62,8 @@ pub async fn record(
         Ok(_) => {}
         // The same key again: what it said must be the same, but for when it came.
         Err(Refusal::Rejected(Rejection::ReceiptConflict)) => {
-            let first = recorded(&contract.app, &receipt.transaction_id).await?;
+            let app = &contract.app;
+            let first = recorded(app, &receipt.transaction_id, &app.strangers_reading).await?;
             let is_same =
                 first.is_some_and(|first| first == Receipt { occurred_at: first.occurred_at, ..receipt });
             if !is_same {
@@ -76,15 +77,15 @@ pub async fn record(
 
 fn parse(fields: &mut Fields) -> Check {
     Check {
-        place_id: fields.text("place_id", MAX_CHARS),
-        place_name: fields.text("place_name", MAX_CHARS),
+        place_id: fields.identifier("place_id", MAX_CHARS),
+        place_name: fields.label("place_name", MAX_CHARS),
         total_amount: fields.amount("total_amount", None),
         nds_amount: fields.amount("nds_amount", None),
         tips_amount: fields.optional_amount("tips_amount", None),
         items: fields.list("items", receipt::MAX_ITEMS, |fields| Line {
             quantity: fields.integer("quantity", -MAX_INTEGER - 1..=MAX_INTEGER),
             price: fields.amount("price", None),
-            category: fields.text("category", MAX_CHARS),
+            category: fields.label("category", MAX_CHARS),
         }),
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::Contract;
 use super::fields::{Fields, MAX_INTEGER};
-use crate::shard::{Origin, Refusal};
+use crate::shard::{Answer, Origin, Refusal};
 
 /// Characters of ids and names, at most.
 pub const MAX_CHARS: usize = 150;
@@ -55,11 +55,8 @@ pub async fn record(
         receipt: receipt.clone(),
         recorded_by: PRODUCER.to_owned(),
     };
-    match app.shards.submit(Command::RecordReceipt(command), origin).await {
-        Ok(answer) if answer.is_new => {
-            contract.journal.note(&receipt).await;
-            Ok(json(StatusCode::CREATED, &echo(&receipt)))
-        }
+    match submit(&contract, command, origin).await {
+        Ok(answer) if answer.is_new => Ok(json(StatusCode::CREATED, &echo(&receipt))),
         Ok(_) | Err(Refusal::Rejected(Rejection::ReceiptConflict)) => {
             let mut fields = Fields::default();
             fields.wrong("transaction_id", DUPLICATE_TRANSACTION);
@@ -69,26 +66,40 @@ pub async fn record(
     }
 }
 
+/// Records the check and notes it. A client that hangs up ends its request but not this task, so that what is recorded is
+/// noted.
+async fn submit(contract: &Contract, command: RecordReceipt, origin: Origin) -> Result<Answer, Refusal> {
+    let (contract, receipt) = (contract.clone(), command.receipt.clone());
+    let noted = tokio::spawn(async move {
+        let answer = contract.app.shards.submit(Command::RecordReceipt(command), origin).await?;
+        if answer.is_new {
+            contract.journal.note(&receipt).await;
+        }
+        Ok(answer)
+    });
+    noted.await.expect("a check is recorded without a panic")
+}
+
 fn parse(fields: &mut Fields) -> Receipt {
     Receipt {
-        transaction_id: fields.text("transaction_id", MAX_CHARS),
+        transaction_id: fields.identifier("transaction_id", MAX_CHARS),
         occurred_at: fields.moment("timestamp"),
         items: fields.list("items", receipt::MAX_ITEMS, parse_item),
         total_amount: fields.amount("total_amount", Some(0)),
         tax_amount: fields.amount("nds_amount", Some(0)),
         tips_amount: fields.amount("tips_amount", Some(0)),
-        payment_method: fields.text("payment_method", MAX_PAYMENT_CHARS),
-        place_id: fields.text("place_id", MAX_CHARS),
-        place_name: fields.text("place_name", MAX_CHARS),
+        payment_method: fields.identifier("payment_method", MAX_PAYMENT_CHARS),
+        place_id: fields.identifier("place_id", MAX_CHARS),
+        place_name: fields.label("place_name", MAX_CHARS),
     }
 }
 
 fn parse_item(fields: &mut Fields) -> Item {
     Item {
-        product_id: fields.text("product_id", MAX_CHARS),
+        product_id: fields.identifier("product_id", MAX_CHARS),
         quantity: fields.integer("quantity", 1..=MAX_INTEGER),
         price: fields.amount("price", Some(0)),
-        category: fields.text("category", MAX_CHARS),
+        category: fields.label("category", MAX_CHARS),
     }
 }
 

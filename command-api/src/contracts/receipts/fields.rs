@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
-use domain::receipt;
+use domain::{names, receipt};
 use runtime::contracts::receipts::ZONE;
 use runtime::contracts::receipts::answers::{Refused, detail, wrong_fields};
 use runtime::contracts::receipts::messages::{self, Message};
@@ -80,10 +80,20 @@ impl<'b> Fields<'b> {
 
     /// A text that is more than spaces, without those around it; a number is its digits.
     pub fn text(&mut self, name: &str, most_chars: usize) -> String {
+        self.read(name, |raw| trimmed(raw, most_chars))
+    }
+
+    /// As [`Self::text`], for an id: without format characters, and neither `.` nor `..`.
+    pub fn identifier(&mut self, name: &str, most_chars: usize) -> String {
         self.read(name, |raw| {
-            let text = text(raw)?.trim().to_owned();
-            if text.is_empty() { Err(messages::BLANK.into()) } else { within(text, most_chars) }
+            let text = trimmed(raw, most_chars)?;
+            if names::is_dots(&text) { Err(messages::DOTS.into()) } else { visible(text, &[]) }
         })
+    }
+
+    /// As [`Self::text`], for a name that people read: without format characters but for joiners.
+    pub fn label(&mut self, name: &str, most_chars: usize) -> String {
+        self.read(name, |raw| visible(trimmed(raw, most_chars)?, &names::JOINERS))
     }
 
     /// A text as it was sent, spaces and all.
@@ -200,6 +210,15 @@ fn text(raw: &str) -> Result<String, Message> {
     let text = if is_number(raw) { Some(raw.to_owned()) } else { serde_json::from_str(raw).ok() };
     let text: String = text.ok_or(messages::NOT_A_TEXT)?;
     if text.contains('\0') { Err(messages::NUL.into()) } else { Ok(text) }
+}
+
+fn trimmed(raw: &str, most_chars: usize) -> Result<String, Message> {
+    let text = text(raw)?.trim().to_owned();
+    if text.is_empty() { Err(messages::BLANK.into()) } else { within(text, most_chars) }
+}
+
+fn visible(text: String, but: &[char]) -> Result<String, Message> {
+    if names::has_format_characters(&text, but) { Err(messages::FORMAT_CHARACTERS.into()) } else { Ok(text) }
 }
 
 fn within(text: String, most_chars: usize) -> Result<String, Message> {
@@ -358,6 +377,25 @@ mod tests {
         for raw in ["2.5", "\"x\"", "true", "null", "{}", "\"1e2\"", "\"_1\"", "\"1__0\"", "\"\""] {
             assert_eq!(read(raw), Err(messages::NOT_AN_INTEGER.into()), "{raw}");
         }
+    }
+
+    #[test]
+    fn ids_and_names_that_v1_refuses_are_refused_in_the_contracts_words() {
+        let body = "{\"dots\": \"..\", \"turned\": \"a\u{202E}b\", \"hidden\": \"a\u{200B}b\", \"joined\": \"👩\u{200D}🍳\"}";
+        let mut fields = Fields::parse(body.as_bytes()).unwrap_or_else(|_| panic!("it is an object"));
+        assert_eq!(fields.label("joined", 150), "👩\u{200D}🍳");
+        assert_eq!(fields.label("dots", 150), "..");
+        assert!(!fields.are_wrong());
+        for (name, message) in [
+            ("dots", messages::DOTS),
+            ("turned", messages::FORMAT_CHARACTERS),
+            ("hidden", messages::FORMAT_CHARACTERS),
+            ("joined", messages::FORMAT_CHARACTERS),
+        ] {
+            assert_eq!(fields.identifier(name, 150), "", "{name}");
+            assert_eq!(fields.errors[name], json!([message]), "{name}");
+        }
+        assert!(fields.label("turned", 150).is_empty() && fields.label("hidden", 150).is_empty());
     }
 
     #[test]

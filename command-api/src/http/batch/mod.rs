@@ -28,6 +28,7 @@ use runtime::openapi::responses::{OfBodies, OfCallers};
 use tokio::sync::mpsc;
 
 use super::bodies::{BodyHeaders, CommandHeaders};
+use super::client_address::Peer;
 use super::form::Handling;
 use super::forward::declared_length;
 use super::receipts::WRITERS;
@@ -75,11 +76,12 @@ const ROOM_BYTES: usize = framer::MAX_RECEIPT_BYTES + window::MAX_BYTES + outgoi
 )]
 pub async fn record(
     State(app): State<App>,
-    caller: Caller,
+    caller: Result<Caller, Problem>,
+    peer: Peer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let (framer, turn) = match admit(&app, &caller, &headers).await {
+    let (caller, framer, turn) = match admit(&app, caller, peer, &headers).await {
         Ok(admitted) => admitted,
         Err(error) => {
             if !headers.contains_key(header::EXPECT) {
@@ -101,13 +103,20 @@ pub async fn record(
     Ok(answer(pieces).await)
 }
 
-async fn admit(app: &App, caller: &Caller, headers: &HeaderMap) -> Result<(Framer, Turn), ApiError> {
+async fn admit(
+    app: &App,
+    caller: Result<Caller, Problem>,
+    peer: Peer,
+    headers: &HeaderMap,
+) -> Result<(Caller, Framer, Turn), ApiError> {
+    let caller = caller?;
     caller.require(&WRITERS)?;
     let framer = framer(headers)?;
     if declared_length(headers).is_some_and(|bytes| bytes > incoming::MAX_BODY_BYTES) {
         return Err(batch_too_large("a batch may have at most 32 MiB: send it as several").into());
     }
-    Ok((framer, app.turns.take(caller, headers).await?))
+    let turn = app.turns.take(&caller, headers, peer).await?;
+    Ok((caller, framer, turn))
 }
 
 fn framer(headers: &HeaderMap) -> Result<Framer, Problem> {

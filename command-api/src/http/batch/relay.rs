@@ -11,6 +11,7 @@ use super::framer::{Framed, Lines};
 use super::{NDJSON, line};
 use schemas::ShardAnnounced;
 
+use crate::http::form::Handling;
 use crate::http::forward::{FORWARDED, replaced};
 use crate::http::{ApiError, App};
 use crate::shard::Refusal;
@@ -22,12 +23,8 @@ const CHUNK_BYTES: usize = 1024 * 1024;
 /// Chunks of one batch that one replica has at once: the next gather meanwhile.
 const CHUNKS_AT_ONCE: usize = 4;
 /// What the owner is told of the request besides.
-const PASSED_ON: [HeaderName; 4] = [
-    AUTHORIZATION,
-    HeaderName::from_static("prefer"),
-    HeaderName::from_static("x-request-id"),
-    HeaderName::from_static("traceparent"),
-];
+const PASSED_ON: [HeaderName; 3] =
+    [AUTHORIZATION, HeaderName::from_static("x-request-id"), HeaderName::from_static("traceparent")];
 
 pub struct Relay {
     headers: HeaderMap,
@@ -58,6 +55,10 @@ impl Relay {
         let mut headers = HeaderMap::new();
         headers.insert(FORWARDED, HeaderValue::from_static("1"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+        // As it was understood here: the request may say it in any of several lines.
+        if Handling::of(request) == Handling::Lenient {
+            headers.insert("prefer", HeaderValue::from_static("handling=lenient"));
+        }
         for name in PASSED_ON {
             if let Some(value) = request.get(&name) {
                 headers.insert(name, value.clone());
@@ -176,5 +177,26 @@ async fn read(mut response: reqwest::Response, tails: &mut [Option<Bytes>]) {
                 *place = Some(tail);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_reads_as_leniently_as_the_replica_that_was_asked() {
+        let lenient = |lines: &[&'static str]| {
+            let mut request = HeaderMap::new();
+            for line in lines {
+                request.append("prefer", HeaderValue::from_static(line));
+            }
+            let sent = Relay::new(&request).unwrap().headers();
+            assert_eq!(Handling::of(&sent), Handling::of(&request), "{lines:?}");
+            Handling::of(&sent) == Handling::Lenient
+        };
+        assert!(lenient(&["wait=10", "handling=lenient"]));
+        assert!(!lenient(&["handling=strict", "handling=lenient"]));
+        assert!(!lenient(&[]));
     }
 }

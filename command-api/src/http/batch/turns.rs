@@ -1,7 +1,6 @@
 //! How many batches are under way: few at once, and of one caller not all of them.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
@@ -10,12 +9,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ROOM_BYTES;
 use crate::http::ApiError;
+use crate::http::client_address::Peer;
 use crate::http::error::overloaded;
 use crate::http::forward::{FORWARDED, declared_length};
+use crate::http::shares::Shares;
 
-/// Batches under way at once: each takes a few MiB,
+/// Batches under way at once: each takes a few MiB.
 const BATCHES: usize = 8;
-/// and so many of one caller, however slowly its own come.
+/// Batches of one caller under way at once, however slowly they come.
 const BATCHES_OF_ONE: usize = 4;
 /// Memory for parts of other replicas' batches, KiB. Those that came to this one have their turns.
 const FORWARDED_KIB: usize = 12 * 1024;
@@ -25,7 +26,7 @@ const WITHIN: Duration = Duration::from_secs(3);
 /// The batches that are under way.
 pub struct Turns {
     all: Arc<Semaphore>,
-    of_callers: Mutex<HashMap<String, Weak<Semaphore>>>,
+    of_callers: Shares,
     forwarded: Arc<Semaphore>,
 }
 
@@ -38,17 +39,17 @@ impl Default for Turns {
     fn default() -> Self {
         Self {
             all: Arc::new(Semaphore::new(BATCHES)),
-            of_callers: Mutex::default(),
+            of_callers: Shares::new(BATCHES_OF_ONE),
             forwarded: Arc::new(Semaphore::new(FORWARDED_KIB)),
         }
     }
 }
 
 impl Turns {
-    /// Waits for a turn. A batch that was forwarded waits for none: its own has one at the replica that it came to, and turns
-    /// that wait for each other would never come.
-    pub async fn take(&self, caller: &Caller, headers: &HeaderMap) -> Result<Turn, ApiError> {
-        let permits = if headers.contains_key(FORWARDED) {
+    /// Waits for a turn. A batch that a replica has forwarded waits for none: its own has one at the replica that it came to,
+    /// and turns that wait for each other would never come. Who is no replica gains nothing by saying that it forwards.
+    pub async fn take(&self, caller: &Caller, headers: &HeaderMap, peer: Peer) -> Result<Turn, ApiError> {
+        let permits = if peer.is_trusted && headers.contains_key(FORWARDED) {
             let bytes = declared_length(headers).unwrap_or(ROOM_BYTES).min(ROOM_BYTES);
             let kib = u32::try_from(bytes / 1024 + 1).expect("a few MiB");
             self.forwarded.clone().try_acquire_many_owned(kib).ok().map(|memory| vec![memory])
@@ -61,21 +62,9 @@ impl Turns {
 
     /// The caller's own turn first: what waits for it takes nobody else's.
     async fn wait(&self, username: &str) -> Option<Vec<OwnedSemaphorePermit>> {
-        let own = self.of(username).acquire_owned().await.ok()?;
+        let own = self.of_callers.of(username).acquire_owned().await.ok()?;
         let shared = self.all.clone().acquire_owned().await.ok()?;
         Some(vec![own, shared])
-    }
-
-    /// The turns of one caller. They are remembered as long as one of them is taken.
-    fn of(&self, username: &str) -> Arc<Semaphore> {
-        let mut of_callers = self.of_callers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = of_callers.get(username).and_then(Weak::upgrade) {
-            return own;
-        }
-        of_callers.retain(|_, own| own.strong_count() > 0);
-        let own = Arc::new(Semaphore::new(BATCHES_OF_ONE));
-        of_callers.insert(username.to_owned(), Arc::downgrade(&own));
-        own
     }
 }
 
@@ -85,7 +74,22 @@ mod tests {
 
     async fn take(turns: &Turns, username: &str) -> Option<Turn> {
         let caller = Caller { username: username.into(), roles: Vec::new(), places: Vec::new() };
-        turns.take(&caller, &HeaderMap::new()).await.ok()
+        turns.take(&caller, &HeaderMap::new(), Peer { is_trusted: true }).await.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_trusted_peer_forwards_batches_past_the_turns() {
+        let (turns, mut headers) = (Turns::default(), HeaderMap::new());
+        headers.insert(FORWARDED, "1".parse().unwrap());
+        headers.insert("content-length", "1000".parse().unwrap());
+        let caller = Caller { username: "ann".into(), roles: Vec::new(), places: Vec::new() };
+        let take = async |is_trusted| turns.take(&caller, &headers, Peer { is_trusted }).await.ok();
+        let mut taken = Vec::new();
+        for _ in 0..BATCHES_OF_ONE {
+            taken.push(take(false).await.expect("a turn is left"));
+        }
+        assert!(take(false).await.is_none(), "it has its four");
+        assert!(take(true).await.is_some(), "its batch has a turn at the replica that forwards it");
     }
 
     #[tokio::test(start_paused = true)]
@@ -101,6 +105,5 @@ mod tests {
         assert!(take(&turns, "joe").await.is_none(), "all are taken");
         taken.truncate(1);
         assert!(take(&turns, "joe").await.is_some());
-        assert!(turns.of_callers.lock().unwrap().len() <= 2, "who has no batch is forgotten");
     }
 }

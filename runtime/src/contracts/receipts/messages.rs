@@ -13,6 +13,10 @@ pub const BLANK: &str = "Это поле не может быть пустым."
 pub const NOT_A_TEXT: &str = "Не является строкой.";
 /// U+0000 in a text.
 pub const NUL: &str = "Символы с нулевым кодом не допускаются.";
+/// Characters in a text that nobody sees.
+pub const FORMAT_CHARACTERS: &str = "Невидимые символы форматирования не допускаются.";
+/// An id that no URL leads to.
+pub const DOTS: &str = "Значение не может быть «.» или «..».";
 /// Not a number.
 pub const NOT_A_NUMBER: &str = "Требуется численное значение.";
 /// Not a whole number.
