@@ -1,5 +1,6 @@
 //! Reads JSON fields one by one, so that everything wrong with a body is told at once.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::Write;
 
@@ -175,11 +176,16 @@ impl Form {
     }
 
     /// Notes that a field is wrong.
-    pub fn wrong(&mut self, name: &str, detail: impl Into<std::borrow::Cow<'static, str>>) {
+    pub fn wrong(&mut self, name: &str, detail: impl Into<Cow<'static, str>>) {
+        self.wrong_with(name, || detail.into());
+    }
+
+    /// As [`Self::wrong`], for a detail that takes a while: it is made only where it is kept.
+    fn wrong_with(&mut self, name: &str, detail: impl FnOnce() -> Cow<'static, str>) {
         self.found += 1;
         if self.errors.len() < MAX_ERRORS {
             let pointer = format!("{}/{name}", self.prefix);
-            self.errors.push(FieldError { pointer, detail: detail.into() });
+            self.errors.push(FieldError { pointer, detail: detail() });
         }
     }
 
@@ -200,7 +206,7 @@ impl Form {
         }
         if self.handling == Handling::Strict {
             for name in &object.unknown {
-                self.wrong(&in_pointer(name), unknown(name, F::NAMES));
+                self.wrong_with(&in_pointer(name), || unknown(name, F::NAMES).into());
             }
         }
         object.fields
@@ -303,7 +309,8 @@ mod tests {
         let mut form = Form::new(Handling::Strict);
         let fields: Sample<'_> = form.body(body.as_bytes()).unwrap();
         let _: Vec<Line<'_>> = form.list("items", fields.items, 2_000);
-        assert_eq!((form.errors.len(), form.found), (MAX_ERRORS, 1_500));
+        form.wrong_with("y", || panic!("what is not kept is not worked out"));
+        assert_eq!((form.errors.len(), form.found), (MAX_ERRORS, 1_501));
         assert!(form.has_wrong(&["/elsewhere"]));
     }
 
