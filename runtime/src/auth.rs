@@ -6,9 +6,13 @@ use axum::http::{StatusCode, header};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::Problem;
+
+/// Characters of a password of `/v1`. A login with a longer one is refused unseen, so no account may have one.
+pub const PASSWORD_CHARS: RangeInclusive<usize> = 8..=200;
 
 /// What an account may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -187,8 +191,9 @@ pub fn secret_fault(secret: &str, demo: bool) -> Option<String> {
 /// What is wrong with an admin's password outside the demo, if anything.
 #[must_use]
 pub fn password_fault(password: &str, username: &str) -> Option<String> {
-    if password.chars().count() < 8 {
-        return Some("TILL_ADMIN_PASSWORD must have at least 8 characters".into());
+    if !PASSWORD_CHARS.contains(&password.chars().count()) {
+        let (least, most) = (PASSWORD_CHARS.start(), PASSWORD_CHARS.end());
+        return Some(format!("TILL_ADMIN_PASSWORD must have {least} to {most} characters"));
     }
     let known =
         [username, "admin", "password", "passwort", "secret", "till", "demo", "qwerty", "1234", "5678"];
@@ -266,8 +271,10 @@ mod tests {
         ] {
             assert!(password_fault(weak, "root").is_some(), "{weak}");
         }
-        for good in ["chosen by the operator", "tr0ub4dor&3", "correct horse"] {
+        let longest: String = ('a'..='z').cycle().take(*PASSWORD_CHARS.end()).collect();
+        for good in ["chosen by the operator", "tr0ub4dor&3", "correct horse", &longest] {
             assert_eq!(password_fault(good, "admin"), None);
         }
+        assert!(password_fault(&format!("{longest}!"), "admin").is_some_and(|fault| fault.contains("200")));
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use domain::account::{self, AccountState, AssignRoles, REALM, RegisterAccount};
 use domain::{Command, Rejection, names};
 use runtime::Problem;
-use runtime::auth::{Caller, Role};
+use runtime::auth::{Caller, PASSWORD_CHARS, Role};
 use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,7 +24,6 @@ use super::object::{Field, fields};
 use super::{ApiError, App, Segment, bodies};
 use crate::shard::{Origin, Refusal};
 
-const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=200;
 /// Between two looks whether the first accounts are there.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const MAX_PLACES: usize = 1000;
