@@ -46,6 +46,10 @@ impl Pages {
     }
 }
 
+/// What [`routes`] serves, by GET. The descriptions do not describe it.
+pub(crate) const PATHS: [&str; 5] =
+    ["/openapi.json", "/docs/openapi.json", "/docs", "/docs/", "/docs/{name}"];
+
 /// `/openapi.json`, and Swagger UI under `/docs/`.
 pub fn routes<S: Clone + Send + Sync + 'static>(description: &OpenApi) -> Router<S> {
     let text: Arc<str> = super::text(description).into();
@@ -65,4 +69,15 @@ pub fn routes<S: Clone + Send + Sync + 'static>(description: &OpenApi) -> Router
 fn file(pages: &Pages, name: &str) -> Response {
     let none = || Problem::not_found("Swagger UI has no file of this name; it begins at /docs/");
     pages.file(name).unwrap_or_else(|| none().into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_among_the_paths() {
+        let routed = crate::openapi::routed(include_str!("pages.rs"));
+        assert_eq!(routed, PATHS.map(str::to_owned).into());
+    }
 }

@@ -1,4 +1,4 @@
-//! The routes of both services, read from their descriptions: one path may be served by both, each for methods of its own, and
+//! The routes of both services, those of their descriptions and those that serve them: one path may be served by both, each for methods of its own, and
 //! a client that asks one of them must hear of all.
 
 use std::sync::LazyLock;
@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use crate::Problem;
+use crate::{Problem, openapi};
 
 const SERVICES: [(&str, &str); 2] = [
     ("command-api", include_str!("../../../docs/openapi/command-api.json")),
@@ -19,7 +19,8 @@ const METHODS: [(&str, &str); 5] =
 struct Route {
     path: String,
     method: &'static str,
-    service: &'static str,
+    /// `None`: each service serves it.
+    service: Option<&'static str>,
 }
 
 static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
@@ -28,9 +29,14 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         let description: Value = serde_json::from_str(description).expect("a description is JSON");
         for (path, item) in description["paths"].as_object().expect("a description has paths") {
             let served = METHODS.into_iter().filter(|(key, _)| item.get(key).is_some());
-            routes.extend(served.map(|(_, method)| Route { path: path.clone(), method, service }));
+            routes.extend(served.map(|(_, method)| Route {
+                path: path.clone(),
+                method,
+                service: Some(service),
+            }));
         }
     }
+    routes.extend(openapi::PATHS.map(|path| Route { path: path.to_owned(), method: "GET", service: None }));
     routes
 });
 
@@ -62,10 +68,10 @@ pub(super) fn methods(path: &str) -> Option<HeaderValue> {
     Some(HeaderValue::from_str(&names.join(", ")).expect("methods are ASCII"))
 }
 
-/// Who serves the method of the path.
+/// Who alone serves the method of the path.
 fn service_of(method: &Method, path: &str) -> Option<&'static str> {
     let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
-    ROUTES.iter().find(|route| route.method == method && route.is_of(path)).map(|route| route.service)
+    ROUTES.iter().find(|route| route.method == method && route.is_of(path)).and_then(|route| route.service)
 }
 
 /// The answer where this service does not serve the method of the path.
@@ -105,7 +111,9 @@ mod tests {
         let all = |allow: &str| (405, allow.to_owned());
         assert_eq!(answered(Method::DELETE, "/v1/receipts").await, all("GET, HEAD, POST, OPTIONS"));
         assert_eq!(answered(Method::DELETE, "/v1/receipts/x").await, all("GET, HEAD, OPTIONS"));
-        assert_eq!(answered(Method::POST, "/v1/places").await, all("GET, HEAD, OPTIONS"));
+        for path in ["/v1/places", "/openapi.json", "/docs", "/docs/", "/docs/openapi.json", "/docs/x"] {
+            assert_eq!(answered(Method::POST, path).await, all("GET, HEAD, OPTIONS"), "{path}");
+        }
     }
 
     #[tokio::test]

@@ -11,14 +11,14 @@ use crate::{Common, Problem};
 const PREFLIGHT: [(HeaderName, &str); 3] = [
     (
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        "authorization, content-type, idempotency-key, if-match, prefer, till-consistency, till-position, traceparent, x-request-id",
+        "authorization, content-type, idempotency-key, prefer, till-consistency, till-position, traceparent, x-request-id",
     ),
-    (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, PATCH, DELETE"),
+    (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT"),
     (header::ACCESS_CONTROL_MAX_AGE, "600"),
 ];
 const EXPOSED: [(HeaderName, &str); 1] = [(
     header::ACCESS_CONTROL_EXPOSE_HEADERS,
-    "allow, etag, location, retry-after, till-position, www-authenticate, x-request-id",
+    "allow, location, retry-after, till-position, www-authenticate, x-request-id",
 )];
 
 /// The names a service has, and the origins whose pages may use it.
