@@ -1,7 +1,9 @@
-//! Connections of the services' ports. Each is bounded in time: while it idles, while the head of a request comes, and while
-//! its client takes nothing of an answer. Bodies have bounds of their own, where they are read.
+//! Connections of the services' ports. There are so many at once, and each is bounded in memory and in time: while it idles,
+//! while the head of a request comes, and while its client takes nothing of an answer. Bodies have bounds of their own, where
+//! they are read.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,15 +16,21 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 /// Between two tries where the process has no room for another connection.
 const NO_ROOM: Duration = Duration::from_secs(1);
+/// Connections at once, at most: each costs memory, however little its client sends.
+const MAX_CONNECTIONS: usize = 10_000;
+/// What is read ahead of a connection, and so the head of a request, at most. Twice what nginx passes on.
+const HEAD_BYTES: usize = 64 * 1024;
 
-/// How long a connection may be kept without progress.
+/// How many connections there may be, and how long one may be kept without progress.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
+    pub connections: usize,
     /// A client may idle between two requests, or take for the head of one. Clients that keep connections must give an idle
     /// one up earlier, or a request meets a connection that is just being closed: nginx and the other replicas after 15 s.
     pub head: Duration,
@@ -32,8 +40,21 @@ pub(super) struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { head: Duration::from_secs(30), unread: Duration::from_secs(30) }
+        // The others are for the store, the log and the database.
+        let of_files = max_open_files().map_or(MAX_CONNECTIONS, |files| files / 4 * 3);
+        Self {
+            connections: MAX_CONNECTIONS.min(of_files),
+            head: Duration::from_secs(30),
+            unread: Duration::from_secs(30),
+        }
     }
+}
+
+/// How many files the process may open (`RLIMIT_NOFILE`), as Linux tells it; `None` where it is not told or there is no limit.
+fn max_open_files() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    soft.split_whitespace().next()?.parse().ok()
 }
 
 /// Answers requests until `stopping`, then lets those under way end.
@@ -44,15 +65,20 @@ pub(super) async fn serve(
     stopping: CancellationToken,
 ) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(bounds.head);
-    let connections = GracefulShutdown::new();
+    http.timer(TokioTimer::new()).header_read_timeout(bounds.head).max_buf_size(HEAD_BYTES);
+    let (connections, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(bounds.connections)));
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let accept = async {
+            let place = places.clone().acquire_owned().await.expect("the places stay open");
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            accepted = accept => accepted,
             () = stopping.cancelled() => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
+            Err(error) if is_the_clients(&error) => continue,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(NO_ROOM).await;
@@ -72,10 +98,17 @@ pub(super) async fn serve(
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
             }
+            drop(place);
         });
     }
     drop(listener);
     connections.shutdown().await;
+}
+
+/// The client was gone before its connection was accepted: nothing is wrong here, and the next one need not wait.
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 fn prepare(stream: &TcpStream, bounds: Bounds) -> io::Result<()> {
@@ -105,9 +138,51 @@ mod tests {
     async fn serving(router: Router) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let bounds = Bounds { head: SOON, unread: SOON };
+        let bounds = Bounds { connections: 2, head: SOON, unread: SOON };
         tokio::spawn(serve(listener, router, bounds, CancellationToken::new()));
         address
+    }
+
+    #[tokio::test]
+    async fn a_connection_too_many_waits_until_another_ends() {
+        let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+        let gate = Arc::new(Semaphore::new(0));
+        let open = gate.clone();
+        let held = move || {
+            begun.send(()).unwrap();
+            let gate = gate.clone();
+            async move { gate.acquire_owned().await.map(drop).unwrap() }
+        };
+        let address = serving(Router::new().route("/", get(held))).await;
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+            clients.push(client);
+        }
+        for _ in 0..2 {
+            begins.recv().await.unwrap();
+        }
+        assert!(tokio::time::timeout(SOON, begins.recv()).await.is_err(), "two are open");
+        open.add_permits(3);
+        tokio::time::timeout(AT_LAST, begins.recv()).await.expect("the third is taken").unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_head_that_is_too_large_is_refused() {
+        let address = serving(Router::new().route("/", get(async || "here"))).await;
+        let answered = async |head: String| {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = [0; 12];
+            client.read_exact(&mut answer).await.unwrap();
+            String::from_utf8(answer.to_vec()).unwrap()
+        };
+        let begun = format!("GET / HTTP/1.1\r\nhost: a\r\nlong: {}", "x".repeat(HEAD_BYTES / 2));
+        assert_eq!(answered(format!("{begun}\r\n\r\n")).await, "HTTP/1.1 200");
+        // Not a byte more is sent than is read: the answer would be lost with the connection.
+        let rest = "x".repeat(HEAD_BYTES - begun.len());
+        assert_eq!(answered(begun + &rest).await, "HTTP/1.1 431");
     }
 
     /// Whether the server closes the connection after these bytes.
