@@ -6,8 +6,9 @@ use std::sync::Arc;
 use till_tests::{Client, FrontDoor, Till};
 use tokio::sync::OnceCell;
 
-/// Seconds a login stays locked after too many wrong passwords.
-pub const LOCK_S: u64 = 3;
+/// Seconds a login stays locked after too many wrong passwords. Longer than a wrong login takes on a slow machine: a count is
+/// forgotten after as long without a try.
+pub const LOCK_S: u64 = 10;
 
 /// The shared deployment, all services serving; it lives as long as the test process.
 pub async fn shared() -> Arc<Till> {

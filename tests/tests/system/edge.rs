@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use till_tests::receipts::simple;
@@ -12,6 +12,8 @@ use till_tests::{Answer, Client, FrontDoor, Scratch, Siege, Till};
 
 /// How long an answer may take. Liveness only.
 const SURELY: Duration = Duration::from_secs(60);
+/// How long a terminal may have to try.
+const TERMINAL_WAITS: Duration = Duration::from_secs(2);
 
 /// A deployment of two replicas of each service, with the receipts contract, and nginx before it.
 async fn behind_nginx(name: &str) -> (Till, FrontDoor) {
@@ -83,6 +85,13 @@ async fn a_body_that_no_route_reads_is_no_failure_and_marks_no_replica() {
             raw(&door.url, &request("POST", "/v1/receipts", "origin: http://evil.example\r\n", &body));
         assert_eq!(answered, 403, "{text}");
     }
+    // More than is read of other bodies: a client that sends it all before it listens must still find the answer.
+    let batch = vec![b'x'; 8 * 1024 * 1024];
+    for url in [&till.command_api.url(), &door.url] {
+        let strange = "content-type: application/x-ndjson\r\nauthorization: Bearer expired\r\n";
+        let (answered, text) = raw(url, &request("POST", "/v1/receipts/batch", strange, &batch));
+        assert_eq!(answered, 401, "a batch to {url}: {text}");
+    }
     for service in [&till.command_api, &till.projector] {
         for (method, path, status) in
             [("GET", "/nothing", 404), ("GET", "/readyz", 200), ("PATCH", "/readyz", 405)]
@@ -152,6 +161,22 @@ async fn a_post_goes_on_to_the_next_replica_where_one_takes_no_connection() {
     assert_eq!(taken.load(Ordering::SeqCst), 6, "the one that is there was asked each time");
 }
 
+/// Records a receipt within what a terminal waits. A shard moves where a commit took over a second, as it may on a slow machine:
+/// then the receipt is sent again at once, and the answer is that it was not recorded at first.
+async fn is_recorded(client: &Client, receipt: &Value, when: &str) -> bool {
+    let until = Instant::now() + TERMINAL_WAITS;
+    let mut at_first = true;
+    loop {
+        let answer = client.receipt(receipt).await;
+        if answer.status == 201 {
+            return at_first;
+        }
+        let moves = answer.status == 503 && answer.body["type"] == "urn:till:moving";
+        assert!(moves && Instant::now() < until, "{when}: {}", answer.text);
+        at_first = false;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn strangers_take_no_room_that_a_terminal_needs() {
     let (till, door) = behind_nginx("edge-strangers").await;
@@ -159,18 +184,19 @@ async fn strangers_take_no_room_that_a_terminal_needs() {
     let direct = till.terminal().await;
     // Each port has a siege of its own: 49 bodies of a MiB were all the room a service had.
     let sieges = [Siege::lay(&[&till.command_api.url()]), Siege::lay(&[&door.url])];
-    let mut numbers = 0;
+    let (mut numbers, mut sent_again) = (0, 0);
     for second in 0..8 {
         for _ in 0..10 {
             numbers += 1;
             for (way, client) in [("nginx", &terminal), ("direct", &direct)] {
-                let id = format!("calm-{way}-{numbers}");
-                let answer = client.receipt(&simple(&id, "calm", "1.00")).await;
-                assert_eq!(answer.status, 201, "second {second}, {way}: {}", answer.text);
+                let receipt = simple(&format!("calm-{way}-{numbers}"), "calm", "1.00");
+                let at_first = is_recorded(client, &receipt, &format!("second {second}, {way}")).await;
+                sent_again += usize::from(!at_first);
             }
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+    assert!(sent_again <= numbers / 10, "{sent_again} of {} receipts met a shard that moved", 2 * numbers);
     for siege in &sieges {
         let logins = siege.logins();
         println!("strangers' logins by status, 0 for no answer: {logins:?}");
@@ -286,6 +312,8 @@ async fn paths_have_the_methods_of_both_services_and_say_what_is_there() {
         ("POST", "/v1/places", "GET, HEAD, OPTIONS"),
         ("GET", "/v1/receipts/validate/x", ""),
         ("PATCH", "/v1/receipts", "GET, HEAD, POST, OPTIONS"),
+        ("POST", "/docs/command-api/openapi.json", "GET, HEAD, OPTIONS"),
+        ("POST", "/docs/projector/", "GET, HEAD, OPTIONS"),
     ] {
         let (status, text) = raw(&door.url, &request(method, path, "", b""));
         let expected = if allow.is_empty() { 404 } else { 405 };
@@ -342,7 +370,7 @@ async fn logins_of_one_address_are_limited_generously() {
     let (_till, door) = behind_nginx("edge-logins").await;
     let anyone = client(&door);
     let mut answers: Vec<Answer> = Vec::new();
-    let sent = (0..120).map(|_| {
+    let sent = (0..400).map(|_| {
         let anyone = anyone.clone();
         tokio::spawn(async move { anyone.post("/v1/auth/login", &json!({})).await })
     });
@@ -351,7 +379,7 @@ async fn logins_of_one_address_are_limited_generously() {
     }
     let refused = answers.iter().filter(|answer| answer.status == 429).count();
     assert!(answers.len() - refused >= 50, "a shop's terminals may log in at once: {refused} were refused");
-    assert!(refused > 0, "120 at once are no shop's");
+    assert!(refused > 0, "400 at once are no shop's");
     let refused = answers.into_iter().find(|answer| answer.status == 429).unwrap();
     assert_eq!(refused.retry_after.as_deref(), Some("1"));
     let _ = refused.problem(429);

@@ -4,12 +4,17 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use till_tests::client::eventually;
 use till_tests::receipts::{Random, simple};
 use till_tests::{Client, Till};
 
+use crate::common::serve_contracts;
+
 const ROUNDS: u64 = 10;
 const HANG_UPS: u64 = 100;
+/// Liveness only.
+const AT_LAST: Duration = Duration::from_secs(60);
 
 /// Sends reads and hangs up at random moments within the time an answer takes. Blocks.
 fn hang_up(address: &str, token: &str, seed: u64, times: u64) {
@@ -103,4 +108,67 @@ async fn a_client_that_hangs_up_while_its_snapshot_begins_leaves_no_transaction_
         nothing_is_left_open(&till).await;
         no_read_is_stale(&admin, &format!("begun-{round}")).await;
     }
+}
+
+/// Sends a command and hangs up so much later.
+fn command(address: &str, path: &str, body: &Value, hang_up_after: Duration) {
+    let body = body.to_string();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut client = TcpStream::connect(address).unwrap();
+    client.write_all((head + &body).as_bytes()).unwrap();
+    std::thread::sleep(hang_up_after);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_is_noted_though_its_client_hangs_up_while_it_is_recorded() {
+    let mut till = Till::prepare("hung-up-checks").await;
+    serve_contracts(&mut till);
+    till.start_all().await;
+    let address = till.command_api.url().replace("http://", "");
+    tokio::task::spawn_blocking(move || {
+        let mut random = Random::new(7);
+        for number in 0..2 * HANG_UPS {
+            let mut check = simple(&format!("hung-up-{number}"), "place-hung-up", "1.00");
+            check["nds_amount"] = check["tax_amount"].take();
+            let after = Duration::from_micros(random.below(6_000));
+            command(&address, "/contracts/receipts/api/checks/", &check, after);
+        }
+    })
+    .await
+    .unwrap();
+    let journal = till.scratch.path().join("journals/journal.csv");
+    let anyone = till.anyone();
+    eventually("each check is noted", AT_LAST, async || {
+        let recorded = anyone.get("/contracts/receipts/api/ch/").await.expect(200);
+        let noted = std::fs::read(&journal).unwrap_or_default();
+        let noted = String::from_utf8_lossy(&noted);
+        let recorded = recorded.body.as_array().unwrap();
+        let is_noted =
+            |check: &Value| noted.contains(&format!(" {},", check["transaction_id"].as_str().unwrap()));
+        !recorded.is_empty() && recorded.iter().all(is_noted)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_is_locked_though_those_who_guess_hang_up() {
+    let till = Till::start("hung-up-guesses").await;
+    let address = till.command_api.url().replace("http://", "");
+    tokio::task::spawn_blocking(move || {
+        let guess = json!({"username": "terminal", "password": "a guess"});
+        // Whenever its hash begins, one of them hangs up then.
+        for after_ms in 1..=200 {
+            command(&address, "/v1/auth/login", &guess, Duration::from_millis(after_ms));
+        }
+    })
+    .await
+    .unwrap();
+    eventually("the lock is recorded", AT_LAST, async || {
+        let journal = till.projector.run("journal", &["--topic", "accounts"]).success("projector journal");
+        journal.contains("LoginLocked")
+    })
+    .await;
 }
