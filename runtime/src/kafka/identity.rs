@@ -53,7 +53,7 @@ pub fn is_outside_the_log(error: &KafkaError) -> bool {
 /// Blocks.
 ///
 /// # Errors
-/// When Kafka cannot be read.
+/// When Kafka cannot be read, or says nothing for [`READ_TIMEOUT`].
 pub fn difference(
     reader: &BaseConsumer,
     topic_prefix: &str,
@@ -72,7 +72,16 @@ pub fn difference(
         assignment.add_partition_offset(name, *partition, Offset::Offset(last.offset))?;
     }
     reader.assign(&assignment)?;
-    let deadline = Instant::now() + READ_TIMEOUT;
+    compare(reader, &mut expected, READ_TIMEOUT)
+}
+
+/// Silence is no evidence: a broker that is paused, or behind a link that swallows everything, says nothing either.
+fn compare(
+    reader: &BaseConsumer,
+    expected: &mut HashMap<(String, i32), LastRead>,
+    timeout: Duration,
+) -> KafkaResult<Option<String>> {
+    let deadline = Instant::now() + timeout;
     while !expected.is_empty() {
         let message = match reader.poll(Duration::from_millis(20)) {
             Some(Ok(message)) => message,
@@ -81,9 +90,9 @@ pub fn difference(
             }
             Some(Err(error)) => return Err(error),
             None if Instant::now() > deadline => {
-                return Ok(Some(format!("{} records that were read are not there any more", expected.len())));
+                return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
             }
-            None => match passed(reader, &expected)? {
+            None => match passed(reader, expected)? {
                 Some(gone) => return Ok(Some(gone)),
                 None => continue,
             },
@@ -126,4 +135,29 @@ fn passed(reader: &BaseConsumer, expected: &HashMap<(String, i32), LastRead>) ->
         format!("{name}/{partition} has no event at offset {} any more", last.offset)
     };
     Ok(passed.map(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::Common;
+    use crate::kafka::{Cluster, Isolation};
+
+    #[test]
+    fn a_broker_that_says_nothing_is_an_error_and_not_another_log() {
+        // Connections are made and nobody reads from them, as with a broker that is paused.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let kafka_brokers = silent.local_addr().unwrap().to_string();
+        let cluster = Cluster::new(&Common { kafka_brokers, ..Common::defaults() });
+        let reader = cluster.reader(Isolation::Uncommitted).unwrap();
+        let last = LastRead { topic: Topic::Receipts, partition: 0, offset: 5, event_id: Uuid::nil() };
+        let mut assignment = TopicPartitionList::new();
+        assignment.add_partition_offset("till.receipts", 0, Offset::Offset(5)).unwrap();
+        reader.assign(&assignment).unwrap();
+        let mut expected = HashMap::from([(("till.receipts".to_owned(), 0), last)]);
+        let compared = compare(&reader, &mut expected, Duration::from_millis(500));
+        assert_eq!(compared, Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut)));
+    }
 }
