@@ -23,6 +23,8 @@ use runtime::kafka::Cluster;
 const SUSPICIOUS_COMMIT: Duration = Duration::from_secs(1);
 /// What librdkafka calls the lines about connections that were refused or closed.
 const CONNECTION_FAILED: &str = "FAIL";
+/// How these lines end for a connection that did not come about: nothing was sent on it.
+const NEVER_CONNECTED: &str = " in state CONNECT";
 /// Longer than `transaction.timeout.ms`: by then the broker itself has ended the transaction.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -51,8 +53,6 @@ impl Transactions {
             cluster.transactional_producer(transactional_id, Reports::default())?;
         let wakeup = Wakeup::install(&producer, &signal);
         producer.init_transactions(CALL_TIMEOUT)?;
-        // What broke before the fence is no concern of what comes after it.
-        producer.context().connection_broke.store(false, Ordering::Relaxed);
         Ok(Self { _wakeup: wakeup, producer, signal, doubtful: false })
     }
 
@@ -102,11 +102,16 @@ impl Transactions {
     /// Whether librdkafka may have sent an EndTxn twice: a late one would end a later transaction, so the
     /// producer must be fenced before the next.
     pub fn is_doubtful(&self) -> bool {
+        self.connection_broke() || self.doubtful
+    }
+
+    /// Whether a connection that requests went over broke since the producer was made.
+    pub fn connection_broke(&self) -> bool {
         // What librdkafka has to say of connections waits in the producer's queue until somebody polls.
         while self.producer.in_flight_count() > 0 {
             self.producer.poll(Duration::ZERO);
         }
-        self.doubtful || self.producer.context().connection_broke.load(Ordering::Acquire)
+        self.producer.context().connection_broke.load(Ordering::Acquire)
     }
 
     fn send(&self, index: usize, record: Append<'_>) -> KafkaResult<()> {
@@ -156,6 +161,13 @@ impl Transactions {
     }
 }
 
+/// Whether a connection never came about, as at a broker that is down, or at `localhost`, which is often `::1` too where nobody
+/// listens. The later steps of a connection's beginning can fail in the words of a connection that breaks in use, and
+/// librdkafka does not repeat itself: what fails there counts.
+fn never_connected(reason: &str) -> bool {
+    reason.contains(NEVER_CONNECTED)
+}
+
 type Delivered = (usize, KafkaResult<i64>);
 
 /// Takes delivery reports, and notes whether a connection broke.
@@ -173,14 +185,18 @@ impl Reports {
 
 impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
-        self.connection_broke.store(true, Ordering::Relaxed);
+        // That all brokers are down sums up: each connection that broke has had its line.
+        let sums_up = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
+        if !sums_up && !never_connected(reason) {
+            self.connection_broke.store(true, Ordering::Release);
+        }
         tracing::warn!(%error, reason, "the shard's producer reports an error");
     }
 
     /// librdkafka reports a closed connection in a log line only, which it queues before it sends again what was under way.
     /// Connections that were idle for a minute close without one.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if facility == CONNECTION_FAILED {
+        if facility == CONNECTION_FAILED && !never_connected(message) {
             self.connection_broke.store(true, Ordering::Release);
         }
         match level {
@@ -261,4 +277,60 @@ impl Drop for Wakeup {
 unsafe extern "C" fn raise(_: *mut native::rd_kafka_t, opaque: *mut c_void) {
     // SAFETY: `opaque` is the signal `install` passed, alive while calls are enabled.
     unsafe { &*opaque.cast::<Signal>() }.raise();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use rdkafka::config::ClientConfig;
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    const SURELY: Duration = Duration::from_secs(60);
+
+    fn producer(brokers: &str) -> BaseProducer<Reports> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers).set("log.connection.close", "true");
+        config.set_log_level(RDKafkaLogLevel::Info).create_with_context(Reports::default()).unwrap()
+    }
+
+    fn broke(producer: &BaseProducer<Reports>) -> bool {
+        producer.context().connection_broke.load(Ordering::Acquire)
+    }
+
+    #[test]
+    fn a_connection_that_never_came_about_breaks_nothing() {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let producer = producer(&nobody.to_string());
+        let deadline = Instant::now() + SURELY;
+        // A line, an error, and the error that all brokers are down.
+        for _ in 0..3 {
+            while producer.in_flight_count() == 0 {
+                assert!(Instant::now() < deadline, "librdkafka said nothing");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            producer.poll(Duration::ZERO);
+        }
+        assert!(!broke(&producer));
+    }
+
+    #[test]
+    fn a_connection_in_use_that_breaks_is_noticed() {
+        let brokers = MockCluster::new(1).unwrap();
+        let producer = producer(&brokers.bootstrap_servers());
+        let deadline = Instant::now() + SURELY;
+        while !broke(&producer) {
+            assert!(Instant::now() < deadline, "nobody has noticed");
+            // It may have been about to connect anew, under the broker's own name.
+            brokers.broker_up(1).unwrap();
+            let _ = producer.client().fetch_metadata(None, SURELY).unwrap();
+            brokers.broker_down(1).unwrap();
+            std::thread::sleep(Duration::from_millis(50));
+            while producer.in_flight_count() > 0 {
+                producer.poll(Duration::ZERO);
+            }
+        }
+    }
 }
