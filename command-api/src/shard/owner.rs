@@ -68,10 +68,15 @@ pub fn serve(engine: &Engine, shards: &Shards, shard: i32, assignment: &Assignme
     let begun = Instant::now();
     let ended = match take_over(engine, shard, assignment) {
         Ok(producers) => {
-            let serving = Serving::new(engine, shard, producers);
+            let mut serving = Serving::new(engine, shard, producers);
             tracing::info!(shard.id = shard, takeover.ms = begun.elapsed().as_millis(), "serving");
             shards.set_serving(shard, true);
+            // Whoever ends the assignment sets it too, but may have done so a moment before the line above.
+            if assignment.has_ended() {
+                shards.set_serving(shard, false);
+            }
             let ended = serving.run(assignment, &inbox);
+            // Before the producers are dropped, which may take seconds.
             shards.set_serving(shard, false);
             ended
         }
@@ -133,7 +138,7 @@ impl<'e> Serving<'e> {
         }
     }
 
-    fn run(mut self, assignment: &Assignment, inbox: &Receiver<Job>) -> Ended {
+    fn run(&mut self, assignment: &Assignment, inbox: &Receiver<Job>) -> Ended {
         loop {
             // What waits when the assignment ends is still answered here.
             let stopping = assignment.has_ended();

@@ -31,8 +31,7 @@ const RETRY: Duration = Duration::from_millis(200);
 /// The shards assigned to this replica.
 pub struct Rebalances {
     held: Mutex<HashMap<i32, Held>>,
-    /// K: further partitions are left over from a topology of more shards.
-    shards: i32,
+    shards: Arc<Shards>,
 }
 
 /// How long [`own`] waits for what.
@@ -96,7 +95,8 @@ impl Rebalances {
         for held in held.values() {
             held.assignment.goes_on_in(Arc::clone(group));
         }
-        for shard in assigned.iter().copied().filter(|shard| *shard < self.shards) {
+        // Further partitions are left over from a topology of more shards.
+        for shard in assigned.iter().copied().filter(|shard| *shard < self.shards.count()) {
             tracing::info!(shard.id = shard, "a shard is assigned");
             let assignment = Arc::new(Assignment::new(Arc::clone(group)));
             held.insert(shard, Held { assignment, not_serving_since: now, start_at: now, thread: None });
@@ -104,17 +104,21 @@ impl Rebalances {
     }
 
     /// Stops the shards' threads and waits for them. One that takes longer is left behind: the next owner
-    /// fences it, and the store refuses what it would still write.
+    /// fences it, and the store refuses what it would still write. What it has not begun is given back without it.
     fn give_back(&self, shards: &[i32], at_most: Duration) {
         let deadline = Instant::now() + at_most;
         let mut held = self.lock();
-        let leaving: Vec<_> = shards.iter().filter_map(|shard| held.remove(shard)).collect();
-        for shard in &leaving {
-            shard.assignment.end();
+        let leaving: Vec<_> = shards.iter().filter_map(|shard| Some((*shard, held.remove(shard)?))).collect();
+        for (_, held) in &leaving {
+            held.assignment.end();
         }
-        for ended in leaving.into_iter().filter_map(|shard| shard.thread) {
-            let _ = ended.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        for (shard, held) in leaving {
+            let Some(ended) = held.thread else { continue };
+            if ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
+                self.shards.set_serving(shard, false);
+            }
         }
+        self.shards.return_what_waits();
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i32, Held>> {
@@ -123,7 +127,11 @@ impl Rebalances {
 }
 
 /// Creates the group's member; it joins in [`own`].
-pub fn member(cluster: &Cluster, prefix: &str, shards: i32) -> KafkaResult<Arc<BaseConsumer<Rebalances>>> {
+pub fn member(
+    cluster: &Cluster,
+    prefix: &str,
+    shards: Arc<Shards>,
+) -> KafkaResult<Arc<BaseConsumer<Rebalances>>> {
     cluster.member(&group(prefix), Rebalances { held: Mutex::default(), shards }).map(Arc::new)
 }
 
