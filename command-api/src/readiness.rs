@@ -41,6 +41,8 @@ async fn look(app: &App, engine: &Engine, readiness: &Readiness) {
         let unserved = app.shards.unserved();
         if engine.follower.stands_still() {
             readiness.set_waiting("the log goes on and the local store does not follow");
+        } else if engine.directory.stands_still() {
+            readiness.set_waiting("the shards' topic goes on and is not read: their owners are not known");
         } else if unserved.is_empty() {
             unserved_since = None;
             if readiness.reason().is_some() {

@@ -122,16 +122,14 @@ fn build(settings: &Settings, framing: Framing) -> Result<Parts, Unbuilt> {
     let prefix = &common.topic_prefix;
     let store = Arc::new(open_store(settings, &cluster)?);
     let ends = Arc::new(Ends::new(&cluster));
-    let directory = Directory::start(&cluster, prefix, Arc::clone(&ends), |error| end(&error))?;
+    // Of its own: takeovers do not wait for whoever watches.
+    let watching = Arc::new(Ends::new(&cluster));
+    let directory = Directory::start(&cluster, prefix, Arc::clone(&watching), |error| end(&error))?;
     let topology_epoch = topology::agreed(&cluster, common, &directory, &ends, &framing)?;
-    let follower = Follower::start(
-        &cluster,
-        prefix,
-        common.partitions,
-        Arc::clone(&store),
-        Arc::clone(&ends),
-        |error| end(&error),
-    )?;
+    let follower =
+        Follower::start(&cluster, prefix, common.partitions, Arc::clone(&store), watching, |error| {
+            end(&error)
+        })?;
     let limits = Limits {
         queue: own.shard_queue,
         answer_timeout: Duration::from_millis(own.answer_timeout_ms),
@@ -152,7 +150,7 @@ fn build(settings: &Settings, framing: Framing) -> Result<Parts, Unbuilt> {
         store,
         follower,
         directory,
-        membership: ownership::member(&cluster, prefix, common.shards)?,
+        membership: ownership::member(&cluster, prefix, Arc::clone(&shards))?,
         ends,
         refusals: refusals(&cluster, prefix)?,
         batch: own.shard_batch,

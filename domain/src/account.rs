@@ -49,7 +49,7 @@ pub struct AssignRoles {
     pub assigned_by: String,
 }
 
-/// Refuse logins until an instant.
+/// Slow logins down until an instant.
 #[derive(Clone, Debug)]
 pub struct LockLogin {
     /// The account's realm.

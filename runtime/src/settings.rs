@@ -224,9 +224,10 @@ fn check_common(common: &Common, faults: &mut Vec<String>) {
         "TILL_SCHEMA_REGISTRY_URL must be empty, or an http:// or https:// URL without query, such as http://registry:8081",
     );
     match crate::kafka::parse_options(&common.kafka_options) {
-        Some(options) => faults.extend(crate::kafka::refused_options(&options).map(|key| {
-            format!("TILL_KAFKA_OPTIONS: librdkafka does not take `{key}`, or not this value of it")
-        })),
+        Some(options) => {
+            let refused = crate::kafka::refused_options(&options).into_iter();
+            faults.extend(refused.map(|what| format!("TILL_KAFKA_OPTIONS: librdkafka does not take {what}")));
+        }
         None => faults.push("TILL_KAFKA_OPTIONS must be key=value pairs separated by commas".to_owned()),
     }
     crate::server::sites::check(common, faults);
@@ -280,7 +281,8 @@ mod tests {
     fn faults_name_settings_and_never_say_their_values() {
         for (text, name) in [
             ("demo = false\nlog_format = \"geheim\"\n", "TILL_LOG_FORMAT"),
-            ("kafka_options = \"sasl.passwort=geheim\"\n", "sasl.passwort"),
+            ("kafka_options = \"client.id=till,sasl.passwort=geheim\"\n", "pair number 2"),
+            ("kafka_options = \"sasl.password=abc,geheim=1\"\n", "pair number 2"),
             ("kafka_options = \"security.protocol=geheim\"\n", "security.protocol"),
             ("kafka_options = \"geheim\"\n", "TILL_KAFKA_OPTIONS"),
             ("demo = false\njwt_secret = geheim\n", "line 2"),

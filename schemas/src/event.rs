@@ -102,7 +102,7 @@ pub struct RolesAssigned {
     pub assigned_by: String,
 }
 
-/// Too many wrong passwords: no login until `until`.
+/// Too many wrong passwords: logins are slowed down until `until`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginLocked {
     /// The account's realm.

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
-use runtime::kafka::{Cluster, Ends, Isolation, Standstill, end_offsets, partition_count};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use runtime::kafka::{Cluster, Ends, Isolation, Standstill, WatchedEnds, end_offsets, partition_count};
 use schemas::{Event, ShardAnnounced, Topic, TopologyDeclared};
 use tokio::sync::watch;
 
@@ -43,6 +44,7 @@ pub enum DirectoryError {
 pub struct Directory {
     topic: String,
     known: Arc<watch::Sender<Known>>,
+    stands_still: Arc<AtomicBool>,
 }
 
 impl Directory {
@@ -51,7 +53,7 @@ impl Directory {
     pub fn start(
         cluster: &Cluster,
         prefix: &str,
-        ends_of: Arc<Ends>,
+        watching: Arc<Ends>,
         failed: impl FnOnce(Unreadable) + Send + 'static,
     ) -> Result<Self, DirectoryError> {
         let topic = Topic::Shards.name(prefix);
@@ -59,13 +61,16 @@ impl Directory {
         // More than K, where the log was resharded to fewer.
         let partitions = partition_count(&asking, &topic)?;
         let ends = end_offsets(&asking, &[(&topic, partitions)])?;
-        let directory = Self { topic, known: Arc::new(watch::channel(Known::default()).0) };
-        let reader = directory.reader(cluster, partitions, |_| Offset::Beginning)?;
-        directory.read_up_to(&reader, &ends)?;
-        let reading =
-            Reading { directory: directory.clone(), cluster: cluster.clone(), ends: ends_of, partitions };
+        let directory = Self {
+            topic: topic.clone(),
+            known: Arc::new(watch::channel(Known::default()).0),
+            stands_still: Arc::default(),
+        };
+        let mut reading = Reading::begin(directory.clone(), cluster.clone(), partitions)?;
+        reading.read_up_to(&ends)?;
+        let ends = WatchedEnds::start(watching, vec![(topic, partitions)]);
         let read = move || {
-            if let Err(error) = reading.read(reader) {
+            if let Err(error) = reading.read(ends) {
                 failed(error);
             }
         };
@@ -110,61 +115,9 @@ impl Directory {
         self.known.subscribe()
     }
 
-    fn reader(
-        &self,
-        cluster: &Cluster,
-        partitions: i32,
-        from: impl Fn(i32) -> Offset,
-    ) -> KafkaResult<BaseConsumer> {
-        let reader = cluster.reader(Isolation::Committed)?;
-        let mut assignment = TopicPartitionList::new();
-        for partition in 0..partitions {
-            assignment.add_partition_offset(&self.topic, partition, from(partition))?;
-        }
-        reader.assign(&assignment)?;
-        Ok(reader)
-    }
-
-    fn read_up_to(
-        &self,
-        reader: &BaseConsumer,
-        ends: &HashMap<(String, i32), i64>,
-    ) -> Result<(), DirectoryError> {
-        let deadline = Instant::now() + FIRST_READ_TIMEOUT;
-        loop {
-            self.read_one(reader, POLL)?;
-            let positions = reader.position()?.to_topic_map();
-            let reached = ends.iter().all(|(place, end)| {
-                *end == 0 || matches!(positions.get(place), Some(Offset::Offset(next)) if next >= end)
-            });
-            if reached {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(KafkaError::Canceled.into());
-            }
-        }
-    }
-
-    fn read_one(&self, reader: &BaseConsumer, wait: Duration) -> Result<(), Unreadable> {
-        // Errors are the broker's absence, which the client's own lines tell; reading goes on after it.
-        if let Some(Ok(message)) = reader.poll(wait) {
-            match record::read(Topic::Shards, &message)?.map(|(event, _)| event) {
-                Some(Event::ShardAnnounced(announced)) => self.note_owner(announced),
-                Some(Event::TopologyDeclared(declared)) => self.note_topology(declared),
-                _ => {}
-            }
-        }
-        let Ok(positions) = reader.position() else { return Ok(()) };
-        let found = positions.find_partition(&self.topic, TOPOLOGY_PARTITION).map(|found| found.offset());
-        if let Some(Offset::Offset(next)) = found {
-            // Nobody waits for it by notification.
-            self.known.send_if_modified(|known| {
-                known.read_to = next;
-                false
-            });
-        }
-        Ok(())
+    /// Whether the topic goes on and is not read, also with a reader made anew.
+    pub fn stands_still(&self) -> bool {
+        self.stands_still.load(Ordering::Acquire)
     }
 
     fn note_owner(&self, announced: ShardAnnounced) {
@@ -184,46 +137,91 @@ impl Directory {
 struct Reading {
     directory: Directory,
     cluster: Cluster,
-    ends: Arc<Ends>,
-    partitions: i32,
+    reader: BaseConsumer,
+    /// Where each partition is read on. A reader made anew has no position before its first record.
+    next: HashMap<i32, i64>,
 }
 
 impl Reading {
+    fn begin(directory: Directory, cluster: Cluster, partitions: i32) -> KafkaResult<Self> {
+        let next = (0..partitions).map(|partition| (partition, 0)).collect();
+        let reader = reader(&cluster, &directory.topic, &next)?;
+        Ok(Self { directory, cluster, reader, next })
+    }
+
+    fn read_up_to(&mut self, ends: &HashMap<(String, i32), i64>) -> Result<(), DirectoryError> {
+        let deadline = Instant::now() + FIRST_READ_TIMEOUT;
+        while !ends.iter().all(|((_, partition), end)| self.next[partition] >= *end) {
+            self.read_one()?;
+            if Instant::now() > deadline {
+                return Err(KafkaError::Canceled.into());
+            }
+        }
+        Ok(())
+    }
+
     /// Reads for the life of the process; a reader that has come to a standstill is made anew.
-    fn read(&self, mut reader: BaseConsumer) -> Result<(), Unreadable> {
+    fn read(&mut self, mut ends: WatchedEnds) -> Result<(), Unreadable> {
         let mut standstill = Standstill::default();
         loop {
-            self.directory.read_one(&reader, POLL)?;
-            if !standstill.is_due() || !self.stands_still(&reader, &mut standstill) {
-                continue;
-            }
-            tracing::warn!("the shards' topic is not read any more: its reader is made anew");
-            let next = self.next_offsets(&reader);
-            let from = |partition| next.get(&partition).copied().map_or(Offset::Beginning, Offset::Offset);
-            // Where no reader can be made, the former one stays, and is looked at again.
-            match self.directory.reader(&self.cluster, self.partitions, from) {
-                Ok(renewed) => runtime::kafka::end(std::mem::replace(&mut reader, renewed)),
-                Err(error) => tracing::warn!(%error, "no reader of the shards' topic"),
+            self.read_one()?;
+            let Some(ends) = ends.news() else { continue };
+            let places = ends.iter().map(|((_, partition), end)| (*partition, self.next[partition], *end));
+            let standing = standstill.note(places);
+            self.directory.stands_still.store(standstill.lasts(), Ordering::Release);
+            if standing.is_some() {
+                self.renew();
             }
         }
     }
 
-    fn stands_still(&self, reader: &BaseConsumer, standstill: &mut Standstill<i32>) -> bool {
-        let asked = [(self.directory.topic.as_str(), self.partitions)];
-        let Ok(ends) = self.ends.ask(&asked) else { return false };
-        let next = self.next_offsets(reader);
-        // A partition that was never written has no position.
-        let next_of = |partition: &i32| next.get(partition).copied().unwrap_or(0);
-        standstill.note(ends.iter().map(|((_, p), end)| (*p, next_of(p), *end))).is_some()
+    fn renew(&mut self) {
+        tracing::warn!("the shards' topic is not read any more: its reader is made anew");
+        // Where no reader can be made, the former one stays, and is looked at again.
+        match reader(&self.cluster, &self.directory.topic, &self.next) {
+            Ok(renewed) => runtime::kafka::end(std::mem::replace(&mut self.reader, renewed)),
+            Err(error) => tracing::warn!(%error, "no reader of the shards' topic"),
+        }
     }
 
-    fn next_offsets(&self, reader: &BaseConsumer) -> HashMap<i32, i64> {
-        let positions = reader.position().unwrap_or_default();
-        let next = positions.elements_for_topic(&self.directory.topic).into_iter();
-        let known = |element: &TopicPartitionListElem<'_>| match element.offset() {
-            Offset::Offset(next) => Some((element.partition(), next)),
-            _ => None,
-        };
-        next.filter_map(|element| known(&element)).collect()
+    fn read_one(&mut self) -> Result<(), Unreadable> {
+        // Errors are the broker's absence, which the client's own lines tell; reading goes on after it.
+        if let Some(Ok(message)) = self.reader.poll(POLL) {
+            match record::read(Topic::Shards, &message)?.map(|(event, _)| event) {
+                Some(Event::ShardAnnounced(announced)) => self.directory.note_owner(announced),
+                Some(Event::TopologyDeclared(declared)) => self.directory.note_topology(declared),
+                _ => {}
+            }
+        }
+        self.follow_positions();
+        Ok(())
     }
+
+    /// Positions pass control records too. A partition of which nothing was read yet has none.
+    fn follow_positions(&mut self) {
+        let Ok(positions) = self.reader.position() else { return };
+        for element in positions.elements_for_topic(&self.directory.topic) {
+            if let Offset::Offset(next) = element.offset() {
+                self.next.insert(element.partition(), next);
+            }
+        }
+        let read_to = self.next[&TOPOLOGY_PARTITION];
+        // Nobody waits for it by notification.
+        self.directory.known.send_if_modified(|known| {
+            known.read_to = read_to;
+            false
+        });
+    }
+}
+
+/// A reader of the topic from these offsets on.
+fn reader(cluster: &Cluster, topic: &str, next: &HashMap<i32, i64>) -> KafkaResult<BaseConsumer> {
+    let reader = cluster.reader(Isolation::Committed)?;
+    let mut assignment = TopicPartitionList::new();
+    for (partition, next) in next {
+        let from = if *next == 0 { Offset::Beginning } else { Offset::Offset(*next) };
+        assignment.add_partition_offset(topic, *partition, from)?;
+    }
+    reader.assign(&assignment)?;
+    Ok(reader)
 }

@@ -12,7 +12,7 @@ use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Ends, Isolation, Standstill, is_outside_the_log};
+use runtime::kafka::{Cluster, Ends, Isolation, Standstill, WatchedEnds, is_outside_the_log};
 use schemas::Topic;
 
 use super::record::{self, Unreadable};
@@ -75,18 +75,22 @@ impl Follower {
         failed: impl FnOnce(Broken) + Send + 'static,
     ) -> KafkaResult<Self> {
         let (requests, inbox) = mpsc::channel();
+        let names = Topic::COMMANDED.map(|topic| (topic, topic.name(prefix)));
+        let topics = names.iter().map(|(_, name)| (name.clone(), partitions)).collect();
         let near_the_end = Arc::new(AtomicBool::new(false));
         let stands_still = Arc::new(AtomicBool::new(false));
         let mut following = Following {
             reader: cluster.reader(Isolation::Committed)?,
             cluster: cluster.clone(),
+            watched: WatchedEnds::start(Arc::clone(&ends), topics),
             ends,
-            names: Topic::COMMANDED.map(|topic| (topic, topic.name(prefix))),
+            names,
             partitions,
             store,
             inbox,
             near_the_end: Arc::clone(&near_the_end),
             stands_still: Arc::clone(&stands_still),
+            replay: Standstill::default(),
             standstill: Standstill::default(),
             assigned: HashSet::new(),
             releases: Vec::new(),
@@ -138,12 +142,15 @@ struct Following {
     reader: BaseConsumer,
     cluster: Cluster,
     ends: Arc<Ends>,
+    watched: WatchedEnds,
     names: [(Topic, String); 2],
     partitions: i32,
     store: Arc<Store>,
     inbox: Receiver<Request>,
     near_the_end: Arc<AtomicBool>,
     stands_still: Arc<AtomicBool>,
+    /// All partitions as one.
+    replay: Standstill<()>,
     standstill: Standstill<(Topic, i32)>,
     assigned: HashSet<(Topic, i32)>,
     releases: Vec<Release>,
@@ -280,15 +287,23 @@ impl Following {
     }
 
     fn notice_a_standstill(&mut self) -> KafkaResult<()> {
-        if !self.near_the_end.load(Ordering::Relaxed) || !self.standstill.is_due() {
-            return Ok(());
-        }
-        let asked: Vec<_> = self.names.iter().map(|(_, name)| (name.as_str(), self.partitions)).collect();
-        let Ok(ends) = self.ends.ask(&asked) else { return Ok(()) };
-        let places = self.assigned.iter().map(|&(topic, partition)| {
+        let Some(ends) = self.watched.news() else { return Ok(()) };
+        let place = |&(topic, partition): &(Topic, i32)| {
             let end = ends.get(&(name_in(&self.names, topic).to_owned(), partition));
             ((topic, partition), self.store.folded(topic, partition).next, end.copied().unwrap_or_default())
-        });
+        };
+        let places: Vec<_> = self.assigned.iter().map(place).collect();
+        drop(ends);
+        if !self.near_the_end.load(Ordering::Relaxed) {
+            // In a long replay a partition waits while others are read.
+            let next = places.iter().map(|(_, next, _)| next).sum();
+            let end = places.iter().map(|(_, _, end)| end).sum();
+            if self.replay.note([((), next, end)]).is_some() {
+                tracing::warn!("the log is not followed any more: its reader is made anew");
+                self.renew()?;
+            }
+            return Ok(());
+        }
         if let Some((topic, partition)) = self.standstill.note(places) {
             tracing::warn!(
                 topic = topic.noun(),

@@ -3,8 +3,10 @@
 /// The end of one partition as its owner knows it. It begins where the takeover's fold ended.
 ///
 /// Each commit appends a marker to every partition that it wrote to, some time after it was acknowledged. So before an event
-/// there may be as many offsets as this owner's commits have markers due, and no more. That is two at most: a transaction
-/// of one of the two ids begins only after the markers of its former transaction are written.
+/// there may be as many offsets as this owner's commits have markers due. That is two at most: a transaction of one of the
+/// two ids begins only after the markers of its former transaction are written. A coordinator that fails over, or repeats its request
+/// to write markers, may write one twice; then more lies before an event although nobody else wrote, and its batch is answered as
+/// unknown, which is harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tail {
     next: i64,

@@ -1,13 +1,18 @@
 //! Where topics end.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::watch;
 
 use super::{Cluster, Isolation, REQUEST_TIMEOUT, Renewed};
+
+/// Between two questions of a [`WatchedEnds`].
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// The next offset of a partition, by topic and partition.
 type Offsets = HashMap<(String, i32), i64>;
@@ -39,6 +44,39 @@ impl Ends {
             while reader.poll(Duration::ZERO).is_some() {}
             offsets(reader, topics, Offset::End, timeout)
         })
+    }
+}
+
+/// The high watermarks of topics as they were within the last seconds, for threads that must not wait for a broker.
+pub struct WatchedEnds(watch::Receiver<Offsets>);
+
+impl WatchedEnds {
+    /// Starts the thread that asks, every two seconds. It ends some time after this value. `topics` are given with their
+    /// partition counts.
+    ///
+    /// # Panics
+    /// When no thread can be started.
+    #[must_use]
+    pub fn start(ends: Arc<Ends>, topics: Vec<(String, i32)>) -> Self {
+        let (known, watched) = watch::channel(Offsets::new());
+        let watch = move || {
+            let asked: Vec<_> =
+                topics.iter().map(|(name, partitions)| (name.as_str(), *partitions)).collect();
+            while !known.is_closed() {
+                // Without an answer nothing is news.
+                if let Ok(found) = ends.ask(&asked) {
+                    known.send_replace(found);
+                }
+                std::thread::sleep(ASK_EVERY);
+            }
+        };
+        std::thread::Builder::new().name("ends".into()).spawn(watch).expect("a thread can be started");
+        Self(watched)
+    }
+
+    /// The ends, if Kafka has told them since the last call.
+    pub fn news(&mut self) -> Option<watch::Ref<'_, Offsets>> {
+        self.0.has_changed().unwrap_or(false).then(|| self.0.borrow_and_update())
     }
 }
 

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::types::RDKafkaConfRes;
 
-pub use ends::{Ends, end_offsets};
+pub use ends::{Ends, WatchedEnds, end_offsets};
 pub use identity::{LastRead, difference, event_id, is_outside_the_log};
 pub use renewed::{Renewed, end};
 pub use standstill::Standstill;
@@ -51,13 +52,20 @@ pub(crate) fn parse_options(text: &str) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
-/// The keys of options that librdkafka does not take. Its own words would repeat the values, and those may be passwords.
-pub(crate) fn refused_options(options: &[(String, String)]) -> impl Iterator<Item = &str> {
-    let is_refused = |(key, value): &&(String, String)| {
-        let mut config = ClientConfig::new();
-        config.set(key, value).create_native_config().is_err()
+/// The options that librdkafka does not take: by their key where it is one of librdkafka's, else by their number. A value with
+/// a comma is cut there, so that what stands before the next `=` may be a part of a password; and librdkafka's own words would
+/// repeat the values.
+pub(crate) fn refused_options(options: &[(String, String)]) -> Vec<String> {
+    let refused = |(index, (key, value)): (usize, &(String, String))| {
+        let error = ClientConfig::new().set(key, value).create_native_config().err()?;
+        match error {
+            KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_INVALID, ..) => {
+                Some(format!("this value of {key}"))
+            }
+            _ => Some(format!("the key of pair number {}", index + 1)),
+        }
     };
-    options.iter().filter(is_refused).map(|(key, _)| key.as_str())
+    options.iter().enumerate().filter_map(refused).collect()
 }
 
 impl Cluster {

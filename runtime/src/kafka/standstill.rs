@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 
 /// Longer than an open transaction of Till's can hold back committed readers.
 const STANDSTILL: Duration = Duration::from_secs(10);
-/// Between two questions where the partitions end.
-const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// How long a reader's partitions, by keys `P`, have not moved.
 ///
@@ -15,7 +13,6 @@ const ASK_EVERY: Duration = Duration::from_secs(2);
 /// either, after a long pause of its machine. What tells is that a partition ends beyond the reader's position and the
 /// position does not move.
 pub struct Standstill<P> {
-    asked: Instant,
     looks: HashMap<P, Look>,
     /// Where a partition stood still last.
     stood: Option<P>,
@@ -30,38 +27,33 @@ struct Look {
 
 impl<P> Default for Standstill<P> {
     fn default() -> Self {
-        Self { asked: Instant::now(), looks: HashMap::new(), stood: None, lasts: false }
+        Self { looks: HashMap::new(), stood: None, lasts: false }
     }
 }
 
 impl<P: Copy + Eq + Hash> Standstill<P> {
-    /// Whether it is time to ask where the partitions end.
-    pub fn is_due(&mut self) -> bool {
-        let due = self.asked.elapsed() > ASK_EVERY;
-        if due {
-            self.asked = Instant::now();
-        }
-        due
-    }
-
-    /// Takes note of each partition's next offset and end. A partition that stands still is answered once: the reader is to be
-    /// made anew.
+    /// Takes note of each partition's next offset and end, and forgets the partitions that are not among them any more. A
+    /// partition that stands still is answered once: the reader is to be made anew.
     pub fn note(&mut self, partitions: impl IntoIterator<Item = (P, i64, i64)>) -> Option<P> {
+        let now = Instant::now();
+        let mut looks = HashMap::new();
         let mut standing = None;
         for (partition, next, end) in partitions {
-            let now = Instant::now();
-            let look = self.looks.entry(partition).or_insert(Look { next, since: now });
-            if next >= end || next != look.next {
-                *look = Look { next, since: now };
-                if self.stood == Some(partition) {
-                    (self.stood, self.lasts) = (None, false);
-                }
-            } else if now.duration_since(look.since) > STANDSTILL {
-                look.since = now;
+            let former = self.looks.get(&partition).filter(|look| next == look.next && next < end);
+            let mut since = former.map_or(now, |look| look.since);
+            if now.duration_since(since) > STANDSTILL {
+                since = now;
                 standing = Some(partition);
                 self.lasts |= self.stood == standing;
+            } else if former.is_none() && self.stood == Some(partition) {
+                (self.stood, self.lasts) = (None, false);
             }
+            looks.insert(partition, Look { next, since });
         }
+        if self.stood.is_some_and(|stood| !looks.contains_key(&stood)) {
+            (self.stood, self.lasts) = (None, false);
+        }
+        self.looks = looks;
         self.stood = standing.or(self.stood);
         standing
     }
@@ -106,5 +98,24 @@ mod tests {
         assert_eq!(standstill.note([(0, 5, 9), (1, 7, 9)]), None);
         later(&mut standstill);
         assert_eq!(standstill.note([(0, 5, 9), (1, 8, 9)]), Some(0));
+    }
+
+    #[test]
+    fn a_partition_that_was_left_to_others_meanwhile_begins_anew() {
+        let mut standstill = Standstill::default();
+        assert_eq!(standstill.note([(0, 5, 9), (1, 5, 5)]), None);
+        later(&mut standstill);
+        assert_eq!(standstill.note([(1, 5, 5)]), None);
+        assert_eq!(
+            standstill.note([(0, 5, 9), (1, 5, 5)]),
+            None,
+            "it stood where it was while nobody read it"
+        );
+        for lasts in [false, true] {
+            later(&mut standstill);
+            assert_eq!(standstill.note([(0, 5, 9)]), Some(0));
+            assert_eq!(standstill.lasts(), lasts);
+        }
+        assert!(standstill.note([(1, 5, 5)]).is_none() && !standstill.lasts(), "nobody reads it any more");
     }
 }

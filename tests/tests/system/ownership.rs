@@ -1,5 +1,6 @@
 //! One writer a shard, whatever is stopped, killed or moved.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -126,6 +127,50 @@ async fn a_service_that_is_asked_to_end_answers_what_it_took_and_ends_well() {
     }
     assert!(accepted > 0);
     assert_eq!(log.records(Isolation::Committed).await.len(), accepted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_behind_a_former_owners_transaction_goes_to_its_successor() {
+    let mut till = Till::prepare("waits-behind").await;
+    till.command_api.set("TILL_SHARDS", "1");
+    // Only the transaction's end, or the shard's, ends a wait.
+    till.command_api.set("TILL_ANSWER_TIMEOUT_MS", "45000");
+    till.command_api.set("TILL_MOVE_TIMEOUT_MS", "45000");
+    let mut second = till.another_command_api("command-api-b");
+    let proxy = till.kafka_proxy();
+    till.command_api.set("TILL_KAFKA_BROKERS", proxy.brokers());
+    till.command_api.start_ready().await;
+    second.start_ready().await;
+    let terminal = till.terminal().await;
+
+    // The owner's session ends after 6 s, and its transaction after 15: 5 of the records, and 10 of a commit that is not answered.
+    proxy.delay_answers(Api::Produce, Duration::from_secs(5));
+    proxy.hold_requests(Api::EndTxn, &format!("{}-1-shard-0-", till.prefix));
+    proxy.hold_requests(Api::Heartbeat, &format!("{}-shards", till.prefix));
+    let ended = Arc::new(Mutex::new(Vec::new()));
+    let send = |id: String| {
+        let (terminal, ended) = (terminal.clone(), Arc::clone(&ended));
+        tokio::spawn(async move {
+            let answer = terminal.receipt(&simple(&id, "place-waits", "1.00")).await;
+            ended.lock().unwrap().push(id);
+            answer
+        })
+    };
+    let begun = send("begun".to_owned());
+    let log = till.topic("receipts");
+    eventually("the first receipt is in a transaction", SURELY, async || {
+        !log.of_key("begun", Isolation::Uncommitted).await.is_empty()
+    })
+    .await;
+    let behind: Vec<_> = (0..20).map(|number| send(format!("behind-{number}"))).collect();
+    for answer in behind {
+        let _ = answer.await.unwrap().expect(201);
+    }
+    let refused = begun.await.unwrap().problem(503);
+    assert_eq!(refused.body["type"], "urn:till:unknown", "{}", refused.text);
+    let ended = ended.lock().unwrap();
+    assert_ne!(ended[0], "begun", "what waited was held until the transaction ended: {ended:?}");
+    assert_eq!(log.records(Isolation::Committed).await.len(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
