@@ -126,10 +126,9 @@ fn build(settings: &Settings, framing: Framing) -> Result<Parts, Unbuilt> {
     let watching = Arc::new(Ends::new(&cluster));
     let directory = Directory::start(&cluster, prefix, Arc::clone(&watching), |error| end(&error))?;
     let topology_epoch = topology::agreed(&cluster, common, &directory, &ends, &framing)?;
+    let failed = |error| end(&error);
     let follower =
-        Follower::start(&cluster, prefix, common.partitions, Arc::clone(&store), watching, |error| {
-            end(&error)
-        })?;
+        Follower::start(&cluster, prefix, common.partitions, Arc::clone(&store), watching, failed)?;
     let limits = Limits {
         queue: own.shard_queue,
         answer_timeout: Duration::from_millis(own.answer_timeout_ms),

@@ -168,7 +168,7 @@ async fn what_waits_behind_a_former_owners_transaction_goes_to_its_successor() {
     }
     let refused = begun.await.unwrap().problem(503);
     assert_eq!(refused.body["type"], "urn:till:unknown", "{}", refused.text);
-    let ended = ended.lock().unwrap();
+    let ended = ended.lock().unwrap().clone();
     assert_ne!(ended[0], "begun", "what waited was held until the transaction ended: {ended:?}");
     assert_eq!(log.records(Isolation::Committed).await.len(), 20);
 }
