@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -11,6 +12,8 @@ use tokio::sync::watch;
 
 /// Till's statements are shorter, so that one comes in one piece.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Liveness only.
+const AT_LAST: Duration = Duration::from_secs(60);
 
 /// What the next answers have to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +66,11 @@ impl PostgresProxy {
     /// Waits until a connection is held.
     ///
     /// # Panics
-    /// If the proxy has ended.
+    /// If none is for a minute.
     pub async fn held(&self) {
-        self.rule.subscribe().wait_for(|rule| *rule == Rule::Held).await.expect("the sender lives");
+        let mut rule = self.rule.subscribe();
+        let held = tokio::time::timeout(AT_LAST, rule.wait_for(|rule| *rule == Rule::Held));
+        held.await.expect("a connection sends the text").expect("the sender lives");
     }
 
     /// Lets the answers go on.

@@ -1,6 +1,6 @@
 //! Clients that hang up while they are served.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ const AT_LAST: Duration = Duration::from_secs(60);
 fn hang_up(address: &str, token: &str, seed: u64, times: u64) {
     let mut random = Random::new(seed);
     let consistency = ["", "till-consistency: strong\r\n"];
+    assert_eq!(status(ask(address, token, "")), "200", "these reads are answered where nobody hangs up");
     for _ in 0..times {
         let client = ask(address, token, random.pick::<&str>(&consistency));
         std::thread::sleep(Duration::from_micros(random.below(3_000)));
@@ -30,11 +31,17 @@ fn hang_up(address: &str, token: &str, seed: u64, times: u64) {
 /// Sends a read, whose answer nobody has read yet.
 fn ask(address: &str, token: &str, header: &str) -> TcpStream {
     let request = format!(
-        "GET /v1/receipts?limit=1 HTTP/1.1\r\nhost: till\r\nauthorization: Bearer {token}\r\n{header}\r\n"
+        "GET /v1/receipts?limit=1 HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n{header}\r\n"
     );
     let mut client = TcpStream::connect(address).unwrap();
     client.write_all(request.as_bytes()).unwrap();
     client
+}
+
+fn status(mut client: TcpStream) -> String {
+    let mut line = [0; "HTTP/1.1 200".len()];
+    client.read_exact(&mut line).unwrap();
+    String::from_utf8_lossy(&line[9..]).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -264,7 +264,7 @@ async fn the_first_accounts_that_an_owner_cannot_open_are_opened_by_its_successo
     eventually("the first replica serves", SURELY, async || till.command_api.log().contains(" serving "))
         .await;
     second.start();
-    let to_second = Client::new(&second.url(), &till.projector.url());
+    let to_second = Client::new(&second.url(), &second.url());
     eventually("the second replica waits for the accounts", SURELY, async || {
         let answer = to_second.try_get("/readyz").await;
         answer.is_ok_and(|answer| answer.status == 200 || answer.text.contains("the first accounts"))
