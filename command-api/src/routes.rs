@@ -1,7 +1,7 @@
 //! The write side's table of contents.
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{post, put};
 use runtime::openapi;
 use runtime::server::{Readiness, health_routes, with_fallbacks};
@@ -10,7 +10,7 @@ use utoipa::OpenApi;
 use crate::contracts;
 use crate::description::Description;
 use crate::http::forward::Intake;
-use crate::http::{App, accounts, batch, form, forward, receipts};
+use crate::http::{App, accounts, batch, forward, receipts};
 
 /// `receipts_contract`: where contract 003 is switched on.
 pub fn router(
@@ -23,17 +23,13 @@ pub fn router(
         .route("/v1/receipts/validate", post(receipts::validate))
         .route("/v1/receipts/{transaction_id}/void", post(receipts::void))
         .route("/v1/accounts/{username}/roles", put(accounts::assign_roles))
-        .route_layer(from_fn_with_state(Intake::of_callers(&app), forward::to_owner))
-        .route_layer(from_fn(form::say_preference_applied));
+        .route_layer(from_fn_with_state(Intake::of_callers(&app), forward::to_owner));
     let credentials = Router::new()
         .route("/v1/auth/register", post(accounts::register))
         .route("/v1/auth/login", post(accounts::login))
-        .route_layer(from_fn_with_state(Intake::of_credentials(&app), forward::to_owner))
-        .route_layer(from_fn(form::say_preference_applied));
+        .route_layer(from_fn_with_state(Intake::of_credentials(&app), forward::to_owner));
     // Its receipts have shards of their own: it forwards parts of itself.
-    let bulk = Router::new()
-        .route("/v1/receipts/batch", post(batch::record))
-        .route_layer(from_fn(form::say_preference_applied));
+    let bulk = Router::new().route("/v1/receipts/batch", post(batch::record));
     let about = health_routes(readiness).merge(openapi::routes(&Description::openapi()));
     let routes = with_fallbacks(commands.merge(credentials).merge(bulk).merge(about)).with_state(app);
     match receipts_contract {

@@ -22,9 +22,10 @@ use tokio_util::sync::CancellationToken;
 pub use request_id::REQUEST_ID;
 pub use sites::Sites;
 
+use crate::Problem;
 use crate::openapi::responses::Unavailable;
-use crate::{Problem, panics};
 use connections::Bounds;
+use edge::Edge;
 
 /// Whether the service can do its work, and what it waits for where it cannot.
 #[derive(Clone)]
@@ -144,12 +145,13 @@ impl Starting {
         let listener = listener.into_std()?;
         let shared = TcpListener::from_std(listener.try_clone()?)?;
         let starting = readiness.clone();
-        let router = health_routes::<()>(readiness.clone()).fallback(async move || {
+        let routes = health_routes::<()>(readiness.clone()).fallback(async move || {
             let reason = starting.reason().unwrap_or_default();
             Problem::unavailable(format!("the service is starting: {reason}"), 1)
         });
+        let answer = move |request| edge::asked(routes.clone(), request);
         let ending = CancellationToken::new();
-        let ended = tokio::spawn(connections::serve(shared, router, Bounds::default(), ending.clone()));
+        let ended = tokio::spawn(connections::serve(shared, answer, Bounds::default(), ending.clone()));
         Ok((Self { ending, ended }, TcpListener::from_std(listener)?))
     }
 
@@ -170,8 +172,9 @@ pub async fn serve(
     shutdown: CancellationToken,
     grace: Duration,
 ) {
-    let router = edge::around(panics::caught(router), sites);
-    let server = connections::serve(listener, router, Bounds::default(), shutdown.clone());
+    let edge = Edge::new(router, sites);
+    let answer = move |request| edge.clone().answer(request);
+    let server = connections::serve(listener, answer, Bounds::default(), shutdown.clone());
     tokio::select! {
         () = server => {}
         () = after(shutdown, grace) => tracing::warn!("requests were still in flight when the grace ended"),

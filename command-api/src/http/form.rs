@@ -4,11 +4,9 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::Write;
 
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::middleware::Next;
-use axum::response::Response;
 use runtime::Problem;
 use runtime::problem::{FieldError, MAX_ERRORS};
 use rust_decimal::prelude::ToPrimitive;
@@ -43,6 +41,14 @@ impl Handling {
             _ => Self::Strict,
         }
     }
+
+    /// Tells a client that asked for leniency that it has it.
+    pub fn tell(self, headers: &mut HeaderMap) {
+        if self == Self::Lenient {
+            let applied = HeaderName::from_static("preference-applied");
+            headers.insert(applied, HeaderValue::from_static("handling=lenient"));
+        }
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Handling {
@@ -51,17 +57,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Handling {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::of(&parts.headers))
     }
-}
-
-/// Tells a client that asked for leniency that it has it.
-pub async fn say_preference_applied(request: Request, next: Next) -> Response {
-    let handling = Handling::of(request.headers());
-    let mut response = next.run(request).await;
-    if handling == Handling::Lenient {
-        let applied = HeaderName::from_static("preference-applied");
-        response.headers_mut().insert(applied, HeaderValue::from_static("handling=lenient"));
-    }
-    response
 }
 
 /// A body without the byte order mark before it.

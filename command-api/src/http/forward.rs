@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::client_address::{ClientAddress, REAL_IP};
 use super::error::{Elsewhere, NotTaken};
+use super::form::Handling;
 use super::{ApiError, App, room};
 use crate::shard::Refusal;
 
@@ -83,10 +84,10 @@ impl Intake {
 
 /// Lets the handler answer, or the shard's owner where the handler finds that it is elsewhere.
 pub async fn to_owner(State(intake): State<Intake>, request: Request, next: Next) -> Response {
-    match answer(&intake, request, next).await {
-        Ok(response) => response,
-        Err(error) => error.into_response(),
-    }
+    let handling = Handling::of(request.headers());
+    let mut response = answer(&intake, request, next).await.unwrap_or_else(ApiError::into_response);
+    handling.tell(response.headers_mut());
+    response
 }
 
 async fn answer(intake: &Intake, request: Request, next: Next) -> Result<Response, ApiError> {

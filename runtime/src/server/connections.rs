@@ -2,13 +2,15 @@
 //! while the head of a request comes, and while its client takes nothing of an answer. Bodies have bounds of their own, where
 //! they are read.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::ConnectInfo;
-use hyper::Request;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,7 +20,6 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tower::Service;
 
 /// Between two tries where the process has no room for another connection.
 const NO_ROOM: Duration = Duration::from_secs(1);
@@ -58,9 +59,9 @@ fn max_open_files() -> Option<usize> {
 }
 
 /// Answers requests until `stopping`, then lets those under way end.
-pub(super) async fn serve(
+pub(super) async fn serve<F: Future<Output = Response> + Send + 'static>(
     listener: TcpListener,
-    router: Router,
+    answer: impl Fn(Request) -> F + Clone + Send + 'static,
     bounds: Bounds,
     stopping: CancellationToken,
 ) {
@@ -88,12 +89,13 @@ pub(super) async fn serve(
         if let Err(error) = prepare(&stream, bounds) {
             tracing::debug!(%error, "a connection's options were refused");
         }
-        let router = router.clone();
-        let answer = service_fn(move |mut request: Request<Incoming>| {
+        let answer = answer.clone();
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().call(request)
+            answer(request).map(Ok::<_, Infallible>)
         });
-        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), answer));
+        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
@@ -122,12 +124,13 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
-    use axum::body::Body;
+    use axum::Router;
     use axum::routing::get;
     use bytes::Bytes;
     use futures_util::stream;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::oneshot;
+    use tower::Service;
 
     use super::*;
 
@@ -139,7 +142,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let bounds = Bounds { connections: 2, head: SOON, unread: SOON };
-        tokio::spawn(serve(listener, router, bounds, CancellationToken::new()));
+        let answer = move |request: Request| router.clone().call(request).map(Result::unwrap);
+        tokio::spawn(serve(listener, answer, bounds, CancellationToken::new()));
         address
     }
 

@@ -92,7 +92,8 @@ pub async fn record(
     };
     let (answers, pieces) = Answers::channel();
     let incoming = Incoming::new(body, framer);
-    let request = Asked { caller, handling: Handling::of(&headers), origin: Origin::of(&headers) };
+    let handling = Handling::of(&headers);
+    let request = Asked { caller, handling, origin: Origin::of(&headers) };
     let progress = Progress::new(app, request, Relay::new(&headers), incoming, answers);
     tokio::spawn(async move {
         if progress.run().await.is_err() {
@@ -100,7 +101,9 @@ pub async fn record(
         }
         drop(turn);
     });
-    Ok(answer(pieces).await)
+    let mut response = answer(pieces).await;
+    handling.tell(response.headers_mut());
+    Ok(response)
 }
 
 async fn admit(
