@@ -9,7 +9,7 @@ use axum::response::Response;
 /// The contracts `TILL_CONTRACTS` may name.
 pub const NAMES: [&str; 1] = ["receipts"];
 
-/// An answer in the shape of the contract that the path belongs to.
+/// An answer that no route has given, in the shape of the contract that the path belongs to.
 pub async fn in_shape_of(path: &str, response: Response) -> Response {
     if path.starts_with("/contracts/receipts/") {
         receipts::answers::in_its_shape(response).await

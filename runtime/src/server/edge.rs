@@ -42,11 +42,14 @@ impl Edge {
         let answer = match answer_at_once(&self.sites, &request) {
             Some(answer) => {
                 drop(request);
-                answer
+                Err(answer)
             }
-            None => panics::caught(asked(self.routes, request)).await,
+            None => panics::caught(asked(self.routes, request)).await.map_err(IntoResponse::into_response),
         };
-        let mut response = contracts::in_shape_of(uri.path(), answer).await;
+        let mut response = match answer {
+            Ok(answer) => answer,
+            Err(instead) => contracts::in_shape_of(uri.path(), instead).await,
+        };
         unread.drain().await;
         let may_be_kept = is_read && response.status().is_success();
         let headers = response.headers_mut();

@@ -273,7 +273,9 @@ const MANY: [(&str, &str); 4] = [
 async fn a_places_figures_of_many_windows_and_categories_take_little_memory() {
     let mut till = Till::prepare("many-figures").await;
     serve_contracts(&mut till);
-    till.start_all().await;
+    let _ = till.projector.run("migrate", &[]).success("projector migrate");
+    till.command_api.start_ready().await;
+    till.projector.start_ready().await;
     let terminal = till.terminal().await;
     let _ = terminal.receipt(&simple("many", "many", "1.00")).await.expect(201);
     let entry = Entry::direct(&till);

@@ -8,11 +8,11 @@ mod journal;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, post};
 use runtime::contracts::receipts::NAME;
-use runtime::contracts::receipts::answers::{Refused, complete};
+use runtime::contracts::receipts::answers::{Refused, complete, in_its_shape};
 use runtime::contracts::receipts::token::LoginTokens;
 
 use crate::http::forward::{self, Intake};
@@ -55,7 +55,7 @@ pub fn routes(contract: Contract) -> Router {
         ("/contracts/receipts/consumer/auth/logout/", account(post(accounts::logout))),
         ("/contracts/receipts/consumer/auth/password/change/", account(post(accounts::change_password))),
     ];
-    complete(Router::new(), routes).with_state(contract)
+    complete(Router::new(), routes).layer(map_response(in_its_shape)).with_state(contract)
 }
 
 impl FromRef<Contract> for App {

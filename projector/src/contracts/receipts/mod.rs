@@ -10,10 +10,11 @@ mod places;
 mod windows;
 
 use axum::Router;
+use axum::middleware::map_response;
 use axum::routing::get;
 use runtime::Problem;
 use runtime::contracts::receipts::NAME;
-use runtime::contracts::receipts::answers::complete;
+use runtime::contracts::receipts::answers::{complete, in_its_shape};
 use runtime::contracts::receipts::token::LoginTokens;
 use runtime::openapi::Pages;
 
@@ -60,5 +61,5 @@ pub fn routes(contract: Contract) -> Router {
         ("/contracts/receipts/consumer/api/analytics/{place_id}/", get(analytics::one)),
         ("/contracts/receipts/consumer/auth/user/", get(caller::user)),
     ];
-    complete(docs::routes(), routes).with_state(contract)
+    complete(docs::routes(), routes).layer(map_response(in_its_shape)).with_state(contract)
 }
