@@ -141,7 +141,23 @@ fn is_starting(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// [`faults_of_settings`]. A topic that has just been created may take a moment to be known everywhere.
 async fn check_settings(
+    admin: &AdminClient<DefaultClientContext>,
+    topics: &[TopicSpec],
+) -> KafkaResult<Vec<String>> {
+    let deadline = Instant::now() + LEADER_TIMEOUT;
+    loop {
+        match faults_of_settings(admin, topics).await {
+            Err(KafkaError::AdminOp(code)) if is_starting(code) && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            found => return found,
+        }
+    }
+}
+
+async fn faults_of_settings(
     admin: &AdminClient<DefaultClientContext>,
     topics: &[TopicSpec],
 ) -> KafkaResult<Vec<String>> {
