@@ -122,7 +122,7 @@ fn build(settings: &Settings, framing: Framing) -> Result<Parts, Unbuilt> {
     let prefix = &common.topic_prefix;
     let store = Arc::new(open_store(settings, &cluster)?);
     let ends = Arc::new(Ends::new(&cluster));
-    // Of its own: takeovers do not wait for whoever watches.
+    // Threads that only watch ask for ends through a client of their own, so that takeovers do not wait for them.
     let watching = Arc::new(Ends::new(&cluster));
     let directory = Directory::start(&cluster, prefix, Arc::clone(&watching), |error| end(&error))?;
     let topology_epoch = topology::agreed(&cluster, common, &directory, &ends, &framing)?;

@@ -71,12 +71,12 @@ pub fn serve(engine: &Engine, shards: &Shards, shard: i32, assignment: &Assignme
             let mut serving = Serving::new(engine, shard, producers);
             tracing::info!(shard.id = shard, takeover.ms = begun.elapsed().as_millis(), "serving");
             shards.set_serving(shard, true);
-            // Whoever ends the assignment sets it too, but may have done so a moment before the line above.
+            // `Rebalances::give_back` clears it too where it ends the assignment, but may have done so just before the line above.
             if assignment.has_ended() {
                 shards.set_serving(shard, false);
             }
             let ended = serving.run(assignment, &inbox);
-            // Before the producers are dropped, which may take seconds.
+            // The shard is given up here, before the producers are dropped: that may take seconds.
             shards.set_serving(shard, false);
             ended
         }

@@ -4,9 +4,9 @@
 ///
 /// Each commit appends a marker to every partition that it wrote to, some time after it was acknowledged. So before an event
 /// there may be as many offsets as this owner's commits have markers due. That is two at most: a transaction of one of the
-/// two ids begins only after the markers of its former transaction are written. A coordinator that fails over, or repeats its request
-/// to write markers, may write one twice; then more lies before an event although nobody else wrote, and its batch is answered as
-/// unknown, which is harmless.
+/// two ids begins only after the markers of its former transaction are written. A coordinator that fails over, or repeats its
+/// request to write markers, may write one twice. Then more lies before an event although nobody else wrote, and its batch is
+/// answered as unknown, which is harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tail {
     next: i64,

@@ -1,5 +1,5 @@
-//! The routes of both services, those of their descriptions and those that serve them: one path may be served by both, each for methods of its own, and
-//! a client that asks one of them must hear of all.
+//! The routes of both services: those in their descriptions, and those that serve the descriptions. One path may be served by
+//! both, each for methods of its own, and a client that asks one of them must hear of all.
 
 use std::sync::LazyLock;
 

@@ -142,7 +142,8 @@ async fn what_waits_behind_a_former_owners_transaction_goes_to_its_successor() {
     second.start_ready().await;
     let terminal = till.terminal().await;
 
-    // The owner's session ends after 6 s, and its transaction after 15: 5 of the records, and 10 of a commit that is not answered.
+    // The owner's session ends after 6 s. Its transaction ends after 15 s: 5 s pass for its records, and 10 s for a commit that
+    // is not answered.
     proxy.delay_answers(Api::Produce, Duration::from_secs(5));
     proxy.hold_requests(Api::EndTxn, &format!("{}-1-shard-0-", till.prefix));
     proxy.hold_requests(Api::Heartbeat, &format!("{}-shards", till.prefix));
