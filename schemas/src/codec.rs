@@ -155,7 +155,7 @@ pub fn decode(value: &[u8], schema_header: Option<&[u8]>) -> Result<Event, Decod
     };
     let mut rest = datum;
     let event = if version.is_latest {
-        Event::read(version.event_type, &codec.reader, &mut rest)
+        Event::read(version, &codec.reader, &mut rest)
     } else {
         read_older(codec, &mut rest)
     };
@@ -183,11 +183,10 @@ fn unframe<'v>(
 /// Avro's resolution from the writer's schema to the latest one is the upcaster. The resolved value is
 /// written anew and read back because the reader resolves values, not serde types.
 fn read_older(older: &Codec, datum: &mut &[u8]) -> Result<Event, apache_avro::Error> {
-    let event_type = older.version.event_type;
-    let latest = &CODECS[&LATEST[event_type]];
+    let latest = &CODECS[&LATEST[older.version.event_type]];
     let resolved = widened(older.reader.read_value(datum)?)?.resolve(&latest.version.schema)?;
     let rewritten = latest.writer.write_value_to_vec(resolved)?;
-    Event::read(event_type, &latest.reader, &mut rewritten.as_slice())
+    Event::read(latest.version, &latest.reader, &mut rewritten.as_slice())
 }
 
 /// The bytes of the largest amount a schema allows: 38 digits.

@@ -8,12 +8,16 @@ use apache_avro::Schema;
 use apache_avro::rabin::Rabin;
 use serde_json::Value;
 
+use crate::{Event, Topic};
+
 /// 8 bytes, CRC-64-AVRO, little-endian: names a schema on the wire.
 pub type Fingerprint = [u8; 8];
 
 /// One released version of one event's schema.
 #[derive(Debug)]
 pub struct Version {
+    /// The topic its events are in.
+    pub topic: Topic,
     /// The event's type.
     pub event_type: &'static str,
     /// Counts from 1.
@@ -28,36 +32,14 @@ pub struct Version {
     pub is_latest: bool,
 }
 
-macro_rules! released {
-    ($($event_type:literal: [$($file:literal),+]),+ $(,)?) => {
-        const RELEASED: &[(&str, &[&str])] = &[
-            $(($event_type, &[$(include_str!(concat!("../avro/", $file, ".avsc"))),+])),+
-        ];
-    };
-}
-
-released! {
-    "ReceiptRecorded": ["receipt_recorded/v1"],
-    "ReceiptVoided": ["receipt_voided/v1"],
-    "AccountRegistered": ["account_registered/v1"],
-    "RolesAssigned": ["roles_assigned/v1"],
-    "LoginLocked": ["login_locked/v1"],
-    "LoginUnlocked": ["login_unlocked/v1"],
-    "LoginTokenIssued": ["login_token_issued/v1"],
-    "LoginTokenRevoked": ["login_token_revoked/v1"],
-    "PasswordChanged": ["password_changed/v1"],
-    "PlaceHourComputed": ["place_hour_computed/v1", "place_hour_computed/v2"],
-    "HourClosed": ["hour_closed/v1", "hour_closed/v2"],
-    "ShardAnnounced": ["shard_announced/v1"],
-    "TopologyDeclared": ["topology_declared/v1"],
-}
-
 static HISTORY: LazyLock<Vec<Version>> = LazyLock::new(|| {
-    let versions = RELEASED.iter().flat_map(|(event_type, texts)| {
+    let types = Event::RELEASED.iter().flat_map(|(topic, types)| types.iter().map(|released| (*topic, *released)));
+    let versions = types.flat_map(|(topic, (event_type, texts))| {
+        let is_latest = move |index| index + 1 == texts.len();
         texts
             .iter()
             .enumerate()
-            .map(move |(index, text)| version(event_type, index, text, index + 1 == texts.len()))
+            .map(move |(index, text)| version(topic, event_type, index, text, is_latest(index)))
     });
     versions.collect()
 });
@@ -65,10 +47,10 @@ static HISTORY: LazyLock<Vec<Version>> = LazyLock::new(|| {
 static BY_FINGERPRINT: LazyLock<HashMap<Fingerprint, &'static Version>> =
     LazyLock::new(|| HISTORY.iter().map(|version| (version.fingerprint, version)).collect());
 
-fn version(event_type: &'static str, index: usize, text: &'static str, is_latest: bool) -> Version {
+fn version(topic: Topic, event_type: &'static str, index: usize, text: &'static str, is_latest: bool) -> Version {
     let schema = Schema::parse_str(text).expect("released schemas parse");
     let number = u32::try_from(index + 1).expect("few versions");
-    Version { event_type, number, schema, text, fingerprint: fingerprint(text), is_latest }
+    Version { topic, event_type, number, schema, text, fingerprint: fingerprint(text), is_latest }
 }
 
 /// CRC-64-AVRO of the parsing canonical form, which by Avro's specification has no logical types: apache-avro

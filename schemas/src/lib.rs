@@ -4,7 +4,7 @@
 //! Nothing here does I/O. A reader follows [`Topic`] -> [`record`] -> [`codec`] -> [`Event`] -> [`Position`].
 
 pub mod codec;
-mod event;
+mod events;
 pub mod headers;
 pub mod history;
 mod money;
@@ -14,12 +14,8 @@ pub mod registry;
 pub mod time;
 mod topic;
 
-pub use event::{
-    AccountRegistered, CategorySums, Event, HourClosed, Item, LastEvent, LoginLocked, LoginTokenIssued,
-    LoginTokenRevoked, LoginUnlocked, PasswordChanged, PlaceHourComputed, Receipt, ReceiptRecorded,
-    ReceiptVoided, RolesAssigned, ShardAnnounced, Slice, Sums, TopologyDeclared,
-};
+pub use events::*;
 pub use headers::EventHeaders;
 pub use money::{Money, MoneyError, exact};
 pub use position::{Position, PositionError};
-pub use topic::{HOURS_KEY, Topic, partition_of};
+pub use topic::{Kind, Topic, partition_of};

@@ -107,7 +107,7 @@ fn newer(error: &DecodeError, claim: Claim) -> Option<Newer> {
 #[must_use]
 pub fn event_id(header: Option<&[u8]>, topic: Topic, partition: i32, offset: i64, value: &[u8]) -> Uuid {
     header.and_then(|bytes| Uuid::from_slice(bytes).ok()).unwrap_or_else(|| {
-        let mut name = format!("{}/{partition}/{offset}/", topic.noun()).into_bytes();
+        let mut name = format!("{}/{partition}/{offset}/", topic.short_name()).into_bytes();
         name.extend_from_slice(value);
         Uuid::new_v5(&Uuid::NAMESPACE_OID, &name)
     })

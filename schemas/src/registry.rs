@@ -1,6 +1,5 @@
 //! What a schema registry is told of the history.
 
-use crate::Event;
 use crate::history::{self, Version};
 
 /// Every version under the subject it is registered with, in the order of [`history::all`]: oldest first
@@ -13,7 +12,7 @@ pub fn subjects(topic_prefix: &str) -> Vec<(String, &'static str)> {
 /// `<topic>-<record's full name>`, Confluent's TopicRecordNameStrategy: a topic holds events of several
 /// types, each with versions of its own, and deployments with other prefixes share nothing.
 fn subject(version: &Version, topic_prefix: &str) -> String {
-    let topic = Event::topic_of(version.event_type).name(topic_prefix);
+    let topic = version.topic.name(topic_prefix);
     let record = version.schema.name().expect("an event is a record").fullname(None);
     format!("{topic}-{record}")
 }

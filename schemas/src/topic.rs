@@ -1,64 +1,96 @@
 //! Topics and the one partitioner.
 
-/// The topics of a Till deployment. Event topics are the source of truth; `Shards` says who serves what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Topic {
-    /// Receipts, keyed by transaction id.
-    Receipts,
-    /// Accounts, keyed by realm.
-    Accounts,
-    /// Hourly figures, keyed by place id; the closing of an hour by [`HOURS_KEY`].
-    Analytics,
-    /// Shard owners and the topology, compacted.
-    Shards,
+/// What a topic is for, and so how it is created and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The streams of aggregates: command-api's shards write it. A source of truth.
+    Commanded,
+    /// Events of another writer. A source of truth.
+    EventLog,
+    /// The latest record of each key.
+    Compacted,
 }
 
-/// Key of the events that close an hour.
-pub const HOURS_KEY: &str = "hours";
+/// Lists the topics. `Receipts: "receipts" b'r' Commanded;` becomes
+///
+/// ```text
+/// pub enum Topic { Receipts, … }
+/// impl Topic { ALL, COMMANDED, short_name(), letter(), kind() }
+/// ```
+macro_rules! topics {
+    ($($(#[doc = $doc:literal])+ $topic:ident: $name:literal $letter:literal $kind:ident;)+) => {
+        /// The topics of a Till deployment.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Topic {
+            $($(#[doc = $doc])+ $topic,)+
+        }
+
+        impl Topic {
+            /// Every topic.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$topic),+];
+
+            /// The topic's name without the deployment's prefix.
+            #[must_use]
+            pub const fn short_name(self) -> &'static str {
+                match self { $(Self::$topic => $name,)+ }
+            }
+
+            /// What stands for the topic in the keys of local stores.
+            #[must_use]
+            pub const fn letter(self) -> u8 {
+                match self { $(Self::$topic => $letter,)+ }
+            }
+
+            /// What it is for.
+            #[must_use]
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$topic => Kind::$kind,)+ }
+            }
+        }
+    };
+}
+
+topics! {
+    /// Receipts, keyed by transaction id.
+    Receipts: "receipts" b'r' Commanded;
+    /// Accounts, keyed by realm.
+    Accounts: "accounts" b'a' Commanded;
+    /// Hourly figures, keyed by place id; the closing of an hour by [`crate::analytics::HOURS_KEY`].
+    Analytics: "analytics" b'f' EventLog;
+    /// Shard owners and the topology: who serves what.
+    Shards: "shards" b's' Compacted;
+}
 
 impl Topic {
-    /// Every topic.
-    pub const ALL: [Self; 4] = [Self::Receipts, Self::Accounts, Self::Analytics, Self::Shards];
     /// The topics command-api's shards write: an aggregate's events are in exactly one of them.
-    pub const COMMANDED: [Self; 2] = [Self::Receipts, Self::Accounts];
+    pub const COMMANDED: [Self; count_of(Kind::Commanded)] = of_kind(Kind::Commanded);
 
-    /// The last part of the topic's name.
+    /// The topic with this short name.
     #[must_use]
-    pub const fn noun(self) -> &'static str {
-        match self {
-            Self::Receipts => "receipts",
-            Self::Accounts => "accounts",
-            Self::Analytics => "analytics",
-            Self::Shards => "shards",
-        }
-    }
-
-    /// The topic called `noun`.
-    #[must_use]
-    pub fn from_noun(noun: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|topic| topic.noun() == noun)
+    pub fn named(short_name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|topic| topic.short_name() == short_name)
     }
 
     /// The settings it is created with and must keep.
     #[must_use]
     pub const fn config(self) -> &'static [(&'static str, &'static str)] {
-        match self {
+        match self.kind() {
             // What is not in a topic did not happen: nothing is ever deleted. Arrival is the broker's clock.
-            Self::Receipts | Self::Accounts | Self::Analytics => &[
+            Kind::Commanded | Kind::EventLog => &[
                 ("cleanup.policy", "delete"),
                 ("retention.ms", "-1"),
                 ("retention.bytes", "-1"),
                 ("message.timestamp.type", "LogAppendTime"),
                 ("max.message.bytes", "2097152"),
             ],
-            Self::Shards => &[("cleanup.policy", "compact"), ("message.timestamp.type", "LogAppendTime")],
+            Kind::Compacted => &[("cleanup.policy", "compact"), ("message.timestamp.type", "LogAppendTime")],
         }
     }
 
-    /// The source of truth: every record from offset 0 on must be there.
+    /// Whether it is a source of truth, so that every record from offset 0 on must be there.
     #[must_use]
     pub const fn is_event_log(self) -> bool {
-        !matches!(self, Self::Shards)
+        matches!(self.kind(), Kind::Commanded | Kind::EventLog)
     }
 
     /// How many partitions it has in a deployment of `partitions` and `shards`.
@@ -67,11 +99,36 @@ impl Topic {
         if self.is_event_log() { partitions } else { shards }
     }
 
-    /// The topic's name in Kafka: `<prefix>.<noun>`.
+    /// The topic's name in Kafka: `<prefix>.<short name>`.
     #[must_use]
     pub fn name(self, prefix: &str) -> String {
-        format!("{prefix}.{}", self.noun())
+        format!("{prefix}.{}", self.short_name())
     }
+}
+
+const fn count_of(kind: Kind) -> usize {
+    let (mut index, mut count) = (0, 0);
+    while index < Topic::ALL.len() {
+        if Topic::ALL[index].kind() as u8 == kind as u8 {
+            count += 1;
+        }
+        index += 1;
+    }
+    count
+}
+
+/// The `N` topics of a kind, in the order of the list.
+const fn of_kind<const N: usize>(kind: Kind) -> [Topic; N] {
+    let mut found = [Topic::Receipts; N];
+    let (mut index, mut count) = (0, 0);
+    while index < Topic::ALL.len() {
+        if Topic::ALL[index].kind() as u8 == kind as u8 {
+            found[count] = Topic::ALL[index];
+            count += 1;
+        }
+        index += 1;
+    }
+    found
 }
 
 /// The partition of `key` among `partitions`: murmur2 as Kafka's Java client computes it, so that any
@@ -115,7 +172,21 @@ fn murmur2(data: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+
+    #[test]
+    fn no_two_topics_have_a_letter_or_a_name_in_common() {
+        let letters: HashSet<_> = Topic::ALL.map(Topic::letter).into();
+        let names: HashSet<_> = Topic::ALL.map(Topic::short_name).into();
+        assert_eq!((letters.len(), names.len()), (Topic::ALL.len(), Topic::ALL.len()));
+    }
+
+    #[test]
+    fn shards_write_the_streams_of_aggregates_alone() {
+        assert_eq!(Topic::COMMANDED, [Topic::Receipts, Topic::Accounts]);
+    }
 
     #[test]
     fn murmur2_agrees_with_kafkas_own_test_vectors() {

@@ -1,0 +1,174 @@
+//! The events, a stream a file: today's Rust types, each read from every schema version ever released.
+//!
+//! Adding an event is a struct and a line of its file's `stream!`; adding a topic is a file, its line in
+//! `streams!` below and its line in [`crate::Topic`].
+
+mod bytes;
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::codec::{Reader, Writer};
+use crate::{Topic, history};
+
+/// Declares the events of one topic, after their structs:
+///
+/// ```text
+/// stream! { Receipts keyed by (receipt.transaction_id);
+///     ReceiptRecorded: "receipt_recorded/v1";
+///     ReceiptVoided: "receipt_voided/v1", "receipt_voided/v2";
+/// }
+/// ```
+///
+/// The key is a text field that each of the structs has, or `keyed by key;` names a function from `&Event` to text.
+/// The files are all versions ever released of the event's schema, oldest first, below `schemas/avro`. This becomes
+///
+/// ```text
+/// pub enum Event { ReceiptRecorded(ReceiptRecorded), ReceiptVoided(ReceiptVoided) }
+/// impl Event { type_name(), key(), to_json(), and for the codec RELEASED, write(), read(), from_json() }
+/// impl From<ReceiptRecorded> for crate::Event { … }    // one for each struct
+/// ```
+macro_rules! stream {
+    (@key $event:ident ($($field:ident).+) $($name:ident)+) => {
+        match $event { $(Event::$name(event) => event.$($field).+.as_str().into(),)+ }
+    };
+    (@key $event:ident $function:ident $($name:ident)+) => { $function($event) };
+    ($topic:ident keyed by $key:tt; $($name:ident: $($file:literal),+;)+) => {
+        #[doc = concat!("What stands in [`crate::Topic::", stringify!($topic), "`].")]
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[allow(clippy::large_enum_variant, reason = "the most frequent events are the large ones: a box would cost each an allocation")]
+        pub enum Event {
+            $(#[doc = concat!("See [`", stringify!($name), "`].")] $name($name),)+
+        }
+
+        impl Event {
+            /// Each type with the texts of its released schemas, oldest first.
+            pub(super) const RELEASED: &[(&str, &[&str])] = &[
+                $((stringify!($name), &[$(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/avro/", $file, ".avsc"))),+])),+
+            ];
+
+            /// The type's name, as in the `event-type` header.
+            #[must_use]
+            pub const fn type_name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)+ }
+            }
+
+            /// The record's key: the home of the aggregate the event belongs to.
+            #[must_use]
+            pub fn key(&self) -> std::borrow::Cow<'_, str> {
+                $crate::events::stream!(@key self $key $($name)+)
+            }
+
+            /// The event's fields as JSON, money and instants as text.
+            #[must_use]
+            pub fn to_json(&self) -> serde_json::Value {
+                match self { $(Self::$name(event) => serde_json::to_value(event),)+ }
+                    .expect("events have text keys only")
+            }
+
+            pub(super) fn write(&self, writer: &$crate::codec::Writer, buffer: &mut Vec<u8>) -> Result<(), apache_avro::Error> {
+                match self { $(Self::$name(event) => writer.write_ser(buffer, event).map(drop),)+ }
+            }
+
+            /// Reads a datum of a type that [`Self::RELEASED`] names, written with its latest schema.
+            pub(super) fn read(type_name: &str, reader: &$crate::codec::Reader, datum: &mut &[u8]) -> Result<Self, apache_avro::Error> {
+                match type_name {
+                    $(stringify!($name) => reader.read_deser(datum).map(Self::$name),)+
+                    other => unreachable!("no {other} is released in this topic"),
+                }
+            }
+
+            /// Reads what [`Self::to_json`] gave; `None` for a type of another topic.
+            pub(super) fn from_json(type_name: &str, json: serde_json::Value) -> Option<Result<Self, serde_json::Error>> {
+                match type_name {
+                    $(stringify!($name) => Some(serde_json::from_value(json).map(Self::$name)),)+
+                    _ => None,
+                }
+            }
+        }
+
+        $(impl From<$name> for $crate::Event {
+            fn from(event: $name) -> Self { Self::$topic(Event::$name(event)) }
+        })+
+    };
+}
+use stream;
+
+/// Lists the topics' files. `receipts => Receipts` becomes `pub mod receipts;` and the variant `Receipts` of
+///
+/// ```text
+/// pub enum Event { Receipts(receipts::Event), … }
+/// impl Event { topic(), type_name(), key(), to_json(), and for the codec RELEASED, write(), read() }
+/// ```
+macro_rules! streams {
+    ($($module:ident => $topic:ident),+ $(,)?) => {
+        $(pub mod $module;)+
+
+        /// Everything that can stand in a topic: an event of one of the streams.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[allow(clippy::large_enum_variant, reason = "the most frequent events are the large ones: a box would cost each an allocation")]
+        pub enum Event {
+            $(#[doc = concat!("In [`Topic::", stringify!($topic), "`].")] $topic($module::Event),)+
+        }
+
+        impl Event {
+            /// The released schemas of each topic.
+            pub(crate) const RELEASED: &[(Topic, &[(&str, &[&str])])] =
+                &[$((Topic::$topic, $module::Event::RELEASED)),+];
+
+            /// The topic its stream is in.
+            #[must_use]
+            pub const fn topic(&self) -> Topic {
+                match self { $(Self::$topic(_) => Topic::$topic,)+ }
+            }
+
+            /// The type's name, as in the `event-type` header.
+            #[must_use]
+            pub const fn type_name(&self) -> &'static str {
+                match self { $(Self::$topic(event) => event.type_name(),)+ }
+            }
+
+            /// The record's key: the home of the aggregate the event belongs to.
+            #[must_use]
+            pub fn key(&self) -> Cow<'_, str> {
+                match self { $(Self::$topic(event) => event.key(),)+ }
+            }
+
+            /// The event's fields as JSON, money and instants as text.
+            #[must_use]
+            pub fn to_json(&self) -> Value {
+                match self { $(Self::$topic(event) => event.to_json(),)+ }
+            }
+
+            /// Reads what [`Self::to_json`] gave for an event of the type.
+            ///
+            /// # Errors
+            /// No event has the type, or a field is missing or not of its type.
+            pub fn from_json(type_name: &str, json: Value) -> Result<Self, serde_json::Error> {
+                $(if let Some(event) = $module::Event::from_json(type_name, json.clone()) {
+                    return event.map(Self::$topic);
+                })+
+                Err(serde::de::Error::custom(format_args!("no event is called {type_name}")))
+            }
+
+            pub(crate) fn write(&self, writer: &Writer, buffer: &mut Vec<u8>) -> Result<(), apache_avro::Error> {
+                match self { $(Self::$topic(event) => event.write(writer, buffer),)+ }
+            }
+
+            /// Reads a datum that was written with the latest schema of its type.
+            pub(crate) fn read(version: &history::Version, reader: &Reader, datum: &mut &[u8]) -> Result<Self, apache_avro::Error> {
+                match version.topic {
+                    $(Topic::$topic => $module::Event::read(version.event_type, reader, datum).map(Self::$topic),)+
+                }
+            }
+        }
+    };
+}
+
+streams! {
+    receipts => Receipts,
+    accounts => Accounts,
+    analytics => Analytics,
+    shards => Shards,
+}
