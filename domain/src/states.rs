@@ -4,9 +4,6 @@
 use schemas::Position;
 use uuid::Uuid;
 
-/// Counts up whenever `evolve` or a state's bytes change: stores of another version are rebuilt.
-pub const FOLD_VERSION: u32 = 3;
-
 /// The states a fold reads and writes.
 pub trait States {
     /// The bytes under a key.

@@ -8,9 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::account::token::{self, IssueLoginToken, RevokeLoginToken};
 use domain::account::{self, AssignRoles, ChangePassword, LockLogin, REALM, RegisterAccount, UnlockLogin};
 use domain::receipt::{self, RecordReceipt, VoidReceipt};
-use domain::{Command, Decision, Recorded, Rejection, States, Todo, decide, evolve};
+use domain::{Act, Command, Decision, Recorded, Rejection, Sort, States, TodoKey, Waiting, decide, evolve};
 use proptest::prelude::*;
-use schemas::{AccountRegistered, Event, Item, Money, Position, Receipt, RolesAssigned, Topic};
+use schemas::accounts::{self, AccountRegistered, RolesAssigned};
+use schemas::receipts::{Item, Receipt};
+use schemas::{Event, Money, Position, Topic};
 use uuid::Uuid;
 
 /// Everything a shard knows, in memory.
@@ -56,9 +58,9 @@ impl Memory {
         replayed
     }
 
-    fn todos(&self) -> Vec<Todo> {
-        let raised = self.states.iter().filter(|(key, _)| key.starts_with(&Todo::prefix(3)));
-        raised.filter_map(|(_, value)| Todo::from_bytes(value)).collect()
+    fn todos(&self) -> Vec<(TodoKey, Waiting)> {
+        let raised = self.states.iter().filter_map(|(key, value)| Some((TodoKey::from_bytes(key)?, value)));
+        raised.map(|(key, value)| (key, Waiting::from_bytes(value).unwrap())).collect()
     }
 }
 
@@ -86,12 +88,12 @@ fn a_receipt(transaction_id: &str, price: &str) -> Receipt {
 
 fn record(transaction_id: &str, price: &str) -> Command {
     let receipt = a_receipt(transaction_id, price);
-    Command::RecordReceipt(RecordReceipt { receipt, totals_match: true, recorded_by: "terminal".into() })
+    Command::from(RecordReceipt { receipt, totals_match: true, recorded_by: "terminal".into() })
 }
 
 fn void(transaction_id: &str, reason: &str) -> Command {
     let receipt = Some(a_receipt(transaction_id, "1.00"));
-    Command::VoidReceipt(VoidReceipt {
+    Command::from(VoidReceipt {
         transaction_id: transaction_id.into(),
         receipt,
         reason: reason.into(),
@@ -100,7 +102,7 @@ fn void(transaction_id: &str, reason: &str) -> Command {
 }
 
 fn register(username: &str, key: Option<u128>) -> Command {
-    Command::RegisterAccount(RegisterAccount {
+    Command::from(RegisterAccount {
         realm: REALM.into(),
         username: username.into(),
         password_hash: "hash".into(),
@@ -110,7 +112,7 @@ fn register(username: &str, key: Option<u128>) -> Command {
 }
 
 fn assign(username: &str, role: &str) -> Command {
-    Command::AssignRoles(AssignRoles {
+    Command::from(AssignRoles {
         realm: REALM.into(),
         username: username.into(),
         roles: vec![role.into()],
@@ -121,26 +123,26 @@ fn assign(username: &str, role: &str) -> Command {
 
 fn lock(username: &str) -> Command {
     let until = now() + TimeDelta::seconds(60);
-    Command::LockLogin(LockLogin { realm: REALM.into(), username: username.into(), until })
+    Command::from(LockLogin { realm: REALM.into(), username: username.into(), until })
 }
 
 fn unlock(username: &str, cause: Uuid) -> Command {
-    Command::UnlockLogin(UnlockLogin { realm: REALM.into(), username: username.into(), cause })
+    Command::from(UnlockLogin { realm: REALM.into(), username: username.into(), cause })
 }
 
 fn issue(username: &str, generation: i64, hash: u8) -> Command {
     let (realm, username) = (REALM.into(), username.into());
-    Command::IssueLoginToken(IssueLoginToken { realm, username, generation, token_hash: vec![hash; 32] })
+    Command::from(IssueLoginToken { realm, username, generation, token_hash: vec![hash; 32] })
 }
 
 fn revoke(username: &str, generation: i64) -> Command {
     let (realm, username) = (REALM.into(), username.into());
-    Command::RevokeLoginToken(RevokeLoginToken { realm, username, generation })
+    Command::from(RevokeLoginToken { realm, username, generation })
 }
 
 fn change_password(username: &str, hash: &str) -> Command {
     let (realm, username) = (REALM.into(), username.into());
-    Command::ChangePassword(ChangePassword { realm, username, password_hash: hash.into() })
+    Command::from(ChangePassword { realm, username, password_hash: hash.into() })
 }
 
 fn at(topic: Topic, offset: i64) -> Position {
@@ -152,25 +154,25 @@ fn a_receipt_is_recorded_once_and_answered_alike_ever_after() {
     let mut till = Memory::default();
     assert!(matches!(till.when(record("a", "1.00")), Ok(Decision::Append(_))));
     assert_eq!(till.when(record("a", "1.00")), Ok(Decision::Already(at(Topic::Receipts, 0))));
-    assert_eq!(till.when(record("a", "1.01")), Err(Rejection::ReceiptConflict));
+    assert_eq!(till.when(record("a", "1.01")), Err(receipt::Rejection::IdTaken.into()));
     assert!(matches!(till.when(record("b", "1.01")), Ok(Decision::Append(_))));
 }
 
 #[test]
 fn a_void_needs_its_receipt_and_happens_once() {
     let mut till = Memory::default();
-    assert_eq!(till.when(void("a", "twice")), Err(Rejection::ReceiptUnknown));
+    assert_eq!(till.when(void("a", "twice")), Err(receipt::Rejection::Unknown.into()));
     let found_none = VoidReceipt {
         transaction_id: "a".into(),
         receipt: None,
         reason: "r".into(),
         voided_by: "admin".into(),
     };
-    assert_eq!(till.when(Command::VoidReceipt(found_none.clone())), Err(Rejection::ReceiptUnknown));
+    assert_eq!(till.when(Command::from(found_none.clone())), Err(receipt::Rejection::Unknown.into()));
     till.when(record("a", "1.00")).unwrap();
     assert!(matches!(till.when(void("a", "twice")), Ok(Decision::Append(_))));
     assert_eq!(till.when(void("a", "twice")), Ok(Decision::Already(at(Topic::Receipts, 1))));
-    assert_eq!(till.when(void("a", "other")), Err(Rejection::VoidConflict));
+    assert_eq!(till.when(void("a", "other")), Err(receipt::Rejection::VoidConflict.into()));
     assert_eq!(till.when(record("a", "1.00")), Ok(Decision::Already(at(Topic::Receipts, 0))));
 }
 
@@ -178,14 +180,14 @@ fn a_void_needs_its_receipt_and_happens_once() {
 fn accounts_are_numbered_densely_and_names_are_unique() {
     let mut till = Memory::default();
     till.when(register("ana", None)).unwrap();
-    assert_eq!(till.when(register("ana", None)), Err(Rejection::UsernameTaken));
+    assert_eq!(till.when(register("ana", None)), Err(account::Rejection::UsernameTaken.into()));
     till.when(register("bob", Some(7))).unwrap();
     assert_eq!(till.when(register("bob", Some(7))), Ok(Decision::Already(at(Topic::Accounts, 1))));
     let numbers: Vec<_> = till
         .log
         .iter()
         .filter_map(|(event, _)| match event {
-            Event::AccountRegistered(event) => Some(event.number),
+            Event::Accounts(accounts::Event::AccountRegistered(event)) => Some(event.number),
             _ => None,
         })
         .collect();
@@ -195,7 +197,7 @@ fn accounts_are_numbered_densely_and_names_are_unique() {
 #[test]
 fn roles_are_replaced_unless_they_are_so_already() {
     let mut till = Memory::default();
-    assert_eq!(till.when(assign("ana", "admin")), Err(Rejection::AccountUnknown));
+    assert_eq!(till.when(assign("ana", "admin")), Err(account::Rejection::Unknown.into()));
     till.when(register("ana", None)).unwrap();
     assert!(matches!(till.when(assign("ana", "admin")), Ok(Decision::Append(_))));
     assert_eq!(till.when(assign("ana", "admin")), Ok(Decision::Already(at(Topic::Accounts, 1))));
@@ -206,8 +208,9 @@ fn a_login_lock_raises_the_todo_that_ends_it() {
     let mut till = Memory::default();
     till.when(register("ana", None)).unwrap();
     till.when(lock("ana")).unwrap();
-    let [todo] = till.todos().try_into().unwrap();
-    assert_eq!(todo.due, now() + TimeDelta::seconds(60));
+    let [(key, todo)] = till.todos().try_into().unwrap();
+    assert_eq!((key.due(), key.sort()), (Some(now() + TimeDelta::seconds(60)), Sort::Command));
+    assert_eq!(key.raised_by(), at(Topic::Accounts, 1));
     assert_eq!(till.when(lock("ana")), Ok(Decision::Already(at(Topic::Accounts, 1))), "one lock at a time");
     assert!(matches!(till.when(unlock("ana", todo.cause)), Ok(Decision::Append(_))));
     assert_eq!(till.todos(), []);
@@ -219,7 +222,7 @@ fn a_todo_of_an_earlier_lock_leaves_a_later_one_alone() {
     let mut till = Memory::default();
     till.when(register("ana", None)).unwrap();
     till.when(lock("ana")).unwrap();
-    let first = till.todos()[0].cause;
+    let first = till.todos()[0].1.cause;
     till.when(unlock("ana", first)).unwrap();
     till.when(lock("ana")).unwrap();
     assert!(matches!(till.when(unlock("ana", first)), Ok(Decision::Already(_))));
@@ -230,7 +233,7 @@ fn a_todo_of_an_earlier_lock_leaves_a_later_one_alone() {
 fn a_login_token_names_its_account_until_it_is_revoked_or_replaced() {
     let mut till = Memory::default();
     let named = |till: &Memory, hash: u8| token::find(till, REALM, &[hash; 32]).map(|(name, _)| name);
-    assert_eq!(till.when(issue("ana", 0, 1)), Err(Rejection::AccountUnknown));
+    assert_eq!(till.when(issue("ana", 0, 1)), Err(account::Rejection::Unknown.into()));
     till.when(register("ana", None)).unwrap();
     till.when(issue("ana", 0, 1)).unwrap();
     assert_eq!(till.when(issue("ana", 0, 1)), Ok(Decision::Already(at(Topic::Accounts, 1))));
@@ -242,7 +245,7 @@ fn a_login_token_names_its_account_until_it_is_revoked_or_replaced() {
 
     till.when(revoke("ana", 0)).unwrap();
     assert_eq!(named(&till, 2), None);
-    assert_eq!(till.when(issue("ana", 0, 2)), Err(Rejection::LoginTokenOutdated));
+    assert_eq!(till.when(issue("ana", 0, 2)), Err(account::Rejection::LoginTokenOutdated.into()));
     till.when(issue("ana", 1, 3)).unwrap();
     assert!(matches!(till.when(revoke("ana", 0)), Ok(Decision::Already(_))), "a later token stays");
     assert_eq!(named(&till, 3).as_deref(), Some("ana"));
@@ -328,11 +331,11 @@ fn the_last_admin_stays_one_and_any_other_does_not() {
         till.when(register(name, None)).unwrap();
     }
     till.when(assign("a", "admin")).unwrap();
-    assert_eq!(till.when(assign("a", "staff")), Err(Rejection::LastAdmin));
+    assert_eq!(till.when(assign("a", "staff")), Err(account::Rejection::LastAdmin.into()));
     assert!(till.when(assign("a", "admin")).is_ok(), "what changes nothing is let be");
     till.when(assign("b", "admin")).unwrap();
     till.when(assign("a", "staff")).unwrap();
-    assert_eq!(till.when(assign("b", "customer")), Err(Rejection::LastAdmin));
+    assert_eq!(till.when(assign("b", "customer")), Err(account::Rejection::LastAdmin.into()));
     assert_eq!(account::load_realm(&till, REALM).admins, 1);
 }
 
@@ -412,9 +415,27 @@ proptest! {
                 prop_assert_eq!((recorded, at.position), (event.as_ref(), position));
             }
             // A name is taken by its own registration where the client sent no key.
-            (Ok(Decision::Append(event)), Err(Rejection::UsernameTaken)) => prop_assert!(matches!(*event, Event::AccountRegistered(_))),
+            (Ok(Decision::Append(event)), Err(Rejection::Account(account::Rejection::UsernameTaken))) => {
+                prop_assert!(matches!(*event, Event::Accounts(accounts::Event::AccountRegistered(_))));
+            }
             (first, second) => prop_assert_eq!(first, second),
         }
+    }
+
+    /// The law of to-dos: each, once done, is settled, and none is left when all are done.
+    #[test]
+    fn a_to_do_that_is_done_is_settled(commands in prop::collection::vec(any_command(), 0..40)) {
+        let mut till = Memory::default();
+        for command in commands {
+            let _ = till.when(command);
+        }
+        for (key, waiting) in till.todos() {
+            let Act::Command(command) = waiting.todo.act(waiting.cause) else { panic!("no aggregate tells another yet") };
+            prop_assert!(matches!(till.when(command), Ok(Decision::Append(_))));
+            prop_assert!(!till.todos().iter().any(|(open, _)| *open == key));
+        }
+        prop_assert_eq!(till.todos(), []);
+        prop_assert_eq!(&till.replayed(), &till);
     }
 
     /// Two contents never share a fingerprint, whatever runs together.

@@ -33,7 +33,8 @@ pub struct Version {
 }
 
 static HISTORY: LazyLock<Vec<Version>> = LazyLock::new(|| {
-    let types = Event::RELEASED.iter().flat_map(|(topic, types)| types.iter().map(|released| (*topic, *released)));
+    let types =
+        Event::RELEASED.iter().flat_map(|(topic, types)| types.iter().map(|released| (*topic, *released)));
     let versions = types.flat_map(|(topic, (event_type, texts))| {
         let is_latest = move |index| index + 1 == texts.len();
         texts
@@ -47,7 +48,13 @@ static HISTORY: LazyLock<Vec<Version>> = LazyLock::new(|| {
 static BY_FINGERPRINT: LazyLock<HashMap<Fingerprint, &'static Version>> =
     LazyLock::new(|| HISTORY.iter().map(|version| (version.fingerprint, version)).collect());
 
-fn version(topic: Topic, event_type: &'static str, index: usize, text: &'static str, is_latest: bool) -> Version {
+fn version(
+    topic: Topic,
+    event_type: &'static str,
+    index: usize,
+    text: &'static str,
+    is_latest: bool,
+) -> Version {
     let schema = Schema::parse_str(text).expect("released schemas parse");
     let number = u32::try_from(index + 1).expect("few versions");
     Version { topic, event_type, number, schema, text, fingerprint: fingerprint(text), is_latest }

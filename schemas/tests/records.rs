@@ -35,7 +35,7 @@ impl Record {
 
     /// As a Till writes it whose schema has another fingerprint.
     fn of_a_newer_till() -> Self {
-        let mut record = Self::of(&samples::of("ReceiptRecorded"));
+        let mut record = Self::of(&samples::latest("ReceiptRecorded"));
         record.value[2] ^= 0xff;
         record.headers.insert("schema", record.value[2..10].to_vec());
         record
@@ -58,8 +58,7 @@ impl Record {
 
 #[test]
 fn what_till_writes_is_an_event_with_or_without_its_headers() {
-    for event_type in Event::TYPES {
-        let event = samples::of(event_type);
+    for event in samples::all() {
         let mut record = Record::of(&event);
         assert_eq!(record.read(), Ok(Reading::Event(event.clone())));
         record.headers.clear();
@@ -69,7 +68,7 @@ fn what_till_writes_is_an_event_with_or_without_its_headers() {
 
 #[test]
 fn a_confluent_value_is_an_event_where_its_header_names_the_schema() {
-    let event = samples::of("ReceiptRecorded");
+    let event = samples::latest("ReceiptRecorded");
     let mut record = Record::of(&event);
     record.value.splice(..10, [0, 0, 0, 0, 42]);
     assert_eq!(record.read(), Ok(Reading::Event(event)));
@@ -110,7 +109,7 @@ fn an_unknown_schema_is_foreign_where_the_headers_are_not_tills() {
 
 #[test]
 fn what_no_schema_reads_is_foreign_whatever_its_headers_say() {
-    let whole = Record::of(&samples::of("ReceiptRecorded"));
+    let whole = Record::of(&samples::latest("ReceiptRecorded"));
     let values = [
         Vec::new(),
         b"not an event".to_vec(),
@@ -119,7 +118,7 @@ fn what_no_schema_reads_is_foreign_whatever_its_headers_say() {
         whole.value[..9].to_vec(),
     ];
     for value in values {
-        let mut record = Record::of(&samples::of("ReceiptRecorded"));
+        let mut record = Record::of(&samples::latest("ReceiptRecorded"));
         record.value = value;
         assert!(record.is_foreign(), "{:?}", record.value);
     }
@@ -127,10 +126,10 @@ fn what_no_schema_reads_is_foreign_whatever_its_headers_say() {
 
 #[test]
 fn an_event_under_anothers_key_or_in_another_topic_is_foreign() {
-    let mut elsewhere = Record::of(&samples::of("ReceiptRecorded"));
+    let mut elsewhere = Record::of(&samples::latest("ReceiptRecorded"));
     elsewhere.topic = Topic::Accounts;
     assert_eq!(elsewhere.read(), Ok(Reading::Foreign(Foreign::Place("ReceiptRecorded"))));
-    let mut under_anothers_key = Record::of(&samples::of("ReceiptRecorded"));
+    let mut under_anothers_key = Record::of(&samples::latest("ReceiptRecorded"));
     under_anothers_key.key = b"another".to_vec();
     assert!(under_anothers_key.is_foreign());
 }

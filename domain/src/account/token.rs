@@ -1,9 +1,9 @@
 //! Login tokens: one an account, made of its name and a generation; revoking raises the generation. Only digests are kept.
 
-use schemas::{LoginTokenIssued, LoginTokenRevoked};
+use schemas::accounts::{LoginTokenIssued, LoginTokenRevoked};
 
-use super::{AccountState, change, load, position};
-use crate::{Decision, Recorded, Rejection, States};
+use super::{AccountState, Rejection, change, known, load, position};
+use crate::{Decision, Recorded, States};
 
 /// Give the account's token to who logged in.
 #[derive(Clone, Debug)]
@@ -30,8 +30,8 @@ pub struct RevokeLoginToken {
 }
 
 /// Notes the token's digest, unless it is known.
-pub(crate) fn issue(account: Option<AccountState>, command: IssueLoginToken) -> Result<Decision, Rejection> {
-    let account = account.ok_or(Rejection::AccountUnknown)?;
+pub(super) fn issue(states: &impl States, command: IssueLoginToken) -> Result<Decision, Rejection> {
+    let account = known(states, &command.realm, &command.username)?;
     if account.token_generation != command.generation {
         return Err(Rejection::LoginTokenOutdated);
     }
@@ -39,21 +39,17 @@ pub(crate) fn issue(account: Option<AccountState>, command: IssueLoginToken) -> 
         return Ok(Decision::Already(position(account.changed_at)));
     }
     let IssueLoginToken { realm, username, generation, token_hash } = command;
-    let event = LoginTokenIssued { realm, username, generation, token_hash };
-    Ok(Decision::Append(Box::new(event.into())))
+    Ok(Decision::append(LoginTokenIssued { realm, username, generation, token_hash }))
 }
 
 /// Ends the token of the generation, unless it has ended or was never given.
-pub(crate) fn revoke(
-    account: Option<AccountState>,
-    command: RevokeLoginToken,
-) -> Result<Decision, Rejection> {
-    let account = account.ok_or(Rejection::AccountUnknown)?;
+pub(super) fn revoke(states: &impl States, command: RevokeLoginToken) -> Result<Decision, Rejection> {
+    let account = known(states, &command.realm, &command.username)?;
     if account.token_generation != command.generation || account.token_hash.is_none() {
         return Ok(Decision::Already(position(account.changed_at)));
     }
     let RevokeLoginToken { realm, username, generation } = command;
-    Ok(Decision::Append(Box::new(LoginTokenRevoked { realm, username, generation }.into())))
+    Ok(Decision::append(LoginTokenRevoked { realm, username, generation }))
 }
 
 /// The account whose token has this digest, and its name.
@@ -63,7 +59,7 @@ pub fn find(states: &impl States, realm: &str, token_hash: &[u8]) -> Option<(Str
     Some((username, account))
 }
 
-pub(crate) fn issued(states: &mut impl States, event: &LoginTokenIssued, recorded: &Recorded) {
+pub(super) fn issued(states: &mut impl States, event: &LoginTokenIssued, recorded: &Recorded) {
     let mut former = None;
     change(states, &event.realm, &event.username, recorded, |state| {
         former = state.token_hash.replace(event.token_hash.clone());
@@ -75,7 +71,7 @@ pub(crate) fn issued(states: &mut impl States, event: &LoginTokenIssued, recorde
     states.put(key(&event.realm, &event.token_hash), event.username.clone().into_bytes());
 }
 
-pub(crate) fn revoked(states: &mut impl States, event: &LoginTokenRevoked, recorded: &Recorded) {
+pub(super) fn revoked(states: &mut impl States, event: &LoginTokenRevoked, recorded: &Recorded) {
     let mut former = None;
     change(states, &event.realm, &event.username, recorded, |state| {
         former = state.token_hash.take();

@@ -1,7 +1,8 @@
 //! What a receipt must be like. Each rule says what would be right.
 
 use chrono::{DateTime, Datelike, Duration, NaiveDateTime, TimeZone, Utc};
-use schemas::{Money, MoneyError, Receipt};
+use schemas::receipts::Receipt;
+use schemas::{Money, MoneyError};
 
 /// Lines of a receipt, at most.
 pub const MAX_ITEMS: usize = 1000;

@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::stream;
 
 /// An account was opened.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::stream;
 use crate::Money;
 
 /// What receipts add up to; voided ones are taken out.

@@ -13,7 +13,11 @@ pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S:
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    deserializer.deserialize_byte_buf(Bytes)
+    if deserializer.is_human_readable() {
+        deserializer.deserialize_str(Hex)
+    } else {
+        deserializer.deserialize_byte_buf(Bytes)
+    }
 }
 
 struct Bytes;
@@ -31,5 +35,23 @@ impl de::Visitor<'_> for Bytes {
 
     fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
         Ok(bytes)
+    }
+}
+
+struct Hex;
+
+impl de::Visitor<'_> for Hex {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("hexadecimal digits, two a byte")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let bytes: Option<_> = text.as_bytes().chunks(2).filter(|pair| pair.len() == 2).map(byte).collect();
+        bytes
+            .filter(|_| text.len() % 2 == 0)
+            .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 }

@@ -30,10 +30,11 @@ use crate::{Topic, history};
 /// impl From<ReceiptRecorded> for crate::Event { … }    // one for each struct
 /// ```
 macro_rules! stream {
-    (@key $event:ident ($($field:ident).+) $($name:ident)+) => {
-        match $event { $(Event::$name(event) => event.$($field).+.as_str().into(),)+ }
-    };
     (@key $event:ident $function:ident $($name:ident)+) => { $function($event) };
+    (@key $event:ident $path:tt $($name:ident)+) => {
+        match $event { $(Event::$name(event) => $crate::events::stream!(@field event $path),)+ }
+    };
+    (@field $event:ident ($($field:ident).+)) => { $event.$($field).+.as_str().into() };
     ($topic:ident keyed by $key:tt; $($name:ident: $($file:literal),+;)+) => {
         #[doc = concat!("What stands in [`crate::Topic::", stringify!($topic), "`].")]
         #[derive(Clone, Debug, PartialEq, Eq)]

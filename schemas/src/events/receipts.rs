@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::stream;
 use crate::Money;
 
 /// One line of a receipt.

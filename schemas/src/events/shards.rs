@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::stream;
 
 /// The replica named serves the shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,11 +3,63 @@
 pub mod token;
 
 use chrono::{DateTime, Utc};
-use schemas::{AccountRegistered, LoginLocked, LoginUnlocked, PasswordChanged, Position, RolesAssigned};
+use schemas::accounts::{
+    AccountRegistered, Event, LoginLocked, LoginUnlocked, PasswordChanged, RolesAssigned,
+};
+use schemas::{Position, Topic};
 use serde::{Deserialize, Serialize};
+use token::{IssueLoginToken, RevokeLoginToken};
 use uuid::Uuid;
 
-use crate::{Decision, Recorded, Rejection, States, Todo, TodoKind};
+use crate::{Act, Decision, Due, Recorded, States, TodoKey, todo};
+
+pub(crate) const FOLD_VERSION: u32 = 3;
+
+commands! { Accounts at (realm);
+    RegisterAccount => register;
+    AssignRoles => assign_roles;
+    LockLogin => lock_login;
+    UnlockLogin => unlock_login;
+    ChangePassword => change_password;
+    IssueLoginToken => token::issue;
+    RevokeLoginToken => token::revoke;
+}
+
+rejections! {
+    UsernameTaken: Conflict "urn:till:username-taken" "Username taken",
+        "an account with this username exists";
+    IdempotencyKeyReused: Invalid "urn:till:idempotency-key-reused" "Idempotency-Key reused",
+        "this Idempotency-Key was used with another body";
+    LastAdmin: Conflict "urn:till:last-admin" "Last admin",
+        "this is the last account with the role admin: give the role to another one first";
+    Unknown: Unknown "urn:till:account-unknown" "No such account",
+        "there is no account with this username";
+    LoginTokenOutdated: Conflict "urn:till:login-token-outdated" "Logged out meanwhile",
+        "the account's login token was revoked meanwhile";
+}
+
+/// What an account still owes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Todo {
+    /// End a login lock: a timer.
+    EndLoginLock {
+        /// The account's realm.
+        realm: String,
+        /// The account's name.
+        username: String,
+    },
+}
+
+impl Todo {
+    pub(crate) fn act(&self, cause: Uuid) -> Act {
+        match self {
+            Self::EndLoginLock { realm, username } => {
+                let (realm, username) = (realm.clone(), username.clone());
+                Act::command(UnlockLogin { realm, username, cause })
+            }
+        }
+    }
+}
 
 /// The realm of `/v1`'s accounts.
 pub const REALM: &str = "till";
@@ -121,6 +173,8 @@ pub struct Lock {
     pub cause: Uuid,
     /// When it ends.
     pub until: DateTime<Utc>,
+    /// What ends it.
+    todo: TodoKey,
 }
 
 /// What is kept of a realm.
@@ -133,90 +187,72 @@ pub struct RealmState {
 }
 
 /// Opens the account unless its name is taken.
-pub(crate) fn register(
-    account: Option<AccountState>,
-    realm: RealmState,
-    command: RegisterAccount,
-) -> Result<Decision, Rejection> {
-    if let Some(account) = account {
+fn register(states: &impl States, command: RegisterAccount) -> Result<Decision, Rejection> {
+    if let Some(account) = load(states, &command.realm, &command.username) {
         let same_key = command.idempotency_id.is_some() && account.idempotency_id == command.idempotency_id;
-        return if same_key {
-            Ok(Decision::Already(position(account.registered_at)))
-        } else {
-            Err(Rejection::UsernameTaken)
-        };
+        let registered = Decision::Already(position(account.registered_at));
+        return if same_key { Ok(registered) } else { Err(Rejection::UsernameTaken) };
     }
-    let event = AccountRegistered {
+    let number = load_realm(states, &command.realm).last_number + 1;
+    Ok(Decision::append(AccountRegistered {
         realm: command.realm,
         username: command.username,
-        number: realm.last_number + 1,
+        number,
         password_hash: command.password_hash,
         roles: command.roles,
         places: Vec::new(),
         idempotency_id: command.idempotency_id,
-    };
-    Ok(Decision::Append(Box::new(event.into())))
+    }))
 }
 
 /// Replaces roles and places, unless they are so already. The last admin stays one: nobody could make another.
-pub(crate) fn assign_roles(
-    account: Option<AccountState>,
-    realm: RealmState,
-    command: AssignRoles,
-) -> Result<Decision, Rejection> {
-    let account = account.ok_or(Rejection::AccountUnknown)?;
-    if is_admin(&account.roles) && !is_admin(&command.roles) && realm.admins <= 1 {
+fn assign_roles(states: &impl States, command: AssignRoles) -> Result<Decision, Rejection> {
+    let account = known(states, &command.realm, &command.username)?;
+    let is_last = load_realm(states, &command.realm).admins <= 1;
+    if is_admin(&account.roles) && !is_admin(&command.roles) && is_last {
         return Err(Rejection::LastAdmin);
     }
     if account.roles == command.roles && account.places == command.places {
         return Ok(Decision::Already(position(account.changed_at)));
     }
-    let event = RolesAssigned {
-        realm: command.realm,
-        username: command.username,
-        roles: command.roles,
-        places: command.places,
-        assigned_by: command.assigned_by,
-    };
-    Ok(Decision::Append(Box::new(event.into())))
+    let AssignRoles { realm, username, roles, places, assigned_by } = command;
+    Ok(Decision::append(RolesAssigned { realm, username, roles, places, assigned_by }))
 }
 
 /// Locks the login, unless it is locked.
-pub(crate) fn lock_login(account: Option<AccountState>, command: LockLogin) -> Result<Decision, Rejection> {
-    let account = account.ok_or(Rejection::AccountUnknown)?;
+fn lock_login(states: &impl States, command: LockLogin) -> Result<Decision, Rejection> {
+    let account = known(states, &command.realm, &command.username)?;
     if account.lock.is_some() {
         return Ok(Decision::Already(position(account.changed_at)));
     }
-    let event = LoginLocked { realm: command.realm, username: command.username, until: command.until };
-    Ok(Decision::Append(Box::new(event.into())))
+    let LockLogin { realm, username, until } = command;
+    Ok(Decision::append(LoginLocked { realm, username, until }))
 }
 
 /// Ends the lock the to-do belongs to; a lock that has ended, or a later one, is left alone.
-pub(crate) fn unlock_login(
-    account: Option<AccountState>,
-    command: UnlockLogin,
-) -> Result<Decision, Rejection> {
-    let account = account.ok_or(Rejection::AccountUnknown)?;
+fn unlock_login(states: &impl States, command: UnlockLogin) -> Result<Decision, Rejection> {
+    let account = known(states, &command.realm, &command.username)?;
     match account.lock {
         Some(lock) if lock.cause == command.cause => {
-            let event = LoginUnlocked { realm: command.realm, username: command.username };
-            Ok(Decision::Append(Box::new(event.into())))
+            let UnlockLogin { realm, username, .. } = command;
+            Ok(Decision::append(LoginUnlocked { realm, username }))
         }
         _ => Ok(Decision::Already(position(account.changed_at))),
     }
 }
 
 /// Replaces the password's hash, unless it is so already.
-pub(crate) fn change_password(
-    account: Option<AccountState>,
-    command: ChangePassword,
-) -> Result<Decision, Rejection> {
-    let account = account.ok_or(Rejection::AccountUnknown)?;
+fn change_password(states: &impl States, command: ChangePassword) -> Result<Decision, Rejection> {
+    let account = known(states, &command.realm, &command.username)?;
     if account.password_hash == command.password_hash {
         return Ok(Decision::Already(position(account.changed_at)));
     }
     let ChangePassword { realm, username, password_hash } = command;
-    Ok(Decision::Append(Box::new(PasswordChanged { realm, username, password_hash }.into())))
+    Ok(Decision::append(PasswordChanged { realm, username, password_hash }))
+}
+
+fn known(states: &impl States, realm: &str, username: &str) -> Result<AccountState, Rejection> {
+    load(states, realm, username).ok_or(Rejection::Unknown)
 }
 
 /// The account of this name.
@@ -230,7 +266,19 @@ pub fn load_realm(states: &impl States, realm: &str) -> RealmState {
     bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
-pub(crate) fn registered(states: &mut impl States, event: &AccountRegistered, recorded: &Recorded) {
+pub(crate) fn evolve(states: &mut impl States, event: &Event, recorded: &Recorded) {
+    match event {
+        Event::AccountRegistered(event) => registered(states, event, recorded),
+        Event::RolesAssigned(event) => roles_assigned(states, event, recorded),
+        Event::LoginLocked(event) => login_locked(states, event, recorded),
+        Event::LoginUnlocked(event) => login_unlocked(states, event, recorded),
+        Event::PasswordChanged(event) => password_changed(states, event, recorded),
+        Event::LoginTokenIssued(event) => token::issued(states, event, recorded),
+        Event::LoginTokenRevoked(event) => token::revoked(states, event, recorded),
+    }
+}
+
+fn registered(states: &mut impl States, event: &AccountRegistered, recorded: &Recorded) {
     let at = (recorded.position.partition, recorded.position.offset);
     let state = AccountState {
         number: event.number,
@@ -252,7 +300,7 @@ pub(crate) fn registered(states: &mut impl States, event: &AccountRegistered, re
     states.put(realm_key(&event.realm), to_bytes(&realm));
 }
 
-pub(crate) fn roles_assigned(states: &mut impl States, event: &RolesAssigned, recorded: &Recorded) {
+fn roles_assigned(states: &mut impl States, event: &RolesAssigned, recorded: &Recorded) {
     let Some(former) = load(states, &event.realm, &event.username) else { return };
     let mut realm = load_realm(states, &event.realm);
     realm.admins += admins_gained(Some(&former), &event.roles);
@@ -263,28 +311,28 @@ pub(crate) fn roles_assigned(states: &mut impl States, event: &RolesAssigned, re
     });
 }
 
-pub(crate) fn login_locked(states: &mut impl States, event: &LoginLocked, recorded: &Recorded) {
-    change(states, &event.realm, &event.username, recorded, |state| {
-        state.lock = Some(Lock { cause: recorded.event_id, until: event.until });
+fn login_locked(states: &mut impl States, event: &LoginLocked, recorded: &Recorded) {
+    let LoginLocked { realm, username, until } = event;
+    let end = Todo::EndLoginLock { realm: realm.clone(), username: username.clone() };
+    let Some(former) = load(states, realm, username) else { return };
+    let todo = todo::raise(states, recorded, 0, Due::At(*until), end);
+    if let Some(lock) = former.lock {
+        todo::settle(states, lock.todo);
+    }
+    change(states, realm, username, recorded, |state| {
+        state.lock = Some(Lock { cause: recorded.event_id, until: *until, todo });
     });
-    let todo = Todo {
-        cause: recorded.event_id,
-        aggregate: format!("{}/{}", event.realm, event.username),
-        due: event.until,
-        kind: TodoKind::EndLoginLock { realm: event.realm.clone(), username: event.username.clone() },
-    };
-    todo.raise(states, recorded.position.partition);
 }
 
-pub(crate) fn login_unlocked(states: &mut impl States, event: &LoginUnlocked, recorded: &Recorded) {
+fn login_unlocked(states: &mut impl States, event: &LoginUnlocked, recorded: &Recorded) {
     let mut ended = None;
     change(states, &event.realm, &event.username, recorded, |state| ended = state.lock.take());
     if let Some(lock) = ended {
-        Todo::settle(states, recorded.position.partition, lock.cause);
+        todo::settle(states, lock.todo);
     }
 }
 
-pub(crate) fn password_changed(states: &mut impl States, event: &PasswordChanged, recorded: &Recorded) {
+fn password_changed(states: &mut impl States, event: &PasswordChanged, recorded: &Recorded) {
     change(states, &event.realm, &event.username, recorded, |state| {
         state.password_hash.clone_from(&event.password_hash);
     });
@@ -334,5 +382,5 @@ fn realm_key(realm: &str) -> Vec<u8> {
 }
 
 const fn position((partition, offset): (i32, i64)) -> Position {
-    Position { topic: schemas::Topic::Accounts, partition, offset }
+    Position { topic: Topic::Accounts, partition, offset }
 }

@@ -7,10 +7,47 @@ pub use rules::{
     totals_match, violations,
 };
 
-use schemas::{Position, Receipt, ReceiptRecorded, ReceiptVoided, Topic};
+use schemas::receipts::{Event, Receipt, ReceiptRecorded, ReceiptVoided};
+use schemas::{Position, Topic};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
-use crate::{Decision, Recorded, Rejection, States};
+use crate::{Act, Decision, Recorded, States};
+
+pub(crate) const FOLD_VERSION: u32 = 1;
+
+commands! { Receipts at home;
+    RecordReceipt => record;
+    VoidReceipt => void;
+}
+
+rejections! {
+    IdTaken: Conflict "urn:till:receipt-conflict" "Another receipt has this id",
+        "a receipt with this transaction_id and another content was recorded before; an id stays taken, of a void receipt too";
+    Unknown: Unknown "urn:till:receipt-unknown" "No such receipt",
+        "no receipt with this transaction_id was recorded";
+    VoidConflict: Conflict "urn:till:void-conflict" "Voided before",
+        "the receipt was voided before, for another reason";
+}
+
+/// Receipts owe nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Todo {}
+
+impl Todo {
+    pub(crate) fn act(&self, _: Uuid) -> Act {
+        match *self {}
+    }
+}
+
+/// A receipt is its own home.
+fn home(command: &Command) -> &str {
+    match command {
+        Command::RecordReceipt(command) => &command.receipt.transaction_id,
+        Command::VoidReceipt(command) => &command.transaction_id,
+    }
+}
 
 /// Record a receipt that a till wrote.
 #[derive(Clone, Debug)]
@@ -63,36 +100,42 @@ pub type Fingerprint = [u8; 17];
 const FINGERPRINT_VERSION: u8 = 1;
 
 /// Records the receipt unless its id is taken.
-pub(crate) fn record(state: Option<ReceiptState>, command: RecordReceipt) -> Result<Decision, Rejection> {
+fn record(states: &impl States, command: RecordReceipt) -> Result<Decision, Rejection> {
     let fingerprint = fingerprint(&command.receipt);
-    match state {
+    match load(states, &command.receipt.transaction_id) {
         Some(state) if state.fingerprint == fingerprint => Ok(Decision::Already(state.position)),
-        Some(_) => Err(Rejection::ReceiptConflict),
-        None => {
-            let event = ReceiptRecorded {
-                receipt: command.receipt,
-                totals_match: command.totals_match,
-                recorded_by: command.recorded_by,
-                fingerprint: fingerprint.to_vec(),
-            };
-            Ok(Decision::Append(Box::new(event.into())))
-        }
+        Some(_) => Err(Rejection::IdTaken),
+        None => Ok(Decision::append(ReceiptRecorded {
+            receipt: command.receipt,
+            totals_match: command.totals_match,
+            recorded_by: command.recorded_by,
+            fingerprint: fingerprint.to_vec(),
+        })),
     }
 }
 
 /// Voids the receipt once. One that was recorded only after the sender had looked for it was unknown when the command was
 /// sent.
-pub(crate) fn void(state: Option<ReceiptState>, command: VoidReceipt) -> Result<Decision, Rejection> {
-    let (state, receipt) = state.zip(command.receipt).ok_or(Rejection::ReceiptUnknown)?;
+fn void(states: &impl States, command: VoidReceipt) -> Result<Decision, Rejection> {
+    let state = load(states, &command.transaction_id);
+    let (state, receipt) = state.zip(command.receipt).ok_or(Rejection::Unknown)?;
     match state.void {
         Some(void) if void.reason == reason_digest(&command.reason) => {
             Ok(Decision::Already(Position { offset: void.offset, ..state.position }))
         }
         Some(_) => Err(Rejection::VoidConflict),
-        None => {
-            let event = ReceiptVoided { receipt, reason: command.reason, voided_by: command.voided_by };
-            Ok(Decision::Append(Box::new(event.into())))
-        }
+        None => Ok(Decision::append(ReceiptVoided {
+            receipt,
+            reason: command.reason,
+            voided_by: command.voided_by,
+        })),
+    }
+}
+
+pub(crate) fn evolve(states: &mut impl States, event: &Event, at: &Recorded) {
+    match event {
+        Event::ReceiptRecorded(event) => recorded(states, event, at),
+        Event::ReceiptVoided(event) => voided(states, event, at),
     }
 }
 
@@ -101,13 +144,13 @@ pub fn load(states: &impl States, transaction_id: &str) -> Option<ReceiptState> 
     ReceiptState::from_bytes(&states.get(&key(transaction_id))?)
 }
 
-pub(crate) fn recorded(states: &mut impl States, event: &ReceiptRecorded, recorded: &Recorded) {
+fn recorded(states: &mut impl States, event: &ReceiptRecorded, recorded: &Recorded) {
     let Ok(fingerprint) = event.fingerprint.as_slice().try_into() else { return };
     let state = ReceiptState { fingerprint, position: recorded.position, void: None };
     states.put(key(&event.receipt.transaction_id), state.to_bytes());
 }
 
-pub(crate) fn voided(states: &mut impl States, event: &ReceiptVoided, recorded: &Recorded) {
+fn voided(states: &mut impl States, event: &ReceiptVoided, recorded: &Recorded) {
     let Some(mut state) = load(states, &event.receipt.transaction_id) else { return };
     state.void = Some(VoidState { offset: recorded.position.offset, reason: reason_digest(&event.reason) });
     states.put(key(&event.receipt.transaction_id), state.to_bytes());
