@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use runtime::kafka::{Cluster, Ends, LastRead};
-use schemas::{Event, HOURS_KEY, HourClosed, LastEvent, PlaceHourComputed, Slice, partition_of};
+use schemas::analytics::{self, HOURS_KEY, HourClosed, LastEvent, PlaceHourComputed, Slice};
+use schemas::{Event, partition_of};
 
 use crate::cursor::{Record, Until};
 use crate::fault::Fault;
@@ -121,13 +122,13 @@ pub(crate) fn last_read(log: &Log, ends: &[End]) -> Vec<LastRead> {
 
 impl Folded {
     fn take(&mut self, log: &Log, record: &Record) -> Result<(), Fault> {
-        match record.event(log)? {
-            Some(Event::PlaceHourComputed(event)) => {
+        let Some(Event::Analytics(event)) = record.event(log)? else { return Ok(()) };
+        match event {
+            analytics::Event::PlaceHourComputed(event) => {
                 self.compute((record.partition, record.offset), event);
                 Ok(())
             }
-            Some(Event::HourClosed(event)) => self.close(log, event),
-            _ => Ok(()),
+            analytics::Event::HourClosed(event) => self.close(log, event),
         }
     }
 

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
+use schemas::Event;
+use schemas::analytics::LastEvent;
 use schemas::record::{Newer, Reading};
-use schemas::{Event, LastEvent};
 use uuid::Uuid;
 
 use crate::fault::Fault;

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use schemas::{Money, PlaceHourComputed, Sums};
+use schemas::Money;
+use schemas::analytics::{PlaceHourComputed, Sums};
 
 /// What all closed windows add up to: a few hundred bytes a place.
 #[derive(Default)]

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use schemas::{CategorySums, Money, PlaceHourComputed, Receipt, ReceiptRecorded, ReceiptVoided, Sums};
+use schemas::Money;
+use schemas::analytics::{CategorySums, PlaceHourComputed, Sums};
+use schemas::receipts::{Receipt, ReceiptRecorded, ReceiptVoided};
 
 use crate::figures::Figures;
 use crate::window::Window;

@@ -1,6 +1,7 @@
 //! A place's window as events of bounded size, and back: see ADR 33.
 
-use schemas::{CategorySums, Money, PlaceHourComputed, Sums};
+use schemas::Money;
+use schemas::analytics::{CategorySums, PlaceHourComputed, Sums};
 
 /// The categories of a part take at most so many bytes: far below what a topic takes, so that no place's window is
 /// ever too large to be appended.

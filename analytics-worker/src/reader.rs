@@ -14,8 +14,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use runtime::Common;
 use runtime::kafka::{Cluster, Ends, Isolation, event_id, header};
 use runtime::server::Readiness;
+use schemas::Topic;
+use schemas::analytics::LastEvent;
 use schemas::record::Claim;
-use schemas::{LastEvent, Topic};
 use tokio_util::sync::CancellationToken;
 
 use crate::cursor::{Cursor, Record, Until, Visit};

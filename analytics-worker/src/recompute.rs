@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use runtime::kafka::{Cluster, Ends};
+use schemas::analytics::{self, HOURS_KEY, HourClosed, PlaceHourComputed, Slice};
 use schemas::record::Reading;
-use schemas::{Event, HOURS_KEY, HourClosed, PlaceHourComputed, Slice, Topic, partition_of};
+use schemas::{Event, Topic, partition_of};
 use serde_json::Value;
 
 use crate::closed::slices;
@@ -118,7 +119,7 @@ impl Recomputation {
         let (figures, log) = (&mut self.figures, &self.analytics_log);
         let until = Until { horizon: &self.analytics_horizon, past: &|record| is_later(record, end) };
         let mut visit = |record: &Record| {
-            if let Some(Event::PlaceHourComputed(event)) = record.event(log)? {
+            if let Some(Event::Analytics(analytics::Event::PlaceHourComputed(event))) = record.event(log)? {
                 figures.apply(event);
             }
             Ok(())
@@ -190,7 +191,7 @@ impl Recomputation {
         let (mut parts, log) = (BTreeMap::new(), &self.analytics_log);
         let until = Until { horizon: &self.analytics_horizon, past: &|record| is_later(record, window.end) };
         let mut visit = |record: &Record| {
-            if let Some(Event::PlaceHourComputed(event)) = record.event(log)? {
+            if let Some(Event::Analytics(analytics::Event::PlaceHourComputed(event))) = record.event(log)? {
                 note(&mut parts, event);
             }
             Ok(())
@@ -280,7 +281,7 @@ fn closed_in(
     let starts: Vec<_> = (0..).zip(&horizon).map(|(at, end)| if at == home { 0 } else { *end }).collect();
     let (mut before, mut hours) = (None, VecDeque::new());
     let mut visit = |record: &Record| {
-        if let Some(Event::HourClosed(hour)) = record.event(log)? {
+        if let Some(Event::Analytics(analytics::Event::HourClosed(hour))) = record.event(log)? {
             let mut hour = hour.clone();
             hour.slices = slices(log, &hour)?;
             if range.from.is_some_and(|from| hour.window_start < from) {
@@ -307,8 +308,10 @@ fn ends(slices: &[Slice]) -> Vec<i64> {
 
 fn is_later(record: &Record, end: DateTime<Utc>) -> bool {
     match &record.reading {
-        Ok(Reading::Event(Event::PlaceHourComputed(event))) => event.window_end > end,
-        Ok(Reading::Event(Event::HourClosed(event))) => event.window_end > end,
+        Ok(Reading::Event(Event::Analytics(analytics::Event::PlaceHourComputed(event)))) => {
+            event.window_end > end
+        }
+        Ok(Reading::Event(Event::Analytics(analytics::Event::HourClosed(event)))) => event.window_end > end,
         _ => false,
     }
 }

@@ -6,7 +6,8 @@
 
 use chrono::{DateTime, Utc};
 use runtime::kafka::Cluster;
-use schemas::{Event, LastEvent, Slice};
+use schemas::analytics::{LastEvent, Slice};
+use schemas::{Event, receipts};
 
 use crate::closed::End;
 use crate::cursor::{Record, Until};
@@ -72,10 +73,10 @@ impl Slices {
 pub(crate) fn count(log: &Log, fold: &mut WindowFold, record: &Record) -> Result<(), Fault> {
     let Record { partition, offset, appended_at, .. } = *record;
     let arrival = Arrival { appended_at, partition, offset };
-    match record.event(log)? {
-        Some(Event::ReceiptRecorded(event)) => fold.record(event, arrival),
-        Some(Event::ReceiptVoided(event)) => fold.void(event, arrival),
-        _ => {}
+    let Some(Event::Receipts(event)) = record.event(log)? else { return Ok(()) };
+    match event {
+        receipts::Event::ReceiptRecorded(event) => fold.record(event, arrival),
+        receipts::Event::ReceiptVoided(event) => fold.void(event, arrival),
     }
     Ok(())
 }

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use runtime::kafka::{self, BULK_TRANSACTION_TIMEOUT, Cluster, Ends, Isolation};
+use schemas::analytics::{HourClosed, Slice};
 use schemas::codec::Framing;
-use schemas::{Event, HourClosed, Slice, Topic};
+use schemas::{Event, Topic};
 use uuid::Uuid;
 
 use crate::append::Writer;

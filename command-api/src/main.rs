@@ -4,6 +4,7 @@
 mod blocking;
 mod contracts;
 mod description;
+mod effects;
 mod http;
 mod passwords;
 mod readiness;

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use runtime::Common;
 use runtime::kafka::{Cluster, Ends, Isolation, add_partitions, partition_count};
+use schemas::Topic;
 use schemas::codec::Framing;
-use schemas::{Topic, TopologyDeclared};
+use schemas::shards::TopologyDeclared;
 
 use crate::shard::directory::Directory;
 use crate::shard::topology::{Declaration, fence_all, group, members};

@@ -9,8 +9,9 @@ use utoipa::OpenApi;
 
 use crate::contracts;
 use crate::description::Description;
+use crate::effects::tell;
 use crate::http::forward::Intake;
-use crate::http::{App, accounts, batch, forward, receipts};
+use crate::http::{App, accounts, batch, forward, internal, receipts};
 
 /// `receipts_contract`: where contract 003 is switched on.
 pub fn router(
@@ -28,10 +29,13 @@ pub fn router(
         .route("/v1/auth/register", post(accounts::register))
         .route("/v1/auth/login", post(accounts::login))
         .route_layer(from_fn_with_state(Intake::of_credentials(&app), forward::to_owner));
+    // It reads its secret before its body, and its caller asks another replica itself.
+    let internal = Router::new().route(tell::PATH, post(internal::decide));
     // Its receipts have shards of their own: it forwards parts of itself.
     let bulk = Router::new().route("/v1/receipts/batch", post(batch::record));
     let about = health_routes(readiness).merge(openapi::routes(&Description::openapi()));
-    let routes = with_fallbacks(commands.merge(credentials).merge(bulk).merge(about)).with_state(app);
+    let routes =
+        with_fallbacks(commands.merge(credentials).merge(bulk).merge(internal).merge(about)).with_state(app);
     match receipts_contract {
         Some(contract) => routes.merge(contracts::receipts::routes(contract)),
         None => routes,

@@ -9,10 +9,12 @@ use runtime::kafka::{Cluster, Ends, Isolation, await_topics};
 use runtime::registry;
 use runtime::server::{self, Readiness, Sites, Starting};
 use schemas::codec::Framing;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::contracts::receipts::Contract;
+use crate::effects::tell::Teller;
 use crate::http::App;
 use crate::settings::Settings;
 use crate::shard::directory::{Directory, DirectoryError};
@@ -26,6 +28,9 @@ use crate::topics;
 use crate::{readiness, routes};
 
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a connection to another replica is kept idle: shorter than that keeps it (30 s), so that none is closed while a
+/// request is on its way.
+const IDLE: Duration = Duration::from_secs(15);
 
 /// Serves until SIGTERM. `Err` is what to tell the operator.
 pub async fn serve(settings: Settings) -> Result<(), String> {
@@ -137,7 +142,16 @@ fn build(settings: &Settings, framing: Framing) -> Result<Parts, Unbuilt> {
     let url = own.advertised_url();
     let shards =
         Arc::new(Shards::new(common.shards, common.partitions, url.clone(), directory.clone(), &limits));
-    let source = Source::new(&cluster, prefix);
+    let source = Arc::new(Source::new(&cluster, prefix));
+    let replicas = replicas().map_err(Unbuilt::Refused)?;
+    let teller = Teller::new(
+        Arc::clone(&shards),
+        Arc::clone(&source),
+        replicas.clone(),
+        runtime::auth::derived_secret(&own.jwt_secret, "internal"),
+        limits.answer_timeout,
+        Handle::current(),
+    );
     let engine = Arc::new(Engine {
         prefix: prefix.clone(),
         shards: common.shards,
@@ -151,14 +165,25 @@ fn build(settings: &Settings, framing: Framing) -> Result<Parts, Unbuilt> {
         directory,
         membership: ownership::member(&cluster, prefix, Arc::clone(&shards))?,
         ends,
+        teller: teller.clone(),
         refusals: refusals(&cluster, prefix)?,
         batch: own.shard_batch,
         pause: Duration::from_micros(own.shard_pause_us),
         cluster,
     });
-    let app = App::new(settings, Arc::clone(&shards), Arc::clone(&engine.store), source)
+    let app = App::new(settings, Arc::clone(&shards), Arc::clone(&engine.store), source, replicas, teller)
         .map_err(Unbuilt::Refused)?;
     Ok(Parts { engine, shards, app })
+}
+
+/// The client by which replicas ask each other.
+fn replicas() -> Result<reqwest::Client, String> {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .pool_idle_timeout(IDLE)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| format!("other replicas cannot be asked: {error}"))
 }
 
 fn end(error: &dyn std::fmt::Display) {

@@ -13,7 +13,6 @@ pub(crate) const FOLD_VERSION: u32 = 1;
 
 /// What the keys of to-dos begin with.
 const PREFIX: u8 = b't';
-const KEY_BYTES: usize = 22;
 
 /// What is to be done.
 pub enum Act {
@@ -84,12 +83,15 @@ pub enum Due {
 /// Where a to-do stands in a store: partition, sort, microseconds when it is due (0: at once), and the event that raised it.
 /// Keys sort in the order in which to-dos are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key([u8; KEY_BYTES]);
+pub struct Key([u8; Key::BYTES]);
 
 impl Key {
+    /// Its length.
+    pub const BYTES: usize = 22;
+
     /// Of the `nth` to-do of the event at a position.
     fn new(position: Position, sort: Sort, due_micros: i64, nth: u8) -> Self {
-        let mut bytes = [0; KEY_BYTES];
+        let mut bytes = [0; Self::BYTES];
         bytes[..4].copy_from_slice(&Self::prefix(position.partition, sort));
         bytes[4..12].copy_from_slice(&due_micros.max(0).to_be_bytes());
         bytes[12] = position.topic.letter();
@@ -136,10 +138,10 @@ impl Key {
 
     /// What orders to-dos of one sort, whatever their partition.
     #[must_use]
-    pub fn order(&self) -> [u8; KEY_BYTES] {
-        let mut order = [0; KEY_BYTES];
-        order[..KEY_BYTES - 4].copy_from_slice(&self.0[4..]);
-        order[KEY_BYTES - 4..].copy_from_slice(&self.0[..4]);
+    pub fn order(&self) -> [u8; Self::BYTES] {
+        let mut order = [0; Self::BYTES];
+        order[..Self::BYTES - 4].copy_from_slice(&self.0[4..]);
+        order[Self::BYTES - 4..].copy_from_slice(&self.0[..4]);
         order
     }
 
@@ -176,7 +178,9 @@ impl<'de> Deserialize<'de> for Key {
         let hex = String::deserialize(deserializer)?;
         let byte = |index| u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok();
         let bytes: Option<Vec<u8>> = (0..hex.len().div_ceil(2)).map(byte).collect();
-        bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or_else(|| de::Error::custom("no to-do has this key"))
+        bytes
+            .and_then(|bytes| Self::from_bytes(&bytes))
+            .ok_or_else(|| de::Error::custom("no to-do has this key"))
     }
 }
 

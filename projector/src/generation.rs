@@ -259,7 +259,7 @@ pub async fn enter(connection: &mut PgConnection, schemas: &str) -> sqlx::Result
 /// When Postgres fails.
 pub async fn positions(connection: &mut PgConnection) -> sqlx::Result<Positions> {
     let rows = sqlx::query!("SELECT topic, partition, next FROM positions").fetch_all(connection).await?;
-    let known = |topic: &str| Topic::from_noun(topic);
+    let known = |topic: &str| Topic::named(topic);
     Ok(rows.into_iter().filter_map(|row| Some(((known(&row.topic)?, row.partition), row.next))).collect())
 }
 
@@ -275,7 +275,7 @@ pub async fn last_records(connection: &mut PgConnection) -> sqlx::Result<LastRec
     .fetch_all(connection)
     .await?;
     let last = rows.into_iter().filter_map(|row| {
-        Some(((Topic::from_noun(&row.topic)?, row.partition), (row.last_offset, row.last_event_id)))
+        Some(((Topic::named(&row.topic)?, row.partition), (row.last_offset, row.last_event_id)))
     });
     Ok(last.collect())
 }
@@ -289,7 +289,7 @@ pub async fn insert_positions(
     positions: &Positions,
     last: &LastRecords,
 ) -> sqlx::Result<()> {
-    let topics: Vec<_> = positions.keys().map(|(topic, _)| topic.noun().to_owned()).collect();
+    let topics: Vec<_> = positions.keys().map(|(topic, _)| topic.short_name().to_owned()).collect();
     let partitions: Vec<_> = positions.keys().map(|(_, partition)| *partition).collect();
     let next: Vec<_> = positions.values().copied().collect();
     let last: Vec<_> = positions.keys().map(|key| last.get(key).copied()).collect();
@@ -319,7 +319,7 @@ fn last_columns(last: &[Option<(i64, Uuid)>]) -> LastColumns {
 /// # Errors
 /// When Postgres fails.
 pub async fn move_positions(connection: &mut PgConnection, moves: &[Move]) -> sqlx::Result<bool> {
-    let topics: Vec<_> = moves.iter().map(|step| step.topic.noun().to_owned()).collect();
+    let topics: Vec<_> = moves.iter().map(|step| step.topic.short_name().to_owned()).collect();
     let partitions: Vec<_> = moves.iter().map(|step| step.partition).collect();
     let from: Vec<_> = moves.iter().map(|step| step.from).collect();
     let to: Vec<_> = moves.iter().map(|step| step.to).collect();

@@ -42,7 +42,7 @@ enum Start {
 }
 
 fn topic_of(noun: &str) -> Result<Topic, String> {
-    let known = Topic::from_noun(noun).filter(|topic| TOPICS.contains(topic));
+    let known = Topic::named(noun).filter(|topic| TOPICS.contains(topic));
     known.ok_or_else(|| "the topics are receipts, accounts, analytics".to_owned())
 }
 
@@ -197,7 +197,7 @@ fn line<'m>(topic: Topic, message: &'m BorrowedMessage<'_>) -> Line<'m> {
         Err(newer) => (None, Some(newer.to_string())),
     };
     Line {
-        topic: topic.noun(),
+        topic: topic.short_name(),
         partition: message.partition(),
         offset: message.offset(),
         timestamp: instant(message).to_rfc3339_opts(SecondsFormat::Millis, true),

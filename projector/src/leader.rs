@@ -155,7 +155,7 @@ impl Leader {
         let Ok(committed) = self.committed.ask().await else { return Ok(()) };
         let ends = positions.iter().filter_map(|(place, next)| Some((*place, *next, *committed.get(place)?)));
         match looks.note(ends) {
-            Some((topic, partition)) => Err(ReadError::Silent { topic: topic.noun(), partition }),
+            Some((topic, partition)) => Err(ReadError::Silent { topic: topic.short_name(), partition }),
             None => Ok(()),
         }
     }

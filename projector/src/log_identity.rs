@@ -95,7 +95,7 @@ pub async fn check_records(
     for (&(topic, partition), next) in positions {
         let end = ends.get(&(topic, partition)).copied().unwrap_or_default();
         if *next > end {
-            let noun = topic.noun();
+            let noun = topic.short_name();
             return Err(changed(format!("{noun}/{partition} ends at {end}, the position is {next}")));
         }
     }

@@ -85,7 +85,7 @@ impl Parked {
         let events = records.iter().filter_map(Record::folded);
         // An empty id is a whole key that a former binary has parked.
         let asked = events.flat_map(|event| [event.aggregate(), event.home()]).collect::<HashSet<_>>();
-        let topics: Vec<_> = asked.iter().map(|(topic, _, _)| topic.noun().to_owned()).collect();
+        let topics: Vec<_> = asked.iter().map(|(topic, _, _)| topic.short_name().to_owned()).collect();
         let keys: Vec<_> = asked.iter().map(|(_, key, _)| key.clone()).collect();
         let ids: Vec<_> = asked.iter().map(|(_, _, id)| id.clone()).collect();
         let rows = sqlx::query!(
@@ -102,7 +102,7 @@ impl Parked {
         .fetch_all(connection)
         .await?;
         let held =
-            rows.into_iter().filter_map(|row| Some((Topic::from_noun(&row.topic)?, row.key, row.aggregate)));
+            rows.into_iter().filter_map(|row| Some((Topic::named(&row.topic)?, row.key, row.aggregate)));
         Ok(held.collect())
     }
 }
@@ -188,7 +188,7 @@ impl<'b> Sieve<'b> {
     pub fn park(&mut self, event: &Folded<'b>, error: String) {
         tracing::error!(
             projection = self.generation.projection.name(),
-            topic = event.record.topic.noun(),
+            topic = event.record.topic.short_name(),
             partition = event.record.partition,
             offset = event.record.offset,
             %error,
@@ -204,7 +204,7 @@ impl<'b> Sieve<'b> {
     fn skip(&mut self, record: &'b Record, reason: &Foreign) {
         tracing::error!(
             projection = self.generation.projection.name(),
-            kafka.topic = record.topic.noun(),
+            kafka.topic = record.topic.short_name(),
             kafka.partition = record.partition,
             kafka.offset = record.offset,
             %reason,
@@ -229,7 +229,7 @@ impl<'b> Sieve<'b> {
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
                 self.generation.projection.name(),
                 self.generation.number,
-                record.topic.noun(),
+                record.topic.short_name(),
                 record.partition,
                 record.offset,
                 record.key,
@@ -249,7 +249,8 @@ impl<'b> Sieve<'b> {
 
 #[cfg(test)]
 mod tests {
-    use schemas::{Event, RolesAssigned};
+    use schemas::Event;
+    use schemas::accounts::RolesAssigned;
 
     use super::*;
     use crate::projection::Projection;

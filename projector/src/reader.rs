@@ -201,7 +201,7 @@ impl Worker {
             self.batches.blocking_send(Ok(batch)).map_err(|_| ReadError::Ended)?;
         }
         let Some(((topic, partition), offset, newer)) = self.stop.take() else { return Ok(()) };
-        Err(ReadError::Newer { topic: topic.noun(), partition, offset, newer })
+        Err(ReadError::Newer { topic: topic.short_name(), partition, offset, newer })
     }
 
     /// Takes what is there without waiting; `false` where nothing was.

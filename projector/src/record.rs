@@ -64,22 +64,7 @@ impl Folded<'_> {
     /// The aggregate the event belongs to, its id as text columns can hold it.
     #[must_use]
     pub fn aggregate(&self) -> Aggregate {
-        let id = match self.event {
-            Event::AccountRegistered(event) => event.username.as_str(),
-            Event::RolesAssigned(event) => &event.username,
-            Event::LoginLocked(event) => &event.username,
-            Event::LoginUnlocked(event) => &event.username,
-            Event::LoginTokenIssued(event) => &event.username,
-            Event::LoginTokenRevoked(event) => &event.username,
-            Event::PasswordChanged(event) => &event.username,
-            Event::ReceiptRecorded(_)
-            | Event::ReceiptVoided(_)
-            | Event::PlaceHourComputed(_)
-            | Event::HourClosed(_)
-            | Event::ShardAnnounced(_)
-            | Event::TopologyDeclared(_) => "",
-        };
-        (self.record.topic, self.record.key.clone(), storable(id))
+        (self.record.topic, self.record.key.clone(), storable(&self.event.id()))
     }
 }
 

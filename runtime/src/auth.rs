@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use subtle::ConstantTimeEq;
 
 use crate::Problem;
 
@@ -51,6 +52,25 @@ impl Role {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
+}
+
+/// A secret for one purpose, made of the deployment's: HKDF with SHA-256 (RFC 5869), 64 hexadecimal digits. Who learns it
+/// learns nothing of the deployment's, nor of those for other purposes.
+///
+/// # Panics
+/// Never: 32 bytes are no more than HKDF gives.
+#[must_use]
+pub fn derived_secret(secret: &str, purpose: &str) -> String {
+    let mut derived = [0; 32];
+    let hkdf = hkdf::Hkdf::<sha2::Sha256>::new(None, secret.as_bytes());
+    hkdf.expand(purpose.as_bytes(), &mut derived).expect("32 bytes are no more than HKDF gives");
+    derived.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether two secrets are equal, in a time that does not tell where they differ.
+#[must_use]
+pub fn are_equal_secrets(one: &[u8], other: &[u8]) -> bool {
+    one.ct_eq(other).into()
 }
 
 /// The one who calls, as the token says.

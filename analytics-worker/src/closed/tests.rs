@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
-use schemas::{Money, Sums, Topic};
+use schemas::analytics::Sums;
+use schemas::{Money, Topic};
 
 use super::*;
 

@@ -1,6 +1,6 @@
 use chrono::DateTime;
 use proptest::prelude::*;
-use schemas::Item;
+use schemas::receipts::Item;
 
 use super::*;
 use crate::figures::CategoryRunning;

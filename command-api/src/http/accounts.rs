@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::account::{self, AccountState, AssignRoles, REALM, RegisterAccount};
-use domain::{Command, Rejection, names};
+use domain::names;
 use runtime::Problem;
 use runtime::auth::{Caller, PASSWORD_CHARS, Role};
 use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
@@ -113,7 +113,7 @@ pub async fn register(
         Some(account) => {
             let origin = Origin::of(&headers);
             if !try_password(&app, &username, address, password, Some(&account), origin).await? {
-                return Err(Refusal::Rejected(Rejection::IdempotencyKeyReused).into());
+                return Err(Refusal::Rejected(account::Rejection::IdempotencyKeyReused.into()).into());
             }
             account.password_hash
         }
@@ -225,7 +225,7 @@ pub async fn assign_roles(
         places: places.clone(),
         assigned_by: caller.username,
     };
-    let answer = app.shards.submit(Command::AssignRoles(command), Origin::of(&headers)).await?;
+    let answer = app.shards.submit(command, Origin::of(&headers)).await?;
     let position = [("till-position", answer.position.to_string())];
     Ok((position, Json(Account { username: &username, roles, places })).into_response())
 }
@@ -306,7 +306,7 @@ async fn open_hashed(
         roles,
         idempotency_id,
     };
-    app.shards.submit(Command::RegisterAccount(command), origin).await?;
+    app.shards.submit(command, origin).await?;
     Ok(())
 }
 

@@ -3,9 +3,9 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use domain::Rejection;
+use domain::{Class, Rejection};
 use runtime::Problem;
-use schemas::ShardAnnounced;
+use schemas::shards::ShardAnnounced;
 
 use crate::shard::Refusal;
 
@@ -68,24 +68,25 @@ pub fn overloaded() -> Problem {
         .kind("urn:till:overloaded", "Overloaded")
 }
 
+/// 421: the shard of a told command is elsewhere.
+pub fn misdirected() -> Problem {
+    let detail = "the shard of this command is served by another replica: nothing happened";
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, detail)
+}
+
+/// 501: a newer replica knows the command.
+pub fn unknown_command() -> Problem {
+    Problem::new(StatusCode::NOT_IMPLEMENTED, "this replica knows no command of this name with these fields")
+}
+
+/// A rule's no: its class says the status, so that an aggregate adds nothing here.
 fn rejected(rejection: Rejection) -> Problem {
-    let (status, kind, title) = match rejection {
-        Rejection::ReceiptConflict => {
-            (StatusCode::CONFLICT, "urn:till:receipt-conflict", "Another receipt has this id")
-        }
-        Rejection::VoidConflict => (StatusCode::CONFLICT, "urn:till:void-conflict", "Voided before"),
-        Rejection::LastAdmin => (StatusCode::CONFLICT, "urn:till:last-admin", "Last admin"),
-        Rejection::UsernameTaken => (StatusCode::CONFLICT, "urn:till:username-taken", "Username taken"),
-        Rejection::IdempotencyKeyReused => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "urn:till:idempotency-key-reused", "Idempotency-Key reused")
-        }
-        Rejection::ReceiptUnknown => (StatusCode::NOT_FOUND, "urn:till:receipt-unknown", "No such receipt"),
-        Rejection::LoginTokenOutdated => {
-            (StatusCode::CONFLICT, "urn:till:login-token-outdated", "Logged out meanwhile")
-        }
-        Rejection::AccountUnknown => (StatusCode::NOT_FOUND, "urn:till:account-unknown", "No such account"),
+    let status = match rejection.class() {
+        Class::Unknown => StatusCode::NOT_FOUND,
+        Class::Conflict => StatusCode::CONFLICT,
+        Class::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    Problem::new(status, rejection.to_string()).kind(kind, title)
+    Problem::new(status, rejection.to_string()).kind(rejection.code(), rejection.title())
 }
 
 impl IntoResponse for ApiError {

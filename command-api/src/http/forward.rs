@@ -15,7 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use runtime::auth::Caller;
-use schemas::ShardAnnounced;
+use schemas::shards::ShardAnnounced;
 use tokio::time::Instant;
 
 use super::client_address::{ClientAddress, REAL_IP};

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use domain::Command;
 use domain::account::{AccountState, LockLogin, REALM};
 use runtime::Problem;
 
@@ -63,7 +62,7 @@ pub async fn try_password(
 async fn lock(app: &App, username: String, origin: Origin) -> Result<(), ApiError> {
     let until = Utc::now() + TimeDelta::seconds(app.own.login_lock_s);
     let command = LockLogin { realm: REALM.to_owned(), username, until };
-    app.shards.submit(Command::LockLogin(command), origin).await?;
+    app.shards.submit(command, origin).await?;
     Ok(())
 }
 

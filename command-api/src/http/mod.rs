@@ -8,6 +8,7 @@ pub mod client_address;
 mod error;
 pub mod form;
 pub mod forward;
+pub mod internal;
 pub mod login;
 mod login_guard;
 mod object;
@@ -18,7 +19,6 @@ mod segment;
 mod shares;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::FromRef;
 use axum::http::{HeaderMap, HeaderName};
@@ -32,6 +32,7 @@ pub use error::ApiError;
 pub use segment::Segment;
 
 use crate::blocking::Threads;
+use crate::effects::tell::Teller;
 use crate::passwords::Passwords;
 use crate::settings::{Own, Settings};
 use crate::shard::source::Source;
@@ -40,10 +41,6 @@ use crate::shard::{Origin, Shards};
 use batch::Turns;
 use login_guard::LoginGuard;
 use room::Rooms;
-
-/// How long a connection to another replica is kept idle: shorter than that keeps it (30 s), so that none is closed while a
-/// request is on its way.
-const IDLE: Duration = Duration::from_secs(15);
 
 /// Receipts read from the log at once, of callers and of strangers each: more would only wait for the one reader.
 const READING: usize = 4;
@@ -73,6 +70,7 @@ pub struct Parts {
     /// Commands of batches that wait for shards of this replica: they leave room in the queues for others.
     pub batch_commands: Semaphore,
     pub replicas: reqwest::Client,
+    pub teller: Teller,
 }
 
 impl std::ops::Deref for App {
@@ -94,22 +92,18 @@ impl App {
         settings: &Settings,
         shards: Arc<Shards>,
         store: Arc<Store>,
-        source: Source,
+        source: Arc<Source>,
+        replicas: reqwest::Client,
+        teller: Teller,
     ) -> Result<Self, String> {
         let own = settings.own.clone();
         let zone: Tz =
             settings.common.business_timezone.parse().map_err(|_| "the time zone was checked".to_owned())?;
         let trusted_proxies = client_address::networks(&own.trusted_proxies).unwrap_or_default();
-        let replicas = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(1))
-            .pool_idle_timeout(IDLE)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| format!("cannot forward to other replicas: {error}"))?;
         Ok(Self(Arc::new(Parts {
             shards,
             store,
-            source: Arc::new(source),
+            source,
             reading: Threads::new(READING),
             strangers_reading: Threads::new(READING),
             tokens: Tokens::new(&own.jwt_secret),
@@ -123,6 +117,7 @@ impl App {
             rooms: Rooms::default(),
             turns: Turns::default(),
             replicas,
+            teller,
         })))
     }
 }

@@ -9,14 +9,15 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use domain::names;
 use domain::receipt::{self, RecordReceipt, VoidReceipt};
-use domain::{Command, names};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
 use runtime::openapi::Money as Amount;
 use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
-use schemas::{Event, Item, Money, Receipt};
+use schemas::receipts::{self, Item, Receipt};
+use schemas::{Event, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -150,7 +151,7 @@ pub async fn record(
     let receipt = parse(&app, &caller, handling, &body)?;
     let (transaction_id, understood) = (receipt.transaction_id.clone(), Understood::of(&receipt));
     let command = RecordReceipt { receipt, totals_match: true, recorded_by: caller.username };
-    let answer = app.shards.submit(Command::RecordReceipt(command), Origin::of(&headers)).await?;
+    let answer = app.shards.submit(command, Origin::of(&headers)).await?;
     let location = location(&transaction_id);
     let position = answer.position.to_string();
     Ok(answered(answer, &location, Recorded { transaction_id, position, understood }))
@@ -237,7 +238,7 @@ pub async fn void(
     let receipt = recorded(&app, &transaction_id, &app.reading).await?;
     let command =
         VoidReceipt { transaction_id: transaction_id.clone(), receipt, reason, voided_by: caller.username };
-    let answer = app.shards.submit(Command::VoidReceipt(command), Origin::of(&headers)).await?;
+    let answer = app.shards.submit(command, Origin::of(&headers)).await?;
     let location = location(&transaction_id);
     let position = answer.position.to_string();
     Ok(answered(answer, &location, Voided { transaction_id, position, note: VOID_NOTE }))
@@ -256,7 +257,7 @@ pub async fn recorded(
     let thread = threads.wait(THREAD_WITHIN).await.ok_or_else(overloaded)?;
     let source = Arc::clone(&app.source);
     match thread.run(move || source.read(state.position)).await {
-        Ok(Event::ReceiptRecorded(event)) => Ok(Some(event.receipt)),
+        Ok(Event::Receipts(receipts::Event::ReceiptRecorded(event))) => Ok(Some(event.receipt)),
         _ => Err(Problem::unavailable(
             "the receipt could not be read from the log: nothing happened, try again",
             1,

@@ -9,7 +9,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use runtime::kafka::{Cluster, Ends, Isolation, Standstill, WatchedEnds, end_offsets, partition_count};
-use schemas::{Event, ShardAnnounced, Topic, TopologyDeclared};
+use schemas::shards::{self, ShardAnnounced, TopologyDeclared};
+use schemas::{Event, Topic};
 use tokio::sync::watch;
 
 use super::record::{self, Unreadable};
@@ -187,10 +188,11 @@ impl Reading {
     fn read_one(&mut self) -> Result<(), Unreadable> {
         // Errors are the broker's absence, which the client's own lines tell; reading goes on after it.
         if let Some(Ok(message)) = self.reader.poll(POLL) {
-            match record::read(Topic::Shards, &message)?.map(|(event, _)| event) {
-                Some(Event::ShardAnnounced(announced)) => self.directory.note_owner(announced),
-                Some(Event::TopologyDeclared(declared)) => self.directory.note_topology(declared),
-                _ => {}
+            if let Some((Event::Shards(event), _)) = record::read(Topic::Shards, &message)? {
+                match event {
+                    shards::Event::ShardAnnounced(announced) => self.directory.note_owner(announced),
+                    shards::Event::TopologyDeclared(declared) => self.directory.note_topology(declared),
+                }
             }
         }
         self.follow_positions();

@@ -306,7 +306,7 @@ impl Following {
         }
         if let Some((topic, partition)) = self.standstill.note(places) {
             tracing::warn!(
-                topic = topic.noun(),
+                topic = topic.short_name(),
                 partition,
                 "the log is not followed any more: its reader is made anew"
             );

@@ -24,8 +24,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use domain::{Command, Rejection};
-use schemas::{Position, ShardAnnounced, partition_of};
+use domain::{Command, Rejection, TodoKey};
+use schemas::shards::ShardAnnounced;
+use schemas::{Event, Position, partition_of};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -50,13 +51,20 @@ pub struct Job {
     work: Work,
     partition: i32,
     origin: Origin,
-    reply: Reply,
+    asker: Asker,
+}
+
+/// Who wants the work done.
+enum Asker {
+    Request(Reply),
+    /// A to-do of the shard itself: it is put off where the work does not settle it.
+    Todo(TodoKey),
 }
 
 /// What a shard is asked for.
 enum Work {
-    /// To decide a command.
-    Decide(Box<Command>),
+    /// To decide a command; then perhaps to tell when the to-dos of its event are settled.
+    Decide { command: Box<Command>, and_tell_when_settled: bool },
     /// To commit, which only its present owner can.
     Prove,
 }
@@ -70,15 +78,33 @@ enum Returned {
     Rejected(Rejection),
     /// The shard left before the work was begun.
     Moved(Work),
+    /// A command of another shard came here, which no caller of this engine sends.
+    NotMine,
 }
 
 /// The command's event is committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Answer {
     /// Where it stands.
     pub position: Position,
     /// `false`: it stood there before.
     pub is_new: bool,
+    /// The event; `None` where it stood there before, which [`source`] reads.
+    pub event: Option<Arc<Event>>,
+    /// Told when the event's to-dos are settled, where that was asked for and any are not. An error: the shard has left.
+    settling: Option<oneshot::Receiver<()>>,
+}
+
+impl Answer {
+    /// The event stands at a position of the log, or of its batch.
+    fn recorded(position: Position, event: Arc<Event>) -> Self {
+        Self { position, is_new: true, event: Some(event), settling: None }
+    }
+
+    /// The event stood at the position before.
+    pub fn already(position: Position) -> Self {
+        Self { position, is_new: false, event: None, settling: None }
+    }
 }
 
 /// Why a command has no answer.
@@ -144,10 +170,32 @@ impl Shards {
     }
 
     /// Sends the command to its shard and waits until its outcome is committed.
-    pub async fn submit(&self, command: Command, origin: Origin) -> Result<Answer, Refusal> {
+    pub async fn submit(&self, command: impl Into<Command>, origin: Origin) -> Result<Answer, Refusal> {
+        let command = command.into();
         let partition = partition_of(command.home().as_bytes(), self.partitions);
-        let answer = self.ask(Work::Decide(Box::new(command)), partition, origin).await?;
+        let work = Work::Decide { command: Box::new(command), and_tell_when_settled: false };
+        let answer = self.ask(work, partition, origin).await?;
         Ok(answer.expect("a decision has an answer"))
+    }
+
+    /// As [`Self::submit`], and then waits until the to-dos that the event raised are settled, other shards' answers
+    /// included. The flag says whether they are: what is not done in time goes on.
+    pub async fn submit_settled(
+        &self,
+        command: impl Into<Command>,
+        origin: Origin,
+        within: Duration,
+    ) -> Result<(Answer, bool), Refusal> {
+        let command = command.into();
+        let deadline = Instant::now() + within;
+        let partition = partition_of(command.home().as_bytes(), self.partitions);
+        let work = Work::Decide { command: Box::new(command), and_tell_when_settled: true };
+        let mut answer = self.ask(work, partition, origin).await?.expect("a decision has an answer");
+        let is_settled = match answer.settling.take() {
+            Some(settling) => matches!(tokio::time::timeout_at(deadline, settling).await, Ok(Ok(()))),
+            None => true,
+        };
+        Ok((answer, is_settled))
     }
 
     /// Waits until the shard of `home` is served here, proven by a commit begun after this call: what the
@@ -165,7 +213,7 @@ impl Shards {
                 Place::Here => {}
             }
             let (reply, answer) = oneshot::channel();
-            let job = Job { work, partition, origin: origin.clone(), reply };
+            let job = Job { work, partition, origin: origin.clone(), asker: Asker::Request(reply) };
             self.slot(partition).queue.try_send(job).map_err(|error| match error {
                 TrySendError::Full(_) => Refusal::Overloaded,
                 TrySendError::Disconnected(_) => Refusal::Moving,
@@ -174,7 +222,7 @@ impl Shards {
                 Ok(Ok(Ok(answer))) => return Ok(answer),
                 Ok(Ok(Err(Returned::Rejected(rejection)))) => return Err(Refusal::Rejected(rejection)),
                 Ok(Ok(Err(Returned::Moved(back)))) => work = back,
-                Ok(Err(_)) | Err(_) => return Err(Refusal::Unknown),
+                Ok(Ok(Err(Returned::NotMine)) | Err(_)) | Err(_) => return Err(Refusal::Unknown),
             }
         }
     }
@@ -218,7 +266,9 @@ impl Shards {
     fn return_what_waits(&self) {
         for slot in self.slots.iter().filter(|slot| !*slot.serving.borrow()) {
             for job in slot.waiting.try_iter() {
-                let _ = job.reply.send(Err(Returned::Moved(job.work)));
+                if let Asker::Request(reply) = job.asker {
+                    let _ = reply.send(Err(Returned::Moved(job.work)));
+                }
             }
         }
     }

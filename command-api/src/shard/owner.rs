@@ -1,15 +1,15 @@
 //! Serving a shard: decide all that wait, append in one transaction, commit, apply, answer.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use crossbeam_channel::Receiver;
-use domain::{Command, Decision, Recorded, decide, evolve};
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use domain::{Act, Decision, Recorded, Sort, TodoKey, decide, evolve};
 use rdkafka::error::{KafkaError, KafkaResult};
 use schemas::codec::{self, Encoded};
 use schemas::{Event, EventHeaders, Position, Topic};
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::assignment::Assignment;
@@ -17,12 +17,17 @@ use super::follower::partitions_of;
 use super::store::{Advance, Folded, Overlay, Writes};
 use super::tail::Tail;
 use super::takeover::{Engine, Producers, TakeoverError, take_over};
-use super::todos::Todos;
+use super::todos::{Due, Todos};
 use super::transaction::{Append, Transactions};
-use super::{Answer, Job, Origin, Reply, Returned, Shards, Work, record};
+use super::{Answer, Asker, Job, Origin, Returned, Shards, Work, record};
+use crate::effects::tell::{self, Tell};
 
 /// How long the thread sleeps at most before it looks for a stop or a due to-do.
 const IDLE: Duration = Duration::from_millis(50);
+/// A batch keeps one of so many places for to-dos, which take no more of them either: neither they nor clients starve.
+const TODOS_OF_A_BATCH: usize = 4;
+/// Tells of a shard that are under way at once.
+const TELLS: usize = 64;
 /// Between two looks at the queue while commands gather.
 const GATHERING_STEP: Duration = Duration::from_micros(150);
 
@@ -96,6 +101,9 @@ struct Serving<'e> {
     /// Whose turn it is.
     turn: usize,
     todos: Todos,
+    /// Tells come back here.
+    told: (Sender<tell::Ended>, Receiver<tell::Ended>),
+    telling: usize,
     committed: Instant,
     /// The commands just answered, and those that waited then: as many may wait soon.
     expected: usize,
@@ -105,7 +113,7 @@ struct Serving<'e> {
 
 /// An event of the batch on its way into the log.
 struct Pending {
-    event: Event,
+    event: Arc<Event>,
     key: String,
     partition: i32,
     headers: EventHeaders,
@@ -114,8 +122,9 @@ struct Pending {
 
 /// What a command comes to, once the batch is committed. A position in the batch itself is provisional.
 struct Outcome {
-    reply: Reply,
+    asker: Asker,
     result: Result<Option<Answer>, Returned>,
+    and_tell_when_settled: bool,
 }
 
 impl<'e> Serving<'e> {
@@ -131,6 +140,8 @@ impl<'e> Serving<'e> {
             producers,
             turn: 0,
             todos,
+            told: unbounded(),
+            telling: 0,
             committed: Instant::now(),
             expected: 0,
             names,
@@ -140,6 +151,7 @@ impl<'e> Serving<'e> {
 
     fn run(&mut self, assignment: &Assignment, inbox: &Receiver<Job>) -> Ended {
         loop {
+            self.begin_tells();
             // What waits when the assignment ends is still answered here.
             let stopping = assignment.has_ended();
             let batch = self.gather(inbox, if stopping { Duration::ZERO } else { IDLE });
@@ -158,10 +170,15 @@ impl<'e> Serving<'e> {
     }
 
     /// All that wait, and the to-dos that are due.
-    fn gather(&self, inbox: &Receiver<Job>, wait: Duration) -> Vec<Job> {
+    fn gather(&mut self, inbox: &Receiver<Job>, wait: Duration) -> Vec<Job> {
         let mut batch = self.due_todos();
         if batch.is_empty() {
-            batch.extend(inbox.recv_timeout(wait).ok());
+            let told = self.told.1.clone();
+            select! {
+                recv(inbox) -> job => batch.extend(job.ok()),
+                recv(told) -> ended => batch.extend(ended.ok().and_then(|ended| self.settle(ended))),
+                default(wait) => {}
+            }
         }
         // A transaction costs much the same with one record or hundreds, and the answers just given bring the next commands.
         while batch.len() + inbox.len() < self.expected && self.committed.elapsed() < self.engine.pause {
@@ -169,18 +186,70 @@ impl<'e> Serving<'e> {
         }
         batch.extend(inbox.try_iter().take(self.engine.batch.saturating_sub(batch.len())));
         // Whoever gave up waiting was told that the outcome is unknown.
-        batch.retain(|job| job.origin.causation_id.is_some() || !job.reply.is_closed());
+        batch.retain(|job| !matches!(&job.asker, Asker::Request(reply) if reply.is_closed()));
         batch
     }
 
-    fn due_todos(&self) -> Vec<Job> {
-        let job = |(command, cause): (Command, Uuid)| {
-            let partition = schemas::partition_of(command.home().as_bytes(), self.engine.partitions);
-            let origin = Origin { causation_id: Some(cause), ..Origin::default() };
-            let work = Work::Decide(Box::new(command));
-            Job { work, partition, origin, reply: oneshot::channel().0 }
-        };
-        self.todos.due(Utc::now()).into_iter().map(job).collect()
+    /// The commands of to-dos of this shard: those that settle tells, and those that are due.
+    fn due_todos(&mut self) -> Vec<Job> {
+        let most = self.engine.batch.div_ceil(TODOS_OF_A_BATCH);
+        let mut jobs = Vec::new();
+        while jobs.len() < most
+            && let Ok(ended) = self.told.1.try_recv()
+        {
+            jobs.extend(self.settle(ended));
+        }
+        let left = most - jobs.len();
+        for Due { key, cause, act } in self.todos.take(Sort::Command, left, Utc::now(), &self.engine.store) {
+            let Act::Command(command) = act else { unreachable!("a to-do is of the sort that its key says") };
+            jobs.push(self.job(key, cause, command));
+        }
+        jobs
+    }
+
+    /// The job that settles a tell's to-do, where the tell has ended well.
+    fn settle(&mut self, tell::Ended { key, cause, result }: tell::Ended) -> Option<Job> {
+        self.telling -= 1;
+        match result {
+            Ok(command) => Some(self.job(key, cause, command)),
+            Err(untold) => {
+                self.put_off(&key, &untold);
+                None
+            }
+        }
+    }
+
+    fn job(&self, key: TodoKey, cause: Uuid, command: domain::Command) -> Job {
+        let partition = schemas::partition_of(command.home().as_bytes(), self.engine.partitions);
+        let origin = Origin { causation_id: Some(cause), ..Origin::default() };
+        let work = Work::Decide { command: Box::new(command), and_tell_when_settled: false };
+        Job { work, partition, origin, asker: Asker::Todo(key) }
+    }
+
+    fn begin_tells(&mut self) {
+        let free = TELLS - self.telling;
+        for Due { key, cause, act } in self.todos.take(Sort::Tell, free, Utc::now(), &self.engine.store) {
+            let Act::Tell { commands, settle } = act else {
+                unreachable!("a to-do is of the sort that its key says")
+            };
+            self.telling += 1;
+            self.engine.teller.begin(Tell { key, cause, commands, settle }, self.told.0.clone());
+        }
+    }
+
+    /// Puts a to-do off where it is not settled, so that what is refused for ever does not fill every batch.
+    fn put_off(&mut self, key: &TodoKey, why: &dyn std::fmt::Display) {
+        if let Some(pause) = self.todos.put_off(key, Utc::now()) {
+            let Position { topic, partition, offset } = key.raised_by();
+            tracing::warn!(
+                kafka.topic = topic.short_name(),
+                kafka.partition = partition,
+                kafka.offset = offset,
+                todo.pause_ms = pause.as_millis(),
+                %why,
+                "a to-do that this event raised is not settled: it is tried again"
+            );
+        }
     }
 
     fn work(&mut self, batch: Vec<Job>, inbox: &Receiver<Job>) -> Result<(), Ended> {
@@ -188,12 +257,28 @@ impl<'e> Serving<'e> {
         // Dropping the outcomes tells everybody that theirs is unknown.
         let offsets = self.commit(&pending).map_err(Ended::Unknown)?;
         self.apply(&pending, &offsets)?;
-        self.expected = (inbox.len() + outcomes.len()).min(self.engine.batch);
+        let requests = outcomes.iter().filter(|outcome| matches!(outcome.asker, Asker::Request(_)));
+        self.expected = (inbox.len() + requests.count()).min(self.engine.batch);
         for outcome in outcomes {
-            let result = outcome.result.map(|answer| answer.map(|answer| settled(answer, &offsets)));
-            let _ = outcome.reply.send(result);
+            self.answer(outcome, &offsets);
         }
         Ok(())
+    }
+
+    fn answer(&mut self, Outcome { asker, result, and_tell_when_settled }: Outcome, offsets: &[i64]) {
+        let result = result.map(|answer| answer.map(|answer| placed(answer, offsets)));
+        match (asker, result) {
+            (Asker::Request(reply), Ok(Some(answer))) if and_tell_when_settled => {
+                let settling = self.todos.settling(answer.position);
+                let _ = reply.send(Ok(Some(Answer { settling, ..answer })));
+            }
+            (Asker::Request(reply), result) => drop(reply.send(result)),
+            (Asker::Todo(key), Err(Returned::Rejected(rejection))) => self.put_off(&key, &rejection),
+            (Asker::Todo(key), Err(Returned::NotMine)) => {
+                self.put_off(&key, &"its command is of another shard")
+            }
+            (Asker::Todo(key), _) => self.put_off(&key, &"what it does leaves it open"),
+        }
     }
 
     /// Decides each command against the state with the batch's earlier events.
@@ -201,26 +286,36 @@ impl<'e> Serving<'e> {
         let mut states = Overlay::new(&self.engine.store);
         let mut pending = Vec::with_capacity(batch.len());
         let mut outcomes = Vec::with_capacity(batch.len());
-        for Job { work, partition, origin, reply } in batch {
-            let Work::Decide(command) = work else {
-                outcomes.push(Outcome { reply, result: Ok(None) });
+        for Job { work, partition, origin, asker } in batch {
+            let Work::Decide { command, and_tell_when_settled } = work else {
+                outcomes.push(Outcome { asker, result: Ok(None), and_tell_when_settled: false });
                 continue;
             };
             let topic = command.topic();
-            let result = match decide(&states, *command) {
-                Ok(Decision::Append(event)) => {
+            let result = if self.tails.contains_key(&(topic, partition)) {
+                decide(&states, *command).map_err(Returned::Rejected)
+            } else {
+                tracing::error!(
+                    shard.id = self.shard,
+                    kafka.topic = topic.short_name(),
+                    kafka.partition = partition,
+                    "a command of another shard is refused here"
+                );
+                Err(Returned::NotMine)
+            };
+            let result = result.map(|decision| match decision {
+                Decision::Append(event) => {
                     let position = Position { topic, partition, offset: provisional(pending.len()) };
                     let headers = headers(origin);
                     evolve(&mut states, &event, &Recorded { position, event_id: headers.event_id });
                     let encoded = codec::encode(&event, &self.engine.framing);
                     let key = event.key().into_owned();
-                    pending.push(Pending { event: *event, key, partition, headers, encoded });
-                    Ok(Some(Answer { position, is_new: true }))
+                    pending.push(Pending { event: Arc::clone(&event), key, partition, headers, encoded });
+                    Some(Answer::recorded(position, event))
                 }
-                Ok(Decision::Already(position)) => Ok(Some(Answer { position, is_new: false })),
-                Err(rejection) => Err(Returned::Rejected(rejection)),
-            };
-            outcomes.push(Outcome { reply, result });
+                Decision::Already(position) => Some(Answer::already(position)),
+            });
+            outcomes.push(Outcome { asker, result, and_tell_when_settled });
         }
         (pending, outcomes)
     }
@@ -316,7 +411,7 @@ fn provisional(index: usize) -> i64 {
 }
 
 /// The answer with the offset Kafka gave, where it was provisional.
-fn settled(answer: Answer, offsets: &[i64]) -> Answer {
+fn placed(answer: Answer, offsets: &[i64]) -> Answer {
     let offset = match usize::try_from(-1 - answer.position.offset) {
         Ok(index) if answer.position.offset < 0 => offsets[index],
         _ => answer.position.offset,

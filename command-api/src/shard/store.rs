@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use domain::{FOLD_VERSION, States};
+use domain::{FOLD_VERSION, Sort, States, TodoKey};
 use fjall::compaction::Leveled;
 use fjall::config::PinningPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
@@ -168,10 +168,23 @@ impl Store {
         self.states.get(key).unwrap_or_else(|error| self.give_up(&error)).map(|bytes| bytes.to_vec())
     }
 
-    /// The values under keys that begin with `prefix`.
-    pub fn values(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
-        let values = self.states.prefix(prefix).map(fjall::Guard::value);
-        values.map(|value| value.unwrap_or_else(|error| self.give_up(&error)).to_vec()).collect()
+    /// The to-dos of a sort and partition from an order on, with their bytes, the nearest first. They are read as they are
+    /// asked for.
+    pub fn todos(
+        &self,
+        sort: Sort,
+        partition: i32,
+        from: &[u8; TodoKey::BYTES],
+    ) -> impl Iterator<Item = (TodoKey, Vec<u8>)> + use<'_> {
+        let from = *from;
+        let prefix = TodoKey::prefix(partition, sort);
+        let first = [&prefix, &from[..TodoKey::BYTES - prefix.len()]].concat();
+        let last = [prefix.as_slice(), &[u8::MAX; TodoKey::BYTES]].concat();
+        let found = self.states.range(first..last).filter_map(|entry| {
+            let (key, value) = entry.into_inner().unwrap_or_else(|error| self.give_up(&error));
+            Some((TodoKey::from_bytes(&key)?, value.to_vec()))
+        });
+        found.skip_while(move |(key, _)| key.order() < from)
     }
 
     /// How far a partition is folded.
@@ -240,12 +253,12 @@ fn read_positions(positions: &Keyspace) -> Result<HashMap<(Topic, i32), Folded>,
 }
 
 fn position_key(topic: Topic, partition: i32) -> Vec<u8> {
-    format!("{}/{partition}", topic.noun()).into_bytes()
+    format!("{}/{partition}", topic.short_name()).into_bytes()
 }
 
 fn position_place(key: &[u8]) -> Option<(Topic, i32)> {
     let (noun, partition) = std::str::from_utf8(key).ok()?.split_once('/')?;
-    Some((Topic::from_noun(noun)?, partition.parse().ok()?))
+    Some((Topic::named(noun)?, partition.parse().ok()?))
 }
 
 /// 8 bytes of next offset; 8 of last offset and 16 of event id where there is one.
@@ -418,14 +431,5 @@ mod tests {
         overlay.remove(b"a".to_vec());
         assert_eq!((overlay.get(b"a"), overlay.get(b"b")), (None, Some(b"2".to_vec())));
         assert_eq!((store.get(b"a"), store.get(b"b")), (Some(b"1".to_vec()), None));
-    }
-
-    #[test]
-    fn values_are_found_by_prefix() {
-        let dir = Dir::new();
-        let store = dir.open("till 16");
-        store.write(writes(b"t\0\x03one", Some(b"1")), &[]).unwrap();
-        store.write(writes(b"t\0\x04two", Some(b"2")), &[]).unwrap();
-        assert_eq!(store.values(b"t\0\x03"), [b"1".to_vec()]);
     }
 }

@@ -9,7 +9,8 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use runtime::kafka::{Cluster, Ends};
 use schemas::codec::{self, Framing};
-use schemas::{Event, EventHeaders, ShardAnnounced, Topic, TopologyDeclared};
+use schemas::shards::{ShardAnnounced, TopologyDeclared};
+use schemas::{Event, EventHeaders, Topic};
 use uuid::Uuid;
 
 use super::assignment::Assignment;
@@ -20,6 +21,7 @@ use super::record;
 use super::store::Store;
 use super::topology::{TURNS, transactional_id};
 use super::transaction::{Append, Transactions};
+use crate::effects::tell::Teller;
 
 /// How long the fold up to the end of the log may take; ownership tries again after it.
 const FOLD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -43,6 +45,7 @@ pub struct Engine {
     pub membership: Arc<BaseConsumer<Rebalances>>,
     /// Asks for high watermarks.
     pub ends: Arc<Ends>,
+    pub teller: Teller,
     /// Of a group of its own, without members: its offsets prove that a producer is not fenced.
     pub refusals: ConsumerGroupMetadata,
     pub batch: usize,

@@ -8,7 +8,8 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use runtime::Common;
 use runtime::kafka::{Cluster, Ends, Isolation, REQUEST_TIMEOUT, partition_count};
 use schemas::codec::{self, Framing};
-use schemas::{Event, EventHeaders, Topic, TopologyDeclared};
+use schemas::shards::TopologyDeclared;
+use schemas::{Event, EventHeaders, Topic};
 use uuid::Uuid;
 
 use super::directory::{Directory, TOPOLOGY_PARTITION};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use schemas::{AccountRegistered, Event, RolesAssigned};
+use schemas::Event;
+use schemas::accounts::{self, AccountRegistered, RolesAssigned};
 use sqlx::PgConnection;
 
 use crate::projection::FoldError;
@@ -26,20 +27,23 @@ pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Resul
     let mut assigned: BTreeMap<Key<'_>, &RolesAssigned> = BTreeMap::new();
     let mut tokens: BTreeMap<Key<'_>, Token<'_>> = BTreeMap::new();
     for folded in events {
-        match folded.event {
-            Event::AccountRegistered(event) => registered.push((event, folded.record.recorded_at)),
-            Event::RolesAssigned(event) => {
+        let Event::Accounts(event) = folded.event else { continue };
+        match event {
+            accounts::Event::AccountRegistered(event) => registered.push((event, folded.record.recorded_at)),
+            accounts::Event::RolesAssigned(event) => {
                 assigned.insert((&event.realm, &event.username), event);
             }
-            Event::LoginTokenIssued(event) => {
+            accounts::Event::LoginTokenIssued(event) => {
                 let token = Token { generation: event.generation, hash: Some(&event.token_hash) };
                 tokens.insert((&event.realm, &event.username), token);
             }
-            Event::LoginTokenRevoked(event) => {
+            accounts::Event::LoginTokenRevoked(event) => {
                 let token = Token { generation: event.generation.saturating_add(1), hash: None };
                 tokens.insert((&event.realm, &event.username), token);
             }
-            _ => {}
+            accounts::Event::LoginLocked(_)
+            | accounts::Event::LoginUnlocked(_)
+            | accounts::Event::PasswordChanged(_) => {}
         }
     }
     registered.sort_by_key(|(event, _)| (&event.realm, &event.username));

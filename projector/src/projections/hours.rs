@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use schemas::{CategorySums, Event, HourClosed, PlaceHourComputed, Slice};
+use schemas::Event;
+use schemas::analytics::{self, CategorySums, HourClosed, PlaceHourComputed, Slice};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
@@ -21,10 +22,10 @@ use crate::record::{Folded, Record};
 pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
     let mut computed = Rows::default();
     for folded in events {
-        match folded.event {
-            Event::HourClosed(event) => close(connection, folded.record, event).await?,
-            Event::PlaceHourComputed(event) => computed.take(event),
-            _ => {}
+        let Event::Analytics(event) = folded.event else { continue };
+        match event {
+            analytics::Event::HourClosed(event) => close(connection, folded.record, event).await?,
+            analytics::Event::PlaceHourComputed(event) => computed.take(event),
         }
     }
     if computed.sums.is_empty() && computed.categories.is_empty() {

@@ -1,7 +1,7 @@
 //! What each projection makes of events; the tables stand beside in SQL.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
-use schemas::Receipt;
+use schemas::receipts::Receipt;
 
 pub mod accounts;
 pub mod copy;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use schemas::{Event, Item, Money, Receipt};
+use schemas::receipts::{self, Item, Receipt};
+use schemas::{Event, Money};
 use sqlx::PgConnection;
 
 use crate::projection::{FoldError, add, count};
@@ -91,10 +92,10 @@ impl Changes {
 
     fn apply(&mut self, events: &[Folded<'_>]) -> Result<(), FoldError> {
         for folded in events {
-            match folded.event {
-                Event::ReceiptRecorded(event) => self.receipt(&event.receipt, Sign::Plus)?,
-                Event::ReceiptVoided(event) => self.receipt(&event.receipt, Sign::Minus)?,
-                _ => {}
+            let Event::Receipts(event) = folded.event else { continue };
+            match event {
+                receipts::Event::ReceiptRecorded(event) => self.receipt(&event.receipt, Sign::Plus)?,
+                receipts::Event::ReceiptVoided(event) => self.receipt(&event.receipt, Sign::Minus)?,
             }
         }
         Ok(())

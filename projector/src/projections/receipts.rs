@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use schemas::{Event, ReceiptRecorded};
+use schemas::Event;
+use schemas::receipts::{self, ReceiptRecorded};
 use sqlx::PgConnection;
 
 use crate::projection::FoldError;
@@ -46,17 +47,27 @@ pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Resul
 }
 
 fn recorded<'r>(events: &'r [Folded<'r>]) -> impl Iterator<Item = (&'r Record, &'r ReceiptRecorded)> {
-    events.iter().filter_map(|folded| match folded.event {
-        Event::ReceiptRecorded(event) => Some((folded.record, event)),
-        _ => None,
+    receipts(events).filter_map(|(record, event)| match event {
+        receipts::Event::ReceiptRecorded(event) => Some((record, event)),
+        receipts::Event::ReceiptVoided(_) => None,
+    })
+}
+
+fn receipts<'r>(events: &'r [Folded<'r>]) -> impl Iterator<Item = (&'r Record, &'r receipts::Event)> {
+    events.iter().filter_map(|folded| {
+        let Event::Receipts(event) = folded.event else { return None };
+        Some((folded.record, event))
     })
 }
 
 fn collect_voids(events: &[Folded<'_>], voids: &mut Voids) {
-    for folded in events {
-        let Event::ReceiptVoided(event) = folded.event else { continue };
+    for (record, event) in receipts(events) {
+        let event = match event {
+            receipts::Event::ReceiptVoided(event) => event,
+            receipts::Event::ReceiptRecorded(_) => continue,
+        };
         voids.entry(event.receipt.transaction_id.clone()).or_insert_with(|| Void {
-            at: folded.record.recorded_at,
+            at: record.recorded_at,
             by: event.voided_by.clone(),
             reason: event.reason.clone(),
         });

@@ -118,7 +118,7 @@ impl fmt::Debug for PasswordChanged {
 }
 
 
-stream! { Accounts keyed by (realm);
+stream! { Accounts keyed by (realm), named (username);
     AccountRegistered: "account_registered/v1";
     RolesAssigned: "roles_assigned/v1";
     LoginLocked: "login_locked/v1";

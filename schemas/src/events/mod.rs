@@ -21,12 +21,13 @@ use crate::{Topic, history};
 /// }
 /// ```
 ///
-/// The key is a text field that each of the structs has, or `keyed by key;` names a function from `&Event` to text.
+/// The key is a text field that each of the structs has, or `keyed by key;` names a function from `&Event` to text. Where a
+/// home has several aggregates, `, named (username)` says which field tells them apart.
 /// The files are all versions ever released of the event's schema, oldest first, below `schemas/avro`. This becomes
 ///
 /// ```text
 /// pub enum Event { ReceiptRecorded(ReceiptRecorded), ReceiptVoided(ReceiptVoided) }
-/// impl Event { type_name(), key(), to_json(), and for the codec RELEASED, write(), read(), from_json() }
+/// impl Event { type_name(), key(), id(), to_json(), and for the codec RELEASED, write(), read(), from_json() }
 /// impl From<ReceiptRecorded> for crate::Event { … }    // one for each struct
 /// ```
 macro_rules! stream {
@@ -34,8 +35,10 @@ macro_rules! stream {
     (@key $event:ident $path:tt $($name:ident)+) => {
         match $event { $(Event::$name(event) => $crate::events::stream!(@field event $path),)+ }
     };
+    (@id $event:ident [] $($name:ident)+) => { "".into() };
+    (@id $event:ident [$id:tt] $($name:ident)+) => { $crate::events::stream!(@key $event $id $($name)+) };
     (@field $event:ident ($($field:ident).+)) => { $event.$($field).+.as_str().into() };
-    ($topic:ident keyed by $key:tt; $($name:ident: $($file:literal),+;)+) => {
+    ($topic:ident keyed by $key:tt $(, named $id:tt)?; $($name:ident: $($file:literal),+;)+) => {
         #[doc = concat!("What stands in [`crate::Topic::", stringify!($topic), "`].")]
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[allow(clippy::large_enum_variant, reason = "the most frequent events are the large ones: a box would cost each an allocation")]
@@ -59,6 +62,12 @@ macro_rules! stream {
             #[must_use]
             pub fn key(&self) -> std::borrow::Cow<'_, str> {
                 $crate::events::stream!(@key self $key $($name)+)
+            }
+
+            /// Which of its home's aggregates the event belongs to; empty where the home is the aggregate.
+            #[must_use]
+            pub fn id(&self) -> std::borrow::Cow<'_, str> {
+                $crate::events::stream!(@id self [$($id)?] $($name)+)
             }
 
             /// The event's fields as JSON, money and instants as text.
@@ -100,7 +109,7 @@ use stream;
 ///
 /// ```text
 /// pub enum Event { Receipts(receipts::Event), … }
-/// impl Event { topic(), type_name(), key(), to_json(), and for the codec RELEASED, write(), read() }
+/// impl Event { topic(), type_name(), key(), id(), to_json(), and for the codec RELEASED, write(), read() }
 /// ```
 macro_rules! streams {
     ($($module:ident => $topic:ident),+ $(,)?) => {
@@ -134,6 +143,12 @@ macro_rules! streams {
             #[must_use]
             pub fn key(&self) -> Cow<'_, str> {
                 match self { $(Self::$topic(event) => event.key(),)+ }
+            }
+
+            /// Which of its home's aggregates the event belongs to; empty where the home is the aggregate.
+            #[must_use]
+            pub fn id(&self) -> Cow<'_, str> {
+                match self { $(Self::$topic(event) => event.id(),)+ }
             }
 
             /// The event's fields as JSON, money and instants as text.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use schemas::{Event, codec};
+use schemas::{Event, analytics, codec};
 use till_tests::client::eventually;
 use till_tests::kafka_proxy::Api;
 use till_tests::receipts::Random;
@@ -154,7 +154,7 @@ async fn torment_postgres(servers: &Servers) {
 pub async fn last_window_end(analytics: &Log) -> Option<DateTime<Utc>> {
     let records = analytics.records(Isolation::Committed).await;
     let end = |record: &RawRecord| match codec::decode(&record.value, None) {
-        Ok(Event::HourClosed(hour)) => Some(hour.window_end),
+        Ok(Event::Analytics(analytics::Event::HourClosed(hour))) => Some(hour.window_end),
         _ => None,
     };
     records.iter().filter_map(end).max()

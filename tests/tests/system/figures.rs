@@ -5,7 +5,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use schemas::{Event, HourClosed, Money, codec};
+use schemas::analytics::{self, HourClosed};
+use schemas::{Event, Money, codec};
 use serde_json::{Value, json};
 use sqlx::Executor;
 use till_tests::client::eventually;
@@ -24,7 +25,7 @@ const CHECKS: [&str; 6] = ["stream", "accepted", "figures", "hours", "hours-read
 pub async fn closed(analytics: &Log) -> Vec<HourClosed> {
     let records = analytics.records(Isolation::Committed).await;
     let hour = |record: &RawRecord| match codec::decode(&record.value, record.header("schema")) {
-        Ok(Event::HourClosed(hour)) => Some(hour),
+        Ok(Event::Analytics(analytics::Event::HourClosed(hour))) => Some(hour),
         _ => None,
     };
     let mut hours: Vec<_> = records.iter().filter_map(hour).collect();
@@ -150,7 +151,7 @@ fn following(hour: &HourClosed) -> HourClosed {
     HourClosed {
         window_start: hour.window_end,
         window_end: hour.window_end + chrono::TimeDelta::seconds(3),
-        slices: hour.slices.iter().map(|slice| schemas::Slice { start: slice.end, ..*slice }).collect(),
+        slices: hour.slices.iter().map(|slice| analytics::Slice { start: slice.end, ..*slice }).collect(),
         recorded: 0,
         voided: 0,
         places: 0,
@@ -168,7 +169,7 @@ async fn plant_in_the_hours(till: &Till, admin: &Client, ledger: &Ledger) {
         .iter()
         .rev()
         .find_map(|record| match codec::decode(&record.value, None) {
-            Ok(Event::PlaceHourComputed(place)) => Some(place),
+            Ok(Event::Analytics(analytics::Event::PlaceHourComputed(place))) => Some(place),
             _ => None,
         })
         .unwrap();

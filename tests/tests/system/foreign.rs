@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use schemas::{Event, HOURS_KEY, partition_of};
+use schemas::analytics::HOURS_KEY;
+use schemas::{Event, partition_of};
 use serde_json::json;
 use till_tests::client::eventually;
 use till_tests::receipts::simple;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use chrono::Utc;
 use schemas::codec::{self, Framing};
-use schemas::{Event, Item, Money, Receipt, ReceiptRecorded};
+use schemas::receipts::{Item, Receipt, ReceiptRecorded};
+use schemas::{Event, Money};
 use till_tests::{Log, RawRecord, Till};
 
 /// A producer that is none of Till's holds transactions open over the ends of windows, then takes its record back.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
-use schemas::{Event, Item, Money, Receipt, ReceiptRecorded, ReceiptVoided};
+use schemas::receipts::{Item, Receipt, ReceiptRecorded, ReceiptVoided};
+use schemas::{Event, Money};
 use serde_json::Value;
 use till_tests::client::eventually;
 use till_tests::receipts::{Random, decimal};

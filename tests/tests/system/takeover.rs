@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use schemas::{Event, codec, partition_of};
+use schemas::{Event, codec, partition_of, shards};
 use till_tests::client::eventually;
 use till_tests::kafka_proxy::Api;
 use till_tests::receipts::{Receipts, simple};
@@ -143,7 +143,7 @@ async fn announced_after(till: &Till, former: &Service, successor: &Service) -> 
     let mut taken = HashSet::new();
     let mut announced = Vec::new();
     for record in till.topic("shards").records(Isolation::Committed).await {
-        if let Ok(Event::ShardAnnounced(event)) = codec::decode(&record.value, None) {
+        if let Ok(Event::Shards(shards::Event::ShardAnnounced(event))) = codec::decode(&record.value, None) {
             if event.url == successor.url() {
                 taken.insert(event.shard);
             } else if event.url == former.url() && taken.contains(&event.shard) {

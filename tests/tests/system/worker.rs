@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use schemas::{CategorySums, Money, PlaceHourComputed, Sums};
+use schemas::Money;
+use schemas::analytics::{CategorySums, PlaceHourComputed, Sums};
 use serde_json::{Value, json};
 use till_tests::client::eventually;
 use till_tests::receipts::{Receipts, of_items, simple};

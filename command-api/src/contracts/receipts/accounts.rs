@@ -5,8 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::account::token::{self, IssueLoginToken, RevokeLoginToken};
-use domain::account::{AccountState, ChangePassword, REALM};
-use domain::{Command, Rejection};
+use domain::account::{self, AccountState, ChangePassword, REALM};
 use runtime::auth::Role;
 use runtime::contracts::receipts::answers::{Refused, detail, json, unauthorized};
 use runtime::contracts::receipts::messages::{
@@ -96,7 +95,7 @@ pub async fn logout(State(contract): State<Contract>, headers: HeaderMap) -> Res
         let (username, account) = caller(&contract, &headers).await?;
         let command =
             RevokeLoginToken { realm: REALM.to_owned(), username, generation: account.token_generation };
-        contract.app.shards.submit(Command::RevokeLoginToken(command), Origin::of(&headers)).await?;
+        contract.app.shards.submit(command, Origin::of(&headers)).await?;
     }
     Ok(detail(StatusCode::OK, LOGGED_OUT))
 }
@@ -113,7 +112,7 @@ pub async fn change_password(
     let password = fields.finish(password)?;
     let password_hash = contract.app.passwords.hash(password).await?;
     let command = ChangePassword { realm: REALM.to_owned(), username, password_hash };
-    contract.app.shards.submit(Command::ChangePassword(command), Origin::of(&headers)).await?;
+    contract.app.shards.submit(command, Origin::of(&headers)).await?;
     Ok(detail(StatusCode::OK, PASSWORD_CHANGED))
 }
 
@@ -132,7 +131,7 @@ fn new_password(fields: &mut Fields, name: &str, again: &str) -> String {
 }
 
 async fn issue(contract: &Contract, username: &str, headers: &HeaderMap) -> Result<String, Refused> {
-    let mut outcome = Err(Refusal::Rejected(Rejection::LoginTokenOutdated));
+    let mut outcome = Err(Refusal::Rejected(account::Rejection::LoginTokenOutdated.into()));
     for _ in 0..ATTEMPTS {
         let generation = find(&contract.app, username).map_or(0, |account| account.token_generation);
         let key = contract.tokens.make(REALM, username, generation);
@@ -142,10 +141,9 @@ async fn issue(contract: &Contract, username: &str, headers: &HeaderMap) -> Resu
             generation,
             token_hash: digest(&key),
         };
-        let submitted =
-            contract.app.shards.submit(Command::IssueLoginToken(command), Origin::of(headers)).await;
+        let submitted = contract.app.shards.submit(command, Origin::of(headers)).await;
         outcome = submitted.map(|_| key);
-        if outcome != Err(Refusal::Rejected(Rejection::LoginTokenOutdated)) {
+        if outcome != Err(Refusal::Rejected(account::Rejection::LoginTokenOutdated.into())) {
             break;
         }
     }

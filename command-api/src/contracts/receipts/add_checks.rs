@@ -6,12 +6,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use domain::Rejection;
 use domain::receipt::{self, RecordReceipt};
-use domain::{Command, Rejection};
 use runtime::contracts::receipts::CONSUMER;
 use runtime::contracts::receipts::answers::{Refused, detail, json};
 use runtime::contracts::receipts::messages::{BAD_KEY, KEY_REUSED};
-use schemas::{Item, Money, Receipt};
+use schemas::Money;
+use schemas::receipts::{Item, Receipt};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -58,10 +59,10 @@ pub async fn record(
         receipt: receipt.clone(),
         recorded_by: CONSUMER.to_owned(),
     };
-    match contract.app.shards.submit(Command::RecordReceipt(command), Origin::of(&headers)).await {
+    match contract.app.shards.submit(command, Origin::of(&headers)).await {
         Ok(_) => {}
         // The same key again: what it said must be the same, but for when it came.
-        Err(Refusal::Rejected(Rejection::ReceiptConflict)) => {
+        Err(Refusal::Rejected(Rejection::Receipt(receipt::Rejection::IdTaken))) => {
             let app = &contract.app;
             let first = recorded(app, &receipt.transaction_id, &app.strangers_reading).await?;
             let is_same =

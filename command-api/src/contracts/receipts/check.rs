@@ -4,12 +4,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
+use domain::Rejection;
 use domain::receipt::{self, RecordReceipt};
-use domain::{Command, Rejection};
 use runtime::contracts::receipts::answers::{Refused, json};
 use runtime::contracts::receipts::messages::DUPLICATE_TRANSACTION;
 use runtime::contracts::receipts::{PRODUCER, moment};
-use schemas::{Item, Money, Receipt};
+use schemas::Money;
+use schemas::receipts::{Item, Receipt};
 use serde::Serialize;
 
 use super::Contract;
@@ -57,7 +58,7 @@ pub async fn record(
     };
     match submit(&contract, command, origin).await {
         Ok(answer) if answer.is_new => Ok(json(StatusCode::CREATED, &echo(&receipt))),
-        Ok(_) | Err(Refusal::Rejected(Rejection::ReceiptConflict)) => {
+        Ok(_) | Err(Refusal::Rejected(Rejection::Receipt(receipt::Rejection::IdTaken))) => {
             let mut fields = Fields::default();
             fields.wrong("transaction_id", DUPLICATE_TRANSACTION);
             Err(fields.refuse())
@@ -71,7 +72,7 @@ pub async fn record(
 async fn submit(contract: &Contract, command: RecordReceipt, origin: Origin) -> Result<Answer, Refusal> {
     let (contract, receipt) = (contract.clone(), command.receipt.clone());
     let noted = tokio::spawn(async move {
-        let answer = contract.app.shards.submit(Command::RecordReceipt(command), origin).await?;
+        let answer = contract.app.shards.submit(command, origin).await?;
         if answer.is_new {
             contract.journal.note(&receipt).await;
         }

@@ -6,7 +6,7 @@ use chrono::Utc;
 use encoding_rs::WINDOWS_1251;
 use runtime::contracts::journal::JournalFile;
 use runtime::contracts::receipts::{messages, moment};
-use schemas::Receipt;
+use schemas::receipts::Receipt;
 use tokio::sync::mpsc;
 
 /// Lines that may wait for the disk; past it requests wait too.

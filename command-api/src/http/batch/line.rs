@@ -43,7 +43,7 @@ struct Refused<'p> {
 }
 
 /// The receipt is recorded, now or before.
-pub fn recorded(transaction_id: &str, understood: Understood, answer: Answer) -> Bytes {
+pub fn recorded(transaction_id: &str, understood: Understood, answer: &Answer) -> Bytes {
     let result = if answer.is_new { Outcome::Accepted } else { Outcome::Duplicate };
     tail(&Recorded { result, transaction_id, position: answer.position.to_string(), understood })
 }
@@ -104,7 +104,9 @@ mod tests {
             tax_amount: Money::parse("0.83").unwrap(),
             tips_amount: Money::parse("0.5").unwrap(),
         };
-        let accepted = recorded("a \"b\"", understood, Answer { position, is_new: true });
+        let mut answer = Answer::already(position);
+        answer.is_new = true;
+        let accepted = recorded("a \"b\"", understood, &answer);
         let (json, text) = line(7, &accepted);
         let expected = json!({
             "index": 7, "result": "accepted", "transaction_id": "a \"b\"", "position": "r3-41",

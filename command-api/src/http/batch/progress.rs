@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use domain::Command;
 use domain::receipt::RecordReceipt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use runtime::Problem;
 use runtime::auth::Caller;
-use schemas::ShardAnnounced;
+use schemas::shards::ShardAnnounced;
 use tokio::task::unconstrained;
 
 use super::framer::Framed;
@@ -244,10 +243,10 @@ async fn submit(app: App, index: usize, command: RecordReceipt, origin: Origin, 
     let (transaction_id, understood) =
         (command.receipt.transaction_id.clone(), Understood::of(&command.receipt));
     let room = app.batch_commands.acquire().await;
-    let answer = app.shards.submit(Command::RecordReceipt(command), origin).await;
+    let answer = app.shards.submit(command, origin).await;
     drop(room);
     let tail = match answer {
-        Ok(answer) => line::recorded(&transaction_id, understood, answer),
+        Ok(answer) => line::recorded(&transaction_id, understood, &answer),
         Err(Refusal::Elsewhere(owner)) => return Done::Elsewhere { owner, index, receipt },
         Err(refusal) => refused(refusal),
     };

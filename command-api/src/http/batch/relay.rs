@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::framer::{Framed, Lines};
 use super::{NDJSON, line};
-use schemas::ShardAnnounced;
+use schemas::shards::ShardAnnounced;
 
 use crate::http::form::Handling;
 use crate::http::forward::{FORWARDED, replaced};

@@ -9,7 +9,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Produc
 use rdkafka::util::Timeout;
 use rust_decimal::Decimal;
 use schemas::codec::{self, Framing};
-use schemas::{Event, Item, Money, ReceiptRecorded, Topic, headers, partition_of};
+use schemas::receipts::{Item, ReceiptRecorded};
+use schemas::{Event, Money, Topic, headers, partition_of};
 use uuid::Uuid;
 
 use super::stack::Stack;
@@ -151,7 +152,7 @@ impl Recorded {
         let mut fingerprint = vec![1; FINGERPRINT_BYTES];
         fingerprint[1..9].copy_from_slice(&self.rng.next().to_le_bytes());
         fingerprint[9..17].copy_from_slice(&self.rng.next().to_le_bytes());
-        Event::ReceiptRecorded(ReceiptRecorded {
+        Event::from(ReceiptRecorded {
             receipt: as_recorded(receipt),
             totals_match: true,
             recorded_by: "terminal".to_owned(),
@@ -160,14 +161,14 @@ impl Recorded {
     }
 }
 
-fn as_recorded(receipt: Receipt) -> schemas::Receipt {
+fn as_recorded(receipt: Receipt) -> schemas::receipts::Receipt {
     let item = |item: crate::shop::Item| Item {
         product_id: item.product_id,
         quantity: i64::from(item.quantity),
         price: amount(item.price_cents),
         category: item.category.to_owned(),
     };
-    schemas::Receipt {
+    schemas::receipts::Receipt {
         transaction_id: receipt.transaction_id,
         occurred_at: receipt.timestamp,
         items: receipt.items.into_iter().map(item).collect(),

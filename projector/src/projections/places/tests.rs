@@ -2,8 +2,9 @@
 
 use crate::record::Record;
 use proptest::prelude::*;
+use schemas::Topic;
+use schemas::receipts::{self, ReceiptRecorded, ReceiptVoided};
 use schemas::record::{Foreign, Reading};
-use schemas::{ReceiptRecorded, ReceiptVoided, Topic};
 
 use super::*;
 
@@ -107,7 +108,7 @@ fn sums_past_what_is_exact_are_refused_and_do_not_panic() {
     huge.total_amount = Money::from(Decimal::MAX);
     let event = recorded(&huge);
     let mut found = changes(&[]);
-    let Event::ReceiptRecorded(event) = &event else { unreachable!() };
+    let Event::Receipts(receipts::Event::ReceiptRecorded(event)) = &event else { unreachable!() };
     found.receipt(&event.receipt, Sign::Plus).unwrap();
     assert!(found.receipt(&event.receipt, Sign::Plus).unwrap_err().is_deterministic());
 }

@@ -1,0 +1,3 @@
+//! What to-dos do outside their own shard.
+
+pub mod tell;

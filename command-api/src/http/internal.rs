@@ -1,0 +1,45 @@
+//! What replicas ask of each other, beside the requests they forward: to decide the commands that their to-dos tell.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::Command;
+use runtime::Problem;
+
+use super::error::{misdirected, unknown_command};
+use super::{ApiError, App};
+use crate::effects::tell::{self, Told, Untold};
+use crate::shard::Refusal;
+
+/// A told command, at most.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// `POST /internal/commands`: decides a told command here, or says that its shard is elsewhere. The answer is its event
+/// in Avro single-object encoding; 501 for a command that this binary does not know, which a newer replica will.
+///
+/// # Errors
+/// 401 to anybody but a replica of this deployment; 421 where the shard is elsewhere.
+pub async fn decide(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let secret =
+        headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    if !secret.is_some_and(|secret| app.teller.knows(secret)) {
+        return Err(
+            Problem::new(StatusCode::UNAUTHORIZED, "only replicas of this deployment may ask this").into()
+        );
+    }
+    let body = axum::body::to_bytes(body, MAX_BODY_BYTES).await;
+    let body =
+        body.map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "a told command has 1 MiB at most"))?;
+    let told: Told = serde_json::from_slice(&body).map_err(|_| unknown_command())?;
+    let command = Command::from_json(told.command).ok_or_else(unknown_command)?;
+    match app.teller.decide(command, told.cause).await {
+        Ok(event) => Ok(([(header::CONTENT_TYPE, "avro/binary")], tell::body_of(&event)).into_response()),
+        Err(Untold::Refused(Refusal::Elsewhere(_))) => Err(misdirected().into()),
+        Err(Untold::Refused(refusal)) => Err(refusal.into()),
+        Err(other) => {
+            tracing::error!(error = %other, "a told command has no answer");
+            Err(Refusal::Unknown.into())
+        }
+    }
+}
