@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use aggregate::Class;
 pub use states::{Recorded, States};
-pub use todo::{Act, Due, Key as TodoKey, Sort, UnknownTodo, Waiting};
+pub use todo::{Act, Due, Key as TodoKey, Settle, Sort, UnknownTodo, Waiting};
 
 use schemas::{Event, Position, Topic};
 use serde::{Deserialize, Serialize};

@@ -14,23 +14,26 @@ pub(crate) const FOLD_VERSION: u32 = 1;
 /// What the keys of to-dos begin with.
 const PREFIX: u8 = b't';
 
+/// From the events of told commands, in the commands' order, to the command of the to-do's own home that settles it.
+pub type Settle = Box<dyn FnOnce(&[Event]) -> Command + Send>;
+
 /// What is to be done.
 pub enum Act {
     /// The owner decides this command in a batch of its own: its home is the to-do's.
-    Command(Command),
+    Command(Box<Command>),
     /// The owners of other homes are told these commands; what their events say becomes the command that settles the to-do.
     Tell {
         /// Each is decided once, however often it is told.
         commands: Vec<Command>,
-        /// From the commands' events, in order, to a command of the to-do's own home.
-        settle: Box<dyn FnOnce(&[Event]) -> Command + Send>,
+        /// Makes the command that settles the to-do.
+        settle: Settle,
     },
 }
 
 impl Act {
     /// To decide a command of the to-do's own home.
     pub fn command(command: impl Into<Command>) -> Self {
-        Self::Command(command.into())
+        Self::Command(Box::new(command.into()))
     }
 
     /// To tell commands to other homes, and to settle the to-do by what their events say.

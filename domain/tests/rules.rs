@@ -431,7 +431,7 @@ proptest! {
         }
         for (key, waiting) in till.todos() {
             let Act::Command(command) = waiting.todo.act(waiting.cause) else { panic!("no aggregate tells another yet") };
-            prop_assert!(matches!(till.when(command), Ok(Decision::Append(_))));
+            prop_assert!(matches!(till.when(*command), Ok(Decision::Append(_))));
             prop_assert!(!till.todos().iter().any(|(open, _)| *open == key));
         }
         prop_assert_eq!(till.todos(), []);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use crossbeam_channel::Sender;
-use domain::{Command, TodoKey};
+use domain::{Command, Settle, TodoKey};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rdkafka::error::KafkaError;
 use schemas::codec::{self, DecodeError, Framing};
@@ -46,7 +46,7 @@ pub struct Tell {
     pub key: TodoKey,
     pub cause: Uuid,
     pub commands: Vec<Command>,
-    pub settle: Box<dyn FnOnce(&[Event]) -> Command + Send>,
+    pub settle: Settle,
 }
 
 /// How a tell ended: with the command that settles its to-do, or not yet.

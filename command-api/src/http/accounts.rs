@@ -225,9 +225,8 @@ pub async fn assign_roles(
         places: places.clone(),
         assigned_by: caller.username,
     };
-    let answer = app.shards.submit(command, Origin::of(&headers)).await?;
-    let position = [("till-position", answer.position.to_string())];
-    Ok((position, Json(Account { username: &username, roles, places })).into_response())
+    let answer = app.submit(command, &headers).await?;
+    Ok((&answer, Json(Account { username: &username, roles, places })).into_response())
 }
 
 /// Waits until the demo's accounts, or the first admin, stand in this replica's fold, and opens those that the log has not

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::Write;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -30,13 +31,7 @@ pub enum Handling {
 
 impl Handling {
     pub fn of(headers: &HeaderMap) -> Self {
-        let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
-        let preferences = values.flat_map(|value| value.split(',')).filter_map(|text| text.split(';').next());
-        let mut handling = preferences.filter_map(|text| {
-            let (name, value) = text.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("handling").then(|| value.trim().trim_matches('"'))
-        });
-        match handling.next() {
+        match preference(headers, "handling") {
             Some(value) if value.eq_ignore_ascii_case("lenient") => Self::Lenient,
             _ => Self::Strict,
         }
@@ -46,9 +41,24 @@ impl Handling {
     pub fn tell(self, headers: &mut HeaderMap) {
         if self == Self::Lenient {
             let applied = HeaderName::from_static("preference-applied");
-            headers.insert(applied, HeaderValue::from_static("handling=lenient"));
+            headers.append(applied, HeaderValue::from_static("handling=lenient"));
         }
     }
+}
+
+/// How long a client would rather wait than get an answer before all is done (RFC 7240, 4.3).
+pub fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
+    preference(headers, "wait")?.parse().ok().map(Duration::from_secs)
+}
+
+/// The value of a preference (RFC 7240, 2), the first where it comes again.
+fn preference<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split(',')).filter_map(|text| text.split(';').next());
+    preferences.find_map(|text| {
+        let (found, value) = text.split_once('=')?;
+        found.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
+    })
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Handling {

@@ -18,11 +18,15 @@ mod room;
 mod segment;
 mod shares;
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponseParts, ResponseParts};
 use chrono_tz::Tz;
+use domain::Command;
 use ipnet::IpNet;
 use runtime::auth::Tokens;
 use runtime::server::REQUEST_ID;
@@ -37,8 +41,9 @@ use crate::passwords::Passwords;
 use crate::settings::{Own, Settings};
 use crate::shard::source::Source;
 use crate::shard::store::Store;
-use crate::shard::{Origin, Shards};
+use crate::shard::{Answer, Origin, Refusal, Shards};
 use batch::Turns;
+use form::preferred_wait;
 use login_guard::LoginGuard;
 use room::Rooms;
 
@@ -119,6 +124,35 @@ impl App {
             replicas,
             teller,
         })))
+    }
+}
+
+impl App {
+    /// Sends a client's command to its shard. Where the client prefers to wait, the answer comes when what the event raised is
+    /// done too.
+    pub async fn submit(&self, command: impl Into<Command>, headers: &HeaderMap) -> Result<Answer, Refusal> {
+        let origin = Origin::of(headers);
+        match preferred_wait(headers) {
+            Some(wait) => {
+                let within = wait.min(Duration::from_millis(self.own.answer_timeout_ms));
+                self.shards.submit_settled(command, origin, within).await
+            }
+            None => self.shards.submit(command, origin).await,
+        }
+    }
+}
+
+/// The headers of every answer to a command.
+impl IntoResponseParts for &Answer {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut response: ResponseParts) -> Result<ResponseParts, Infallible> {
+        let position = HeaderValue::try_from(self.position.to_string()).expect("a position is ASCII");
+        response.headers_mut().insert("till-position", position);
+        if self.is_settled == Some(true) {
+            response.headers_mut().append("preference-applied", HeaderValue::from_static("wait"));
+        }
+        Ok(response)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -27,7 +27,7 @@ use super::form::{Form, Handling};
 use super::object::fields;
 use super::{ApiError, App, Segment, bodies};
 use crate::blocking::Threads;
-use crate::shard::{Answer, Origin};
+use crate::shard::Answer;
 
 /// How long a receipt that must be read from the log waits for others.
 const THREAD_WITHIN: Duration = Duration::from_secs(1);
@@ -151,10 +151,10 @@ pub async fn record(
     let receipt = parse(&app, &caller, handling, &body)?;
     let (transaction_id, understood) = (receipt.transaction_id.clone(), Understood::of(&receipt));
     let command = RecordReceipt { receipt, totals_match: true, recorded_by: caller.username };
-    let answer = app.shards.submit(command, Origin::of(&headers)).await?;
+    let answer = app.submit(command, &headers).await?;
     let location = location(&transaction_id);
     let position = answer.position.to_string();
-    Ok(answered(answer, &location, Recorded { transaction_id, position, understood }))
+    Ok(answered(&answer, &location, Recorded { transaction_id, position, understood }))
 }
 
 /// Checks a receipt and records nothing: 200. It does not look whether the id is taken.
@@ -238,10 +238,10 @@ pub async fn void(
     let receipt = recorded(&app, &transaction_id, &app.reading).await?;
     let command =
         VoidReceipt { transaction_id: transaction_id.clone(), receipt, reason, voided_by: caller.username };
-    let answer = app.shards.submit(command, Origin::of(&headers)).await?;
+    let answer = app.submit(command, &headers).await?;
     let location = location(&transaction_id);
     let position = answer.position.to_string();
-    Ok(answered(answer, &location, Voided { transaction_id, position, note: VOID_NOTE }))
+    Ok(answered(&answer, &location, Voided { transaction_id, position, note: VOID_NOTE }))
 }
 
 /// The receipt as it was recorded, if it was: the state keeps its position only, the log has the rest. That there is none
@@ -329,18 +329,9 @@ fn reason(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-fn answered(answer: Answer, location: &str, body: impl Serialize) -> Response {
-    let position = answer.position.to_string();
+fn answered(answer: &Answer, location: &str, body: impl Serialize) -> Response {
     let status = if answer.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let headers = [
-        (header::LOCATION, HeaderValue::from_str(location)),
-        (header::HeaderName::from_static("till-position"), HeaderValue::from_str(&position)),
-    ];
-    let mut response = (status, Json(body)).into_response();
-    for (name, value) in headers {
-        response.headers_mut().insert(name, value.expect("both are ASCII"));
-    }
-    response
+    (status, answer, [(header::LOCATION, location)], Json(body)).into_response()
 }
 
 /// Where the projector has the receipt, its id as one segment of the path.

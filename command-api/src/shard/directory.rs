@@ -187,12 +187,12 @@ impl Reading {
 
     fn read_one(&mut self) -> Result<(), Unreadable> {
         // Errors are the broker's absence, which the client's own lines tell; reading goes on after it.
-        if let Some(Ok(message)) = self.reader.poll(POLL) {
-            if let Some((Event::Shards(event), _)) = record::read(Topic::Shards, &message)? {
-                match event {
-                    shards::Event::ShardAnnounced(announced) => self.directory.note_owner(announced),
-                    shards::Event::TopologyDeclared(declared) => self.directory.note_topology(declared),
-                }
+        if let Some(Ok(message)) = self.reader.poll(POLL)
+            && let Some((Event::Shards(event), _)) = record::read(Topic::Shards, &message)?
+        {
+            match event {
+                shards::Event::ShardAnnounced(announced) => self.directory.note_owner(announced),
+                shards::Event::TopologyDeclared(declared) => self.directory.note_topology(declared),
             }
         }
         self.follow_positions();

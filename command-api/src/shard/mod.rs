@@ -91,19 +91,21 @@ pub struct Answer {
     pub is_new: bool,
     /// The event; `None` where it stood there before, which [`source`] reads.
     pub event: Option<Arc<Event>>,
-    /// Told when the event's to-dos are settled, where that was asked for and any are not. An error: the shard has left.
+    /// Whether the to-dos that the event raised are settled, where that was asked for: what is not done in time goes on.
+    pub is_settled: Option<bool>,
+    /// Told when they are, where that was asked for and any are not. An error: the shard has left.
     settling: Option<oneshot::Receiver<()>>,
 }
 
 impl Answer {
     /// The event stands at a position of the log, or of its batch.
     fn recorded(position: Position, event: Arc<Event>) -> Self {
-        Self { position, is_new: true, event: Some(event), settling: None }
+        Self { position, is_new: true, event: Some(event), is_settled: None, settling: None }
     }
 
     /// The event stood at the position before.
     pub fn already(position: Position) -> Self {
-        Self { position, is_new: false, event: None, settling: None }
+        Self { position, is_new: false, event: None, is_settled: None, settling: None }
     }
 }
 
@@ -179,23 +181,23 @@ impl Shards {
     }
 
     /// As [`Self::submit`], and then waits until the to-dos that the event raised are settled, other shards' answers
-    /// included. The flag says whether they are: what is not done in time goes on.
+    /// included, but no longer than `within`.
     pub async fn submit_settled(
         &self,
         command: impl Into<Command>,
         origin: Origin,
         within: Duration,
-    ) -> Result<(Answer, bool), Refusal> {
+    ) -> Result<Answer, Refusal> {
         let command = command.into();
         let deadline = Instant::now() + within;
         let partition = partition_of(command.home().as_bytes(), self.partitions);
         let work = Work::Decide { command: Box::new(command), and_tell_when_settled: true };
         let mut answer = self.ask(work, partition, origin).await?.expect("a decision has an answer");
-        let is_settled = match answer.settling.take() {
+        answer.is_settled = Some(match answer.settling.take() {
             Some(settling) => matches!(tokio::time::timeout_at(deadline, settling).await, Ok(Ok(()))),
             None => true,
-        };
-        Ok((answer, is_settled))
+        });
+        Ok(answer)
     }
 
     /// Waits until the shard of `home` is served here, proven by a commit begun after this call: what the

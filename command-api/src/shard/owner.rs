@@ -211,7 +211,7 @@ impl<'e> Serving<'e> {
     fn settle(&mut self, tell::Ended { key, cause, result }: tell::Ended) -> Option<Job> {
         self.telling -= 1;
         match result {
-            Ok(command) => Some(self.job(key, cause, command)),
+            Ok(command) => Some(self.job(key, cause, Box::new(command))),
             Err(untold) => {
                 self.put_off(&key, &untold);
                 None
@@ -219,10 +219,10 @@ impl<'e> Serving<'e> {
         }
     }
 
-    fn job(&self, key: TodoKey, cause: Uuid, command: domain::Command) -> Job {
+    fn job(&self, key: TodoKey, cause: Uuid, command: Box<domain::Command>) -> Job {
         let partition = schemas::partition_of(command.home().as_bytes(), self.engine.partitions);
         let origin = Origin { causation_id: Some(cause), ..Origin::default() };
-        let work = Work::Decide { command: Box::new(command), and_tell_when_settled: false };
+        let work = Work::Decide { command, and_tell_when_settled: false };
         Job { work, partition, origin, asker: Asker::Todo(key) }
     }
 
@@ -275,7 +275,7 @@ impl<'e> Serving<'e> {
             (Asker::Request(reply), result) => drop(reply.send(result)),
             (Asker::Todo(key), Err(Returned::Rejected(rejection))) => self.put_off(&key, &rejection),
             (Asker::Todo(key), Err(Returned::NotMine)) => {
-                self.put_off(&key, &"its command is of another shard")
+                self.put_off(&key, &"its command is of another shard");
             }
             (Asker::Todo(key), _) => self.put_off(&key, &"what it does leaves it open"),
         }

@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-
 /// An account was opened.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountRegistered {
@@ -116,7 +115,6 @@ impl fmt::Debug for PasswordChanged {
         f.debug_struct("PasswordChanged").field("username", &self.username).finish_non_exhaustive()
     }
 }
-
 
 stream! { Accounts keyed by (realm), named (username);
     AccountRegistered: "account_registered/v1";

@@ -128,7 +128,6 @@ impl HourClosed {
     }
 }
 
-
 stream! { Analytics keyed by key;
     PlaceHourComputed: "place_hour_computed/v1", "place_hour_computed/v2";
     HourClosed: "hour_closed/v1", "hour_closed/v2";

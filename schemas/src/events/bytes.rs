@@ -48,10 +48,8 @@ impl de::Visitor<'_> for Hex {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
-        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-        let bytes: Option<_> = text.as_bytes().chunks(2).filter(|pair| pair.len() == 2).map(byte).collect();
-        bytes
-            .filter(|_| text.len() % 2 == 0)
-            .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+        let byte = |index| u8::from_str_radix(text.get(index..index + 2)?, 16).ok();
+        let bytes: Option<_> = (0..text.len()).step_by(2).map(byte).collect();
+        bytes.ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 }

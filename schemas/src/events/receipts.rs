@@ -67,7 +67,6 @@ pub struct ReceiptVoided {
     pub voided_by: String,
 }
 
-
 stream! { Receipts keyed by (receipt.transaction_id);
     ReceiptRecorded: "receipt_recorded/v1";
     ReceiptVoided: "receipt_voided/v1";

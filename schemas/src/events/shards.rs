@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-
 /// The replica named serves the shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardAnnounced {
@@ -29,7 +28,6 @@ pub struct TopologyDeclared {
     /// The number of partitions of every event topic.
     pub partitions: i32,
 }
-
 
 stream! { Shards keyed by key;
     ShardAnnounced: "shard_announced/v1";

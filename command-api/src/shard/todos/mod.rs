@@ -103,3 +103,209 @@ impl Todos {
         self.queues.get_mut(&sort).expect("each sort has its queue")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use domain::account::{self, AssignRoles, LockLogin, RegisterAccount};
+    use domain::{Command, Decision, Recorded, States, decide, evolve};
+
+    use super::super::store::Overlay;
+    use super::*;
+
+    const REALM: &str = "till";
+    const PARTITION: i32 = 3;
+
+    /// A shard's states and to-dos, of a log of its own.
+    struct Shard {
+        store: Store,
+        dir: std::path::PathBuf,
+        todos: Todos,
+        next: i64,
+    }
+
+    impl Drop for Shard {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+
+    impl Shard {
+        fn new() -> Self {
+            let dir = std::env::temp_dir().join(format!("till-todos-{}", Uuid::now_v7()));
+            let store = Store::open(&dir, "till 16", 8).unwrap();
+            let todos = Todos::load(&store, [(Topic::Accounts, PARTITION)].into_iter());
+            Self { store, dir, todos, next: 0 }
+        }
+
+        fn reload(&mut self) {
+            self.todos = Todos::load(&self.store, [(Topic::Accounts, PARTITION)].into_iter());
+        }
+
+        /// Decides the commands in one batch, as an owner does; their positions where they happened.
+        fn batch(&mut self, commands: impl IntoIterator<Item = Command>) -> Vec<Option<Position>> {
+            let mut states = Overlay::new(&self.store);
+            let mut positions = Vec::new();
+            for command in commands {
+                let Ok(Decision::Append(event)) = decide(&states, command) else {
+                    positions.push(None);
+                    continue;
+                };
+                let position = Position { topic: Topic::Accounts, partition: PARTITION, offset: self.next };
+                self.next += 1;
+                evolve(&mut states, &event, &Recorded { position, event_id: Uuid::now_v7() });
+                positions.push(Some(position));
+            }
+            let writes = states.writes;
+            self.todos.follow(&writes);
+            self.store.write(writes, &[]).unwrap();
+            positions
+        }
+
+        fn take(&mut self, at_most: usize, after_s: i64) -> Vec<Due> {
+            let now = begin() + TimeDelta::seconds(after_s);
+            self.todos.take(Sort::Command, at_most, now, &self.store)
+        }
+    }
+
+    fn begin() -> DateTime<Utc> {
+        "2026-02-07T12:00:00Z".parse().unwrap()
+    }
+
+    fn register(username: &str) -> Command {
+        let (realm, username) = (REALM.into(), username.into());
+        let password_hash = "hash".into();
+        RegisterAccount { realm, username, password_hash, roles: Vec::new(), idempotency_id: None }.into()
+    }
+
+    fn lock(username: &str, until_s: i64) -> Command {
+        let until = begin() + TimeDelta::seconds(until_s);
+        LockLogin { realm: REALM.into(), username: username.into(), until }.into()
+    }
+
+    fn command(due: Due) -> Command {
+        let Act::Command(command) = due.act else { panic!("a tell") };
+        *command
+    }
+
+    /// The name in the command that ends a lock.
+    fn name(due: &Due) -> String {
+        let Act::Command(command) = &due.act else { panic!("a tell") };
+        let Command::Account(account::Command::UnlockLogin(unlock)) = command.as_ref() else {
+            panic!("another")
+        };
+        unlock.username.clone()
+    }
+
+    #[test]
+    fn todos_come_when_they_are_due_the_nearest_first_and_once() {
+        let mut shard = Shard::new();
+        shard.batch([register("ana"), register("bob"), lock("ana", 20), lock("bob", 10)]);
+        assert!(shard.take(10, 9).is_empty());
+        let due: Vec<_> = shard.take(1, 30);
+        assert_eq!(name(&due[0]), "bob");
+        assert_eq!(shard.take(10, 30).iter().map(name).collect::<Vec<_>>(), ["ana"], "bob's is in hand");
+        shard.batch(due.into_iter().map(command));
+        shard.reload();
+        assert_eq!(shard.take(10, 30).iter().map(name).collect::<Vec<_>>(), ["ana"], "bob's is settled");
+    }
+
+    #[test]
+    fn what_is_tried_and_not_settled_is_put_off_longer_each_time() {
+        let mut shard = Shard::new();
+        shard.batch([register("ana"), lock("ana", 0)]);
+        let due = shard.take(10, 1).pop().unwrap();
+        let now = begin() + TimeDelta::seconds(1);
+        let first = shard.todos.put_off(&due.key, now).unwrap();
+        assert!(shard.take(10, 1).is_empty(), "it does not come at once again");
+        let due = shard.take(10, 2).pop().unwrap();
+        let second = shard.todos.put_off(&due.key, now).unwrap();
+        assert!(second > first);
+        for _ in 0..40 {
+            shard.todos.put_off(&due.key, now);
+        }
+        assert_eq!(shard.todos.put_off(&due.key, now), Some(Duration::from_secs(60)));
+        let again = shard.take(10, 100).pop().unwrap();
+        shard.batch([command(again)]);
+        assert_eq!(shard.todos.put_off(&due.key, now), None, "it is settled");
+    }
+
+    #[test]
+    fn whoever_waits_for_an_events_todos_is_told_when_they_are_settled() {
+        let mut shard = Shard::new();
+        let positions = shard.batch([register("ana"), lock("ana", 0)]);
+        let registered = positions[0].unwrap();
+        let locked = positions[1].unwrap();
+        assert!(shard.todos.settling(registered).is_none(), "it has raised nothing");
+        let mut first = shard.todos.settling(locked).unwrap();
+        shard.batch([AssignRoles {
+            realm: REALM.into(),
+            username: "ana".into(),
+            roles: vec!["staff".into()],
+            places: Vec::new(),
+            assigned_by: String::new(),
+        }
+        .into()]);
+        let mut second = shard.todos.settling(locked).unwrap();
+        assert!(first.try_recv().is_err() && second.try_recv().is_err());
+        let due = shard.take(10, 1).pop().unwrap();
+        shard.batch([command(due)]);
+        assert_eq!((first.try_recv(), second.try_recv()), (Ok(()), Ok(())));
+        assert!(shard.todos.settling(locked).is_none());
+    }
+
+    /// More than are kept in memory, raised in an order of their own, come in the order of their times.
+    #[test]
+    fn todos_beyond_those_in_memory_come_in_their_turn() {
+        const MANY: i64 = 25_000;
+        let mut shard = Shard::new();
+        let name_of = |index: i64| format!("u{index}");
+        for chunk in (0..MANY).collect::<Vec<_>>().chunks(1_000) {
+            shard.batch(chunk.iter().flat_map(|index| {
+                // A permutation, so that later batches raise nearer to-dos.
+                let until = index * 7_919 % MANY;
+                [register(&name_of(*index)), lock(&name_of(*index), until)]
+            }));
+        }
+        for reloaded in [false, true] {
+            if reloaded {
+                shard.reload();
+            }
+            let mut last = None;
+            for _ in 0..100 {
+                let due = shard.take(125, MANY);
+                assert_eq!(due.len(), 125);
+                for due in &due {
+                    assert!(last < due.key.due(), "in the order of their times");
+                    last = due.key.due();
+                }
+                let settled = shard.batch(due.into_iter().map(command));
+                assert!(settled.iter().all(Option::is_some));
+            }
+        }
+        assert!(shard.take(1, MANY).is_empty());
+        shard.reload();
+        assert!(shard.take(1, MANY).is_empty());
+    }
+
+    #[test]
+    fn a_todo_of_an_unknown_kind_stays_in_the_store_and_holds_nothing_up() {
+        let mut shard = Shard::new();
+        shard.batch([register("ana"), lock("ana", 5)]);
+        let key = shard.take(1, 5).pop().unwrap().key;
+        // What a newer Till raised, due before ana's.
+        let mut newer = key.as_bytes().to_vec();
+        newer[11] ^= 1;
+        let value =
+            br#"{"cause":"00000000-0000-0000-0000-000000000001","lane":null,"todo":{"Robot":{"Dance":{}}}}"#;
+        let mut states = Overlay::new(&shard.store);
+        states.put(newer.clone(), value.to_vec());
+        let writes = states.writes;
+        shard.store.write(writes, &[]).unwrap();
+        shard.reload();
+        let due = shard.take(10, 5);
+        assert_eq!(due.iter().map(name).collect::<Vec<_>>(), ["ana"]);
+        shard.batch(due.into_iter().map(command));
+        assert_eq!(shard.store.get(&newer).as_deref(), Some(value.as_slice()));
+    }
+}
