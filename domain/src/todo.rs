@@ -158,7 +158,7 @@ impl Key {
     }
 
     fn event(&self) -> Option<Position> {
-        let topic = Topic::ALL.into_iter().find(|topic| topic.letter() == self.0[12])?;
+        let topic = Topic::lettered(self.0[12])?;
         let partition = u16::from_be_bytes([self.0[1], self.0[2]]).into();
         let offset = i64::from_be_bytes(self.0[13..21].try_into().expect("8 bytes"));
         Some(Position { topic, partition, offset })

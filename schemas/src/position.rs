@@ -26,13 +26,7 @@ pub struct PositionError;
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letter = match self.topic {
-            Topic::Receipts => 'r',
-            Topic::Accounts => 'a',
-            Topic::Analytics => 'h',
-            Topic::Shards => 's',
-        };
-        write!(f, "{letter}{}-{}", self.partition, self.offset)
+        write!(f, "{}{}-{}", char::from(self.topic.letter()), self.partition, self.offset)
     }
 }
 
@@ -40,13 +34,8 @@ impl FromStr for Position {
     type Err = PositionError;
 
     fn from_str(text: &str) -> Result<Self, PositionError> {
-        let topic = match text.as_bytes().first() {
-            Some(b'r') => Topic::Receipts,
-            Some(b'a') => Topic::Accounts,
-            Some(b'h') => Topic::Analytics,
-            Some(b's') => Topic::Shards,
-            _ => return Err(PositionError),
-        };
+        let letter = text.bytes().next().ok_or(PositionError)?;
+        let topic = Topic::lettered(letter).ok_or(PositionError)?;
         let (partition, offset) = text[1..].split_once('-').ok_or(PositionError)?;
         Ok(Self { topic, partition: number(partition)?, offset: number(offset)? })
     }

@@ -35,7 +35,7 @@ macro_rules! topics {
                 match self { $(Self::$topic => $name,)+ }
             }
 
-            /// What stands for the topic in the keys of local stores.
+            /// One ASCII letter that stands for the topic in positions and in the keys of local stores.
             #[must_use]
             pub const fn letter(self) -> u8 {
                 match self { $(Self::$topic => $letter,)+ }
@@ -56,7 +56,7 @@ topics! {
     /// Accounts, keyed by realm.
     Accounts: "accounts" b'a' Commanded;
     /// Hourly figures, keyed by place id; the closing of an hour by [`crate::analytics::HOURS_KEY`].
-    Analytics: "analytics" b'f' EventLog;
+    Analytics: "analytics" b'h' EventLog;
     /// Shard owners and the topology: who serves what.
     Shards: "shards" b's' Compacted;
 }
@@ -64,6 +64,12 @@ topics! {
 impl Topic {
     /// The topics command-api's shards write: an aggregate's events are in exactly one of them.
     pub const COMMANDED: [Self; count_of(Kind::Commanded)] = of_kind(Kind::Commanded);
+
+    /// The topic with this letter.
+    #[must_use]
+    pub fn lettered(letter: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|topic| topic.letter() == letter)
+    }
 
     /// The topic with this short name.
     #[must_use]
