@@ -30,4 +30,5 @@ mod store;
 mod strong;
 mod sums;
 mod takeover;
+mod todos;
 mod worker;
