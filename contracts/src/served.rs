@@ -7,19 +7,19 @@ use utoipa::openapi::tag::TagBuilder;
 
 use crate::{Contract, Settings, in_shape};
 
-/// What one service serves of a contract.
-pub struct Served<App, Settings> {
+/// What one service serves of a contract. `App` is what the service's handlers work with, `Own` are all of its settings.
+pub struct Served<App, Own> {
     /// The contract's line of the table.
     pub contract: &'static Contract,
     /// What the service's description of its HTTP API says of it besides: where it has a description of its own, and which
     /// routes need no token. Whole sentences.
     pub about: &'static str,
     /// The contract's routes in this service, under the contract's prefix.
-    pub routes: fn(&App, &Settings) -> Router,
+    pub routes: fn(&App, &Own) -> Router,
 }
 
-/// The routes of the contracts that are switched on. A problem (RFC 9457) that one of them ends in is answered in the contract's
-/// shape.
+/// The routes of the contracts that are switched on, each as `made` makes them. A problem (RFC 9457) that one of them ends in is
+/// answered in the contract's shape.
 pub fn routes<App, Own>(
     served: &[Served<App, Own>],
     settings: &Settings,
