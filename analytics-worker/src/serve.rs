@@ -5,7 +5,7 @@ use std::time::Duration;
 use runtime::Common;
 use runtime::kafka::{Cluster, TopicSpec, await_topics};
 use runtime::registry;
-use runtime::server::{self, Readiness, Sites};
+use runtime::server::{self, Edge, Readiness, Sites};
 use schemas::Topic;
 use schemas::codec::Framing;
 use tokio::sync::oneshot;
@@ -25,8 +25,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), String> {
     let readiness = Readiness::waiting("checking the topics");
     let listener = server::bind(&settings.own.analytics_listen, "TILL_ANALYTICS_LISTEN").await?;
     let router = server::with_fallbacks(server::health_routes(readiness.clone()));
-    let sites = Sites::new(&settings.common, &[]);
-    let http = tokio::spawn(server::serve(listener, router, sites, shutdown.clone(), grace));
+    let edge = Edge::new(router, Sites::new(&settings.common, &[]));
+    let http = tokio::spawn(server::serve(listener, edge, shutdown.clone(), grace));
     tracing::info!(listen = settings.own.analytics_listen, "analytics-worker");
 
     let worked = work(settings, Watch { shutdown: shutdown.clone(), readiness }, grace).await;

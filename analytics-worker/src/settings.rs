@@ -20,6 +20,8 @@ pub(crate) struct Own {
     pub(crate) analytics_listen: String,
     pub(crate) analytics_schedule: String,
     pub(crate) analytics_grace_ms: u64,
+    #[serde(flatten)]
+    pub(crate) contracts: contracts::Settings,
 }
 
 impl Own {
@@ -35,7 +37,7 @@ impl Own {
 }
 
 impl runtime::settings::Own for Own {
-    const DEFAULTS: &'static str = include_str!("../defaults.toml");
+    const DEFAULTS: &'static [&'static str] = &[include_str!("../defaults.toml"), contracts::DEFAULTS];
 
     fn check(&self, _common: &Common, faults: &mut Vec<String>) {
         if let Err(fault) = self.ticks() {
@@ -47,5 +49,6 @@ impl runtime::settings::Own for Own {
         if !self.analytics_listen.contains(':') {
             faults.push("TILL_ANALYTICS_LISTEN must be host:port".to_owned());
         }
+        self.contracts.check(faults);
     }
 }

@@ -99,7 +99,7 @@ impl Worker {
             watch,
             closed,
             asker,
-            journal: Journal::new(common),
+            journal: Journal::new(&settings.own.contracts),
             clock: Clock::default(),
             first: None,
             verified: false,

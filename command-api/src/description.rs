@@ -5,6 +5,7 @@ use runtime::openapi::{BearerToken, responses};
 use runtime::{Problem, problem, server};
 use utoipa::OpenApi;
 
+use crate::contracts::Tags;
 use crate::http::{accounts, batch, bodies, receipts};
 
 /// The whole of it.
@@ -42,15 +43,12 @@ use crate::http::{accounts, batch, bodies, receipts};
             responses::Unavailable,
         )
     ),
-    modifiers(&BearerToken),
+    modifiers(&BearerToken, &Tags),
     security(("token" = [])),
     tags(
         (name = "Receipts", description = "For terminals and admins; voids for admins alone."),
         (name = "Accounts", description = "Registration and login are for anyone; roles are for admins."),
         (name = "Health", description = "For whoever runs the service; not behind the front door."),
-        (name = "Receipts contract", description = "Where `TILL_CONTRACTS` has `receipts`, this service also answers \
-            `/contracts/receipts/...`, which nginx serves on ports of its own. It has a description of its own there \
-            (`/swagger/`), by its clients' rules: `POST /api/checks/`, registration and login need no token."),
     )
 )]
 pub struct Description;

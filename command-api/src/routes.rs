@@ -7,18 +7,13 @@ use runtime::openapi;
 use runtime::server::{Readiness, health_routes, with_fallbacks};
 use utoipa::OpenApi;
 
-use crate::contracts;
 use crate::description::Description;
 use crate::effects::tell;
 use crate::http::forward::Intake;
 use crate::http::{App, accounts, batch, forward, internal, receipts};
 
-/// `receipts_contract`: where contract 003 is switched on.
-pub fn router(
-    app: App,
-    receipts_contract: Option<contracts::receipts::Contract>,
-    readiness: Readiness,
-) -> Router {
+/// Every route; `contracts` are those of the contracts that are switched on.
+pub fn router(app: App, contracts: Router, readiness: Readiness) -> Router {
     let commands = Router::new()
         .route("/v1/receipts", post(receipts::record))
         .route("/v1/receipts/validate", post(receipts::validate))
@@ -34,10 +29,7 @@ pub fn router(
     // Its receipts have shards of their own: it forwards parts of itself.
     let bulk = Router::new().route("/v1/receipts/batch", post(batch::record));
     let about = health_routes(readiness).merge(openapi::routes(&Description::openapi()));
-    let routes =
-        with_fallbacks(commands.merge(credentials).merge(bulk).merge(internal).merge(about)).with_state(app);
-    match receipts_contract {
-        Some(contract) => routes.merge(contracts::receipts::routes(contract)),
-        None => routes,
-    }
+    with_fallbacks(commands.merge(credentials).merge(bulk).merge(internal).merge(about))
+        .with_state(app)
+        .merge(contracts)
 }

@@ -7,13 +7,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use runtime::kafka::{Cluster, Ends, Isolation, await_topics};
 use runtime::registry;
-use runtime::server::{self, Readiness, Sites, Starting};
+use runtime::server::{self, Edge, Readiness, Sites, Starting};
 use schemas::codec::Framing;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::contracts::receipts::Contract;
+use crate::contracts;
 use crate::effects::tell::Teller;
 use crate::http::App;
 use crate::settings::Settings;
@@ -51,12 +51,13 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let owning = own_shards(&settings, &engine, &shards, &readiness, &stopping, &left);
     tokio::spawn(readiness::watch(app.clone(), engine.clone(), readiness.clone(), stopping));
     let grace = Duration::from_millis(settings.common.shutdown_grace_ms);
-    let receipts_contract = Contract::from_settings(&settings, &app);
-    let router = routes::router(app, receipts_contract, readiness);
+    let contracts = contracts::routes(&app, &settings);
+    let router = routes::router(app, contracts, readiness);
     // Other replicas forward to the address it advertises.
     let advertised = settings.own.advertised_url();
     let sites = Sites::new(&settings.common, &[advertised.split("://").last().unwrap_or_default()]);
-    server::serve(listener, router, sites, left, grace).await;
+    let edge = Edge::new(router, sites).shaped_by(::contracts::in_shape_of);
+    server::serve(listener, edge, left, grace).await;
     let owned = tokio::task::spawn_blocking(move || owning.join()).await;
     engine.follower.stop();
     owned.map_err(|error| error.to_string())?.map_err(|_| "the ownership thread panicked".to_owned())?

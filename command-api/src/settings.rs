@@ -25,12 +25,14 @@ pub struct Own {
     pub login_lock_s: i64,
     pub trusted_proxies: String,
     pub require_zone: bool,
+    #[serde(flatten)]
+    pub contracts: contracts::Settings,
 }
 
 pub type Settings = runtime::Settings<Own>;
 
 impl runtime::settings::Own for Own {
-    const DEFAULTS: &'static str = include_str!("../defaults.toml");
+    const DEFAULTS: &'static [&'static str] = &[include_str!("../defaults.toml"), contracts::DEFAULTS];
 
     fn check(&self, common: &Common, faults: &mut Vec<String>) {
         let mut require = |holds: bool, fault: &str| {
@@ -74,6 +76,7 @@ impl runtime::settings::Own for Own {
             faults.extend(runtime::auth::password_fault(&self.admin_password, &self.admin_username));
         }
         faults.extend(runtime::auth::secret_fault(&self.jwt_secret, common.demo));
+        self.contracts.check(faults);
     }
 }
 

@@ -37,7 +37,7 @@ prepare_tests() {
 
 # check_sources: what needs no build.
 check_sources() {
-    step format check_format
+    step format infra/lib/format.sh --check
     step shellcheck shellcheck till .ci/run infra/lib/*.sh
     step "planted faults" check_faults
     step layers infra/lib/layers.sh
@@ -46,11 +46,6 @@ check_sources() {
     check_advisories
     step images check_images docker-compose*.yml infra/images/Dockerfile
     step "unused dependencies" cargo machete --skip-target-dir
-}
-
-# check_format: `cargo fmt` does not find the modules that macros declare, so each file is named.
-check_format() {
-    git ls-files -z '*.rs' | xargs --null rustfmt --edition 2024 --check
 }
 
 # step NAME COMMAND...: adds the name to the caller's list `failed` when the command fails.

@@ -33,7 +33,7 @@ put_nginx_configuration() {
 
 # render_nginx FOLDER: its configuration, from the settings.
 render_nginx() {
-    local folder=$1 user=''
+    local folder=$1 user='' listens
     ((EUID != 0)) || user="user nobody $(id -gn nobody);"
     rm -rf "$folder"
     mkdir -p "$folder"
@@ -44,10 +44,8 @@ render_nginx() {
         TILL_PROJECTOR_SERVERS="$(servers_of projector)" \
         TILL_FRONT_DOOR_LISTEN="127.0.0.1:$TILL_PORT" \
         TILL_ACCESS_LOG=/dev/stdout
-    render "$ROOT/infra/nginx/contracts.conf.template" "$folder/contracts.conf" \
-        TILL_RECEIPTS_PRODUCER_LISTEN="127.0.0.1:$TILL_RECEIPTS_PRODUCER_PORT" \
-        TILL_RECEIPTS_CONSUMER_LISTEN="127.0.0.1:$TILL_RECEIPTS_CONSUMER_PORT" \
-        TILL_ACCESS_LOG=/dev/stdout
+    mapfile -t listens < <(contract_listens)
+    render "$ROOT/infra/nginx/contracts.conf.template" "$folder/contracts.conf" "${listens[@]}" TILL_ACCESS_LOG=/dev/stdout
 }
 
 # servers_of SERVICE: nginx's lines for its replicas.

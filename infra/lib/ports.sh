@@ -42,8 +42,7 @@ require_ports() {
         require_port "$name" "$(port_of "$name")" "$(port_variable_of "$name")"
     done
     require_port nginx "$TILL_PORT" TILL_PORT
-    require_port nginx "$TILL_RECEIPTS_PRODUCER_PORT" TILL_RECEIPTS_PRODUCER_PORT
-    require_port nginx "$TILL_RECEIPTS_CONSUMER_PORT" TILL_RECEIPTS_CONSUMER_PORT
+    require_contract_ports
 }
 
 # port_variable_of NAME: the setting of a service's first port; its further replicas take those after it.

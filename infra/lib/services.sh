@@ -16,7 +16,7 @@ export_service_settings() {
     # Figures every minute, so that a newcomer sees them change.
     export TILL_ANALYTICS_SCHEDULE=${TILL_ANALYTICS_SCHEDULE:-0 * * * * *}
     # All drop-in contracts, unless the caller chooses; an empty text is none.
-    export TILL_CONTRACTS=${TILL_CONTRACTS-receipts}
+    export TILL_CONTRACTS=${TILL_CONTRACTS-$(contract_names)}
     export TILL_JOURNAL_DIR=$TILL_HOME/data/.journal
     # Secrets are in the environment of those that need them only: with_secrets_of.
     export -n TILL_JWT_SECRET TILL_DATABASE_URL

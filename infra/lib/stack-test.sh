@@ -7,7 +7,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 base=${TILL_HOME:-$PWD/.till}
 export TILL_HOME=$base/stack-test
 export TILL_PORT=28080 TILL_COMMAND_API_PORT=28000 TILL_PROJECTOR_PORT=29000 TILL_ANALYTICS_PORT=29010
-export TILL_RECEIPTS_PRODUCER_PORT=28130 TILL_RECEIPTS_CONSUMER_PORT=28131
+while read -r _ _ setting port _; do
+    export "$setting=2$port"
+done < <(grep -v '^#' infra/contracts.txt)
 export TILL_KAFKA_PORT=29092 TILL_POSTGRES_PORT=25432
 front_door=http://127.0.0.1:$TILL_PORT
 processes=(kafka postgres command-api projector analytics-worker nginx)

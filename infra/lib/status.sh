@@ -51,7 +51,7 @@ welcome() {
 
 Till is up.
   API          $FRONT_DOOR/v1
-  contracts    receipts: producer http://127.0.0.1:$TILL_RECEIPTS_PRODUCER_PORT, consumer http://127.0.0.1:$TILL_RECEIPTS_CONSUMER_PORT    (docs/contracts.md)
+$(tell_contracts)
   logs         $TILL_HOME/logs    (./till logs command-api)
   logins       terminal/terminal sends receipts, analyst/analyst reads figures, admin/admin does everything
 

@@ -5,6 +5,7 @@ use runtime::openapi::{BearerToken, responses};
 use runtime::{Problem, problem, server};
 use utoipa::OpenApi;
 
+use crate::contracts::Tags;
 use crate::http::{accounts, analytics, places, receipts};
 
 /// The whole of it.
@@ -44,7 +45,7 @@ use crate::http::{accounts, analytics, places, receipts};
             responses::Unavailable,
         )
     ),
-    modifiers(&BearerToken),
+    modifiers(&BearerToken, &Tags),
     security(("token" = [])),
     tags(
         (name = "Receipts", description = "For staff, analysts and admins."),
@@ -52,9 +53,6 @@ use crate::http::{accounts, analytics, places, receipts};
         (name = "Accounts", description = "For admins."),
         (name = "Figures", description = "For analysts and admins."),
         (name = "Health", description = "For whoever runs the service; not behind the front door."),
-        (name = "Receipts contract", description = "Where `TILL_CONTRACTS` has `receipts`, this service also answers \
-            `/contracts/receipts/...`, which nginx serves on ports of its own. It has a description of its own there \
-            (`/swagger/`), by its clients' rules: the producer's list of checks needs no token."),
     )
 )]
 pub struct Description;

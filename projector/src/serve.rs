@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use runtime::auth::Tokens;
 use runtime::kafka::{self, Cluster, TopicSpec, await_topics};
-use runtime::server::{self, Readiness, Sites};
+use runtime::server::{self, Edge, Readiness, Sites};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -46,10 +46,10 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
         partitions: common.partitions,
         zone: common.business_timezone.parse().expect("the settings were checked"),
     };
-    let receipts_contract = contracts::receipts::Contract::from_settings(&settings, &app.reads);
-    let router = router(app, receipts_contract, readiness.clone());
+    let contracts = contracts::routes(&app, &settings);
+    let router = router(app, contracts, readiness.clone());
     let grace = Duration::from_millis(common.shutdown_grace_ms);
-    let sites = Sites::new(common, &[]);
+    let edge = Edge::new(router, Sites::new(common, &[])).shaped_by(::contracts::in_shape_of);
     let settings = Arc::new(settings);
 
     let tasks = TaskTracker::new();
@@ -69,7 +69,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
         tasks.spawn(progress.clone().keep_fresh(projection, pool.clone(), shutdown.clone()));
     }
     tracing::info!(listen = settings.own.projector_listen, "serving");
-    let serving = server::serve(listener, router, sites, shutdown.clone(), grace);
+    let serving = server::serve(listener, edge, shutdown.clone(), grace);
     let ended = tokio::select! {
         () = serving => Ok(()),
         refused = folding => Err(refused),

@@ -19,13 +19,15 @@ pub struct ProjectorSettings {
     pub read_timeout_ms: u64,
     pub waiting_reads: usize,
     pub waiting_reads_of_a_caller: usize,
+    #[serde(flatten)]
+    pub contracts: contracts::Settings,
 }
 
 /// All settings of the process.
 pub type Settings = runtime::Settings<ProjectorSettings>;
 
 impl Own for ProjectorSettings {
-    const DEFAULTS: &'static str = include_str!("../defaults.toml");
+    const DEFAULTS: &'static [&'static str] = &[include_str!("../defaults.toml"), contracts::DEFAULTS];
 
     fn check(&self, common: &Common, faults: &mut Vec<String>) {
         self.check_without_secret(common, faults);
@@ -39,7 +41,7 @@ impl Own for ProjectorSettings {
 pub struct OperatorSettings(ProjectorSettings);
 
 impl Own for OperatorSettings {
-    const DEFAULTS: &'static str = ProjectorSettings::DEFAULTS;
+    const DEFAULTS: &'static [&'static str] = ProjectorSettings::DEFAULTS;
 
     fn check(&self, common: &Common, faults: &mut Vec<String>) {
         self.0.check_without_secret(common, faults);
@@ -90,5 +92,6 @@ impl ProjectorSettings {
             common.business_timezone.parse::<Tz>().is_ok(),
             "TILL_BUSINESS_TIMEZONE must be an IANA name such as Europe/Berlin",
         );
+        self.contracts.check(faults);
     }
 }

@@ -1,9 +1,8 @@
 //! What every Till service needs and no business: settings, telemetry, Kafka clients with all their options
-//! in one place, a schema registry's client, JWT, problem details, health, shutdown,
-//! descriptions of the HTTP APIs, and what both sides of a drop-in contract share.
+//! in one place, a schema registry's client, JWT, problem details, health, shutdown
+//! and descriptions of the HTTP APIs.
 
 pub mod auth;
-pub mod contracts;
 pub mod kafka;
 pub mod openapi;
 pub mod panics;

@@ -19,13 +19,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+pub use edge::{Edge, Shape};
 pub use request_id::REQUEST_ID;
 pub use sites::Sites;
 
 use crate::Problem;
 use crate::openapi::responses::Unavailable;
 use connections::Bounds;
-use edge::Edge;
 
 /// Whether the service can do its work, and what it waits for where it cannot.
 #[derive(Clone)]
@@ -165,14 +165,7 @@ impl Starting {
 }
 
 /// Serves until `shutdown`, then lets requests in flight end, for `grace` at most. A panic of a handler is answered.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    sites: Sites,
-    shutdown: CancellationToken,
-    grace: Duration,
-) {
-    let edge = Edge::new(router, sites);
+pub async fn serve(listener: TcpListener, edge: Edge, shutdown: CancellationToken, grace: Duration) {
     let answer = move |request| edge.clone().answer(request);
     let server = connections::serve(listener, answer, Bounds::default(), shutdown.clone());
     tokio::select! {

@@ -3,13 +3,11 @@
 //! The defaults are a TOML text in the binary: its keys are the settings there are, its values give their
 //! types, its comments are the manual that `--help` prints.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
-
-use crate::contracts;
 
 const COMMON_DEFAULTS: &str = include_str!("../common.toml");
 
@@ -28,10 +26,8 @@ pub struct Common {
     pub log_format: LogFormat,
     pub log_filter: String,
     pub business_timezone: String,
-    pub contracts: String,
     pub server_names: String,
     pub allowed_origins: String,
-    pub journal_dir: PathBuf,
     pub shutdown_grace_ms: u64,
 }
 
@@ -39,17 +35,7 @@ impl Common {
     /// The defaults.
     #[cfg(test)]
     pub(crate) fn defaults() -> Self {
-        Self::deserialize(Value::Table(defaults(""))).expect("the defaults are complete")
-    }
-
-    /// Whether a drop-in contract is switched on.
-    #[must_use]
-    pub fn serves(&self, contract: &str) -> bool {
-        self.contract_names().any(|name| name == contract)
-    }
-
-    fn contract_names(&self) -> impl Iterator<Item = &str> {
-        self.contracts.split(',').map(str::trim).filter(|name| !name.is_empty())
+        Self::deserialize(Value::Table(defaults(&[]))).expect("the defaults are complete")
     }
 }
 
@@ -79,8 +65,8 @@ pub struct SettingsError(pub Vec<String>);
 
 /// A service's own settings.
 pub trait Own: DeserializeOwned {
-    /// Commented defaults, TOML.
-    const DEFAULTS: &'static str;
+    /// Commented defaults, TOML, in parts: the service's own, and those of what it shares with other services.
+    const DEFAULTS: &'static [&'static str];
 
     /// Adds what is wrong within or between settings, in words that say what to change.
     fn check(&self, common: &Common, faults: &mut Vec<String>);
@@ -89,10 +75,10 @@ pub trait Own: DeserializeOwned {
 /// The manual `--help` ends with: every setting, its default and its meaning.
 #[must_use]
 pub fn manual<O: Own>() -> String {
+    let parts: Vec<_> = O::DEFAULTS.iter().chain([&COMMON_DEFAULTS]).map(|part| part.trim()).collect();
     format!(
-        "Settings: environment TILL_<KEY> over the file of --config over these defaults (TOML).\n\n{}\n{}",
-        O::DEFAULTS.trim(),
-        format_args!("\n{}", COMMON_DEFAULTS.trim())
+        "Settings: environment TILL_<KEY> over the file of --config over these defaults (TOML).\n\n{}",
+        parts.join("\n\n")
     )
 }
 
@@ -114,9 +100,11 @@ pub fn load<O: Own>(file: Option<&Path>) -> Result<Settings<O>, SettingsError> {
     }
 }
 
-fn defaults(own: &str) -> Table {
+fn defaults(own: &[&str]) -> Table {
     let mut table: Table = COMMON_DEFAULTS.parse().expect("common.toml parses");
-    table.extend(own.parse::<Table>().expect("the service's defaults parse"));
+    for part in own {
+        table.extend(part.parse::<Table>().expect("the service's defaults parse"));
+    }
     table
 }
 
@@ -211,10 +199,6 @@ fn check_common(common: &Common, faults: &mut Vec<String>) {
         "TILL_TOPIC_PREFIX must be 1 to 100 of a-z, 0-9, '.', '_' and '-'",
     );
     require(
-        common.contract_names().all(|name| contracts::NAMES.contains(&name)),
-        &format!("TILL_CONTRACTS may name, separated by commas: {}", contracts::NAMES.join(", ")),
-    );
-    require(
         crate::telemetry::filter(common).is_some(),
         "TILL_LOG_FILTER must be like info,command_api=debug: tracing-subscriber's EnvFilter",
     );
@@ -244,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_environment_is_read_in_the_defaults_types() {
-        let mut table = defaults("");
+        let mut table = defaults(&[]);
         let mut faults = Vec::new();
         let environment = |name: &str| match name {
             "TILL_PARTITIONS" => Some("4".to_owned()),
@@ -262,7 +246,7 @@ mod tests {
     struct Nothing {}
 
     impl Own for Nothing {
-        const DEFAULTS: &'static str = "";
+        const DEFAULTS: &'static [&'static str] = &[];
 
         fn check(&self, _: &Common, _: &mut Vec<String>) {}
     }

@@ -62,7 +62,7 @@ class Answer:
         return answer
 
 
-# What command-api serves of the contract; the rest is the projector's. nginx knows the same (infra/nginx/contracts.conf.template).
+# What command-api serves of the contract; the rest is the projector's. nginx knows the same (contracts/src/receipts/*.nginx.conf).
 WRITES = re.compile(r"/api/(add_)?checks|/auth/(?!user)")
 
 

@@ -14,9 +14,10 @@ import sys
 import tomllib
 
 ROOT = pathlib.Path(__file__).parents[2]
-DEFAULTS = ["runtime/common.toml", "command-api/defaults.toml", "projector/defaults.toml", "analytics-worker/defaults.toml"]
+DEFAULTS = ["runtime/common.toml", "command-api/defaults.toml", "projector/defaults.toml", "analytics-worker/defaults.toml",
+            "contracts/src/settings.toml"]
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md")), *(f"{folder}/README.md" for folder in
-             ("schemas", "domain", "runtime", "command-api", "projector", "analytics-worker", "tests", "infra/load"))]
+             ("schemas", "domain", "runtime", "contracts", "command-api", "projector", "analytics-worker", "tests", "infra/load"))]
 # Named by documents as what a user makes, or as what other programs have.
 FOREIGN = re.compile(r"^(\.till|target|v\d)")
 # Told as a whole in the table: a long default, one that is another's, or a sample.
@@ -66,7 +67,7 @@ def check_settings():
 
 def check_names():
     known = {f"TILL_{name.upper()}" for name in settings()} | {"TILL_CONFIG"}
-    for file in ["till", *ROOT.glob("infra/**/*.sh"), *ROOT.glob("*/src/**/*.rs"), *ROOT.glob("*/tests/**/*.rs")]:
+    for file in ["till", "infra/contracts.txt", *ROOT.glob("infra/**/*.sh"), *ROOT.glob("*/src/**/*.rs"), *ROOT.glob("*/tests/**/*.rs")]:
         known |= set(re.findall(r"\bTILL_[A-Z_0-9]*[A-Z0-9]\b", (ROOT / file).read_text()))
     for document in DOCUMENTS:
         for name in set(re.findall(r"\bTILL_[A-Z_0-9]*[A-Z0-9]\b", (ROOT / document).read_text())) - known:

@@ -1,9 +1,11 @@
 //! nginx before a deployment, with the configuration of `./till up`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::contracts;
 use crate::places;
 use crate::ports::free_port;
 use crate::process::{Process, Spec};
@@ -16,7 +18,7 @@ const UP_WITHIN: Duration = Duration::from_secs(30);
 /// n-th replica's is the n-th word of `COMMAND_API_PORTS` or `PROJECTOR_PORTS`.
 const RENDER: &str = r#"
 set -euo pipefail
-for part in say settings render nginx; do
+for part in say contracts settings render nginx; do
     source "$ROOT/infra/lib/$part.sh"
 done
 REPLICAS=$(wc -w <<<"$COMMAND_API_PORTS")
@@ -32,10 +34,8 @@ render_nginx "$1/conf"
 pub struct FrontDoor {
     /// Base URL of `/v1`.
     pub url: String,
-    /// Base URL of the receipts contract's producer.
-    pub receipts_producer: String,
-    /// Base URL of its consumer.
-    pub receipts_consumer: String,
+    /// Base URLs of contracts' services, by contract and service.
+    contracts: BTreeMap<(String, String), String>,
     nginx: Process,
 }
 
@@ -54,10 +54,14 @@ impl FrontDoor {
     /// # Panics
     /// If it does not listen.
     pub async fn before(folder: &Path, command_api: &[u16], projector: &[u16]) -> Self {
-        let ports = [free_port(), free_port(), free_port()];
+        let url_of = |port: u16| format!("http://127.0.0.1:{port}");
+        let port = free_port();
+        let contracts: Vec<_> =
+            contracts::services().into_iter().map(|service| (service, free_port())).collect();
         let prefix = folder.join("nginx");
         std::fs::create_dir_all(&prefix).expect("the test's folder is ours");
-        render(&prefix, ports, command_api, projector);
+        let settings = contracts.iter().map(|(service, port)| (service.port_setting.as_str(), *port));
+        render(&prefix, settings.chain([("TILL_PORT", port)]), command_api, projector);
         let mut nginx = Process::start(Spec::new("nginx", &places::nginx(), folder).args([
             "-p".into(),
             prefix.into_os_string(),
@@ -69,8 +73,10 @@ impl FrontDoor {
             "-g".into(),
             "master_process off; error_log stderr warn;".into(),
         ]));
-        let [url, receipts_producer, receipts_consumer] =
-            ports.map(|port| format!("http://127.0.0.1:{port}"));
+        let url = url_of(port);
+        let by_name =
+            |(service, port): (contracts::Service, u16)| ((service.contract, service.name), url_of(port));
+        let contracts = contracts.into_iter().map(by_name).collect();
         let deadline = Instant::now() + UP_WITHIN;
         while reqwest::get(format!("{url}/healthz")).await.is_err() {
             let tail = nginx.log_tail();
@@ -78,7 +84,17 @@ impl FrontDoor {
             assert!(Instant::now() < deadline, "nginx does not listen:\n{tail}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Self { url, receipts_producer, receipts_consumer, nginx }
+        Self { url, contracts, nginx }
+    }
+
+    /// Base URL of a service of a contract.
+    ///
+    /// # Panics
+    /// If there is no such service.
+    #[must_use]
+    pub fn contract(&self, contract: &str, service: &str) -> &String {
+        let url = self.contracts.get(&(contract.to_owned(), service.to_owned()));
+        url.unwrap_or_else(|| panic!("the contract {contract} has no service {service}"))
     }
 
     /// What nginx has logged: its warnings and errors, and every answer that was not a 2xx.
@@ -88,8 +104,13 @@ impl FrontDoor {
     }
 }
 
-/// Writes the configuration of nginx into `prefix`; it listens on `ports`: the front door's, the producer's and the consumer's.
-fn render(prefix: &Path, ports: [u16; 3], command_api: &[u16], projector: &[u16]) {
+/// Writes the configuration of nginx into `prefix`; it listens on the ports of these settings.
+fn render<'s>(
+    prefix: &Path,
+    ports: impl Iterator<Item = (&'s str, u16)>,
+    command_api: &[u16],
+    projector: &[u16],
+) {
     let words = |ports: &[u16]| ports.iter().map(u16::to_string).collect::<Vec<_>>().join(" ");
     let rendered = Command::new("bash")
         .args(["-c", RENDER, "render"])
@@ -97,9 +118,7 @@ fn render(prefix: &Path, ports: [u16; 3], command_api: &[u16], projector: &[u16]
         .env("ROOT", places::repository())
         .env("COMMAND_API_PORTS", words(command_api))
         .env("PROJECTOR_PORTS", words(projector))
-        .env("TILL_PORT", ports[0].to_string())
-        .env("TILL_RECEIPTS_PRODUCER_PORT", ports[1].to_string())
-        .env("TILL_RECEIPTS_CONSUMER_PORT", ports[2].to_string())
+        .envs(ports.map(|(setting, port)| (setting, port.to_string())))
         .output()
         .expect("bash runs");
     assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));

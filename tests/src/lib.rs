@@ -8,6 +8,7 @@
 pub mod apicurio;
 pub mod client;
 pub mod clock;
+pub mod contracts;
 pub mod front_door;
 pub mod kafka;
 pub mod kafka_proxy;

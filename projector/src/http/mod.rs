@@ -16,7 +16,6 @@ use runtime::openapi;
 use runtime::server::{Readiness, health_routes, with_fallbacks};
 use utoipa::OpenApi;
 
-use crate::contracts;
 use crate::description::Description;
 use crate::reads::Reads;
 
@@ -44,12 +43,8 @@ impl FromRef<App> for Tokens {
     }
 }
 
-/// Every route; those of contract 003 where it is switched on.
-pub fn router(
-    app: App,
-    receipts_contract: Option<contracts::receipts::Contract>,
-    readiness: Readiness,
-) -> Router {
+/// Every route; `contracts` are those of the contracts that are switched on.
+pub fn router(app: App, contracts: Router, readiness: Readiness) -> Router {
     let routes = Router::new()
         .route("/v1/receipts", get(receipts::list))
         .route("/v1/receipts/{transaction_id}", get(receipts::one))
@@ -63,9 +58,5 @@ pub fn router(
         .route("/v1/analytics/runs", get(analytics::runs::list))
         .merge(health_routes(readiness))
         .merge(openapi::routes(&Description::openapi()));
-    let routes = with_fallbacks(routes).with_state(app);
-    match receipts_contract {
-        Some(contract) => routes.merge(contracts::receipts::routes(contract)),
-        None => routes,
-    }
+    with_fallbacks(routes).with_state(app).merge(contracts)
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use till_tests::{Client, FrontDoor, Till};
+use till_tests::{Client, FrontDoor, Till, contracts};
 use tokio::sync::OnceCell;
 
 /// Seconds a login stays locked after too many wrong passwords. Longer than a wrong login takes on a slow machine: a count is
@@ -77,7 +77,7 @@ pub struct Entry {
 type Fronted = (Arc<Till>, Arc<FrontDoor>);
 
 impl Setting {
-    /// The deployment that all tests of this setting share. It serves the receipts contract too, with windows of three seconds.
+    /// The deployment that all tests of this setting share. It serves the contracts too, with windows of three seconds.
     pub async fn shared(self) -> (Arc<Till>, Entry) {
         static SHARED: [OnceCell<Fronted>; 2] = [OnceCell::const_new(), OnceCell::const_new()];
         let start = || async {
@@ -109,11 +109,11 @@ impl Setting {
     }
 }
 
-/// Switches the receipts contract on, with windows of three seconds.
+/// Switches every contract on, with windows of three seconds.
 pub fn serve_contracts(till: &mut Till) {
     let journals = till.scratch.path().join("journals").display().to_string();
     for service in [&mut till.command_api, &mut till.projector, &mut till.analytics] {
-        service.set("TILL_CONTRACTS", "receipts");
+        service.set("TILL_CONTRACTS", &contracts::names());
         service.set("TILL_JOURNAL_DIR", &journals);
     }
     till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/3 * * * * *");
@@ -148,21 +148,15 @@ impl Entry {
         [&self.writes, &self.reads].map(|urls| urls.iter().map(|url| format!("{url}/v1")).collect())
     }
 
-    /// Base URLs of the receipts contract's producer: for what command-api serves, and for what the projector does.
-    pub fn receipts_producer(&self) -> [Vec<String>; 2] {
-        self.contract("/contracts/receipts", |door| &door.receipts_producer)
-    }
-
-    /// The same of its consumer.
-    pub fn receipts_consumer(&self) -> [Vec<String>; 2] {
-        self.contract("/contracts/receipts/consumer", |door| &door.receipts_consumer)
-    }
-
-    fn contract(&self, prefix: &str, port: impl Fn(&FrontDoor) -> &String) -> [Vec<String>; 2] {
-        let prefixed = |urls: &[String]| urls.iter().map(|url| format!("{url}{prefix}")).collect();
-        match &self.front_door {
-            Some(door) => [vec![port(door).clone()], vec![port(door).clone()]],
-            None => [prefixed(&self.writes), prefixed(&self.reads)],
+    /// Base URLs of a contract's service: for what command-api serves, and for what the projector does.
+    pub fn contract(&self, contract: &str, service: &str) -> [Vec<String>; 2] {
+        if let Some(door) = &self.front_door {
+            let url = door.contract(contract, service);
+            return [vec![url.clone()], vec![url.clone()]];
         }
+        let is_it = |of: &contracts::Service| of.contract == contract && of.name == service;
+        let found = contracts::services().into_iter().find(is_it).expect("the contract has the service");
+        [&self.writes, &self.reads]
+            .map(|urls| urls.iter().map(|url| format!("{url}{}", found.prefix)).collect())
     }
 }

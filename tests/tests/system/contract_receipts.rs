@@ -61,7 +61,8 @@ fn sections(client: &Finished) -> BTreeSet<String> {
 
 async fn an_unchanged_client_of_the_receipts_contract_finds_what_its_document_says(at: Setting) {
     let (till, entry) = at.shared().await;
-    let (producer, consumer) = (entry.receipts_producer(), entry.receipts_consumer());
+    let (producer, consumer) =
+        (entry.contract("receipts", "producer"), entry.contract("receipts", "consumer"));
     let journals = till.scratch.path().join("journals").display().to_string();
     let label = at.own("content");
     let content = client(&till, &label, &producer, &consumer, &["--journals", &journals]);
@@ -147,7 +148,7 @@ fn mismatched(transaction_id: &str, place_id: &str) -> Value {
 async fn a_check_that_does_not_add_up_is_recorded_through_the_contract_marked_listed_and_voided(at: Setting) {
     let (_till, entry) = at.shared().await;
     let admin = entry.admin().await;
-    let producer = of(entry.receipts_producer());
+    let producer = of(entry.contract("receipts", "producer"));
     let (place, odd) = (at.own("place-mismatch"), at.own("odd"));
     let check = mismatched(&odd, &place);
     let mut judged = check.clone();
@@ -185,7 +186,7 @@ async fn a_check_that_does_not_add_up_is_recorded_through_the_contract_marked_li
 
 async fn an_idempotency_key_makes_a_repeated_check_of_the_consumer_the_same_one(at: Setting) {
     let (_till, entry) = at.shared().await;
-    let consumer = of(entry.receipts_consumer());
+    let consumer = of(entry.contract("receipts", "consumer"));
     let path = "/api/add_checks/";
     let place = at.own("place-keys");
     let check = json!({"place_id": place, "place_name": "P", "total_amount": "-1.50", "nds_amount": 0, "tips_amount": null,
@@ -219,7 +220,7 @@ async fn an_idempotency_key_makes_a_repeated_check_of_the_consumer_the_same_one(
 async fn a_contract_that_is_not_switched_on_is_not_there(at: Setting) {
     let mut till = Till::prepare(&at.own(&format!("contract-off-{}", at.replicas))).await;
     let entry = at.start(&mut till).await;
-    let producer = of(entry.receipts_producer());
+    let producer = of(entry.contract("receipts", "producer"));
     let _ = producer.post("/api/checks/", &mismatched("off", "p")).await.problem(404);
     let _ = producer.get("/api/ch/").await.problem(404);
     till.command_api.set("TILL_CONTRACTS", "receipts, nonsense");
@@ -280,7 +281,7 @@ async fn a_places_figures_of_many_windows_and_categories_take_little_memory() {
     let _ = terminal.receipt(&simple("many", "many", "1.00")).await.expect(201);
     let entry = Entry::direct(&till);
     let login = json!({"username": "analyst", "password": "analyst"});
-    let consumer = of(entry.receipts_consumer());
+    let consumer = of(entry.contract("receipts", "consumer"));
     let token = consumer.post("/auth/login/", &login).await.expect(200).body["key"].take();
     let analyst = consumer.with_header("authorization", &format!("Token {}", token.as_str().unwrap()));
     let empty = analyst.get("/api/analytics/many/").await.expect(200);
@@ -313,7 +314,7 @@ async fn a_check_without_a_key_is_answered_in_one_hop_and_counts_once_at_either_
         "place_id": "keyless", "place_name": "Keyless", "total_amount": 1, "nds_amount": 0, "tips_amount": null,
         "items": [{"quantity": 1, "price": 1, "category": "c"}],
     });
-    let consumer = of(entry.receipts_consumer());
+    let consumer = of(entry.contract("receipts", "consumer"));
     // Shards may still move when the services are ready; where they have come to rest, nothing is refused any more.
     let (mut accepted, mut unknown) = (0, 0);
     eventually("500 checks in a row are taken", Duration::from_secs(120), async || {
@@ -343,7 +344,7 @@ async fn a_check_more_than_a_day_ahead_or_of_a_year_that_cannot_be_written_is_re
 {
     let at = Setting { replicas: 1, front_door: false };
     let (_till, entry) = at.shared().await;
-    let producer = of(entry.receipts_producer());
+    let producer = of(entry.contract("receipts", "producer"));
     let ahead = (chrono::Utc::now() + chrono::Duration::hours(26)).to_rfc3339();
     for timestamp in [ahead.as_str(), "9999-01-01T00:00:00", "-9999-01-01T00:00:00", "0000-01-01T00:00:00Z"] {
         let mut check = simple("ahead", "ahead", "1.00");
@@ -359,7 +360,7 @@ async fn a_check_more_than_a_day_ahead_or_of_a_year_that_cannot_be_written_is_re
 async fn the_contracts_refusals_are_of_bounded_size() {
     let at = Setting { replicas: 1, front_door: false };
     let (_till, entry) = at.shared().await;
-    let producer = of(entry.receipts_producer());
+    let producer = of(entry.contract("receipts", "producer"));
     let items = vec![json!({"quantity": "x", "price": "y"}); 1000];
     for body in [json!({"items": items}).to_string(), "[".repeat(1_000_000), "x".repeat(1_000_000)] {
         let answer = producer.post_raw("/api/checks/", body).await.expect(400);

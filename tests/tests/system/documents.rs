@@ -28,8 +28,8 @@ fn examples(till: &Till, door: &FrontDoor, what: &str, root: &Path) -> Finished 
     spec.env.insert("PYTHONDONTWRITEBYTECODE".into(), "1".into());
     let options = [
         ("--front-door", &door.url),
-        ("--producer", &door.receipts_producer),
-        ("--consumer", &door.receipts_consumer),
+        ("--producer", door.contract("receipts", "producer")),
+        ("--consumer", door.contract("receipts", "consumer")),
     ];
     let options = options.into_iter().flat_map(|(name, url)| [name.into(), url.into()]);
     spec.args(

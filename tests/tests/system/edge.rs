@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use till_tests::receipts::simple;
-use till_tests::{Answer, Client, FrontDoor, Scratch, Siege, Till};
+use till_tests::{Answer, Client, FrontDoor, Scratch, Siege, Till, contracts};
 
 /// How long an answer may take. Liveness only.
 const SURELY: Duration = Duration::from_secs(60);
 /// How long a terminal may have to try.
 const TERMINAL_WAITS: Duration = Duration::from_secs(2);
 
-/// A deployment of two replicas of each service, with the receipts contract, and nginx before it.
+/// A deployment of two replicas of each service, with the contracts, and nginx before it.
 async fn behind_nginx(name: &str) -> (Till, FrontDoor) {
     let mut till = Till::prepare(name).await;
     let journals = till.scratch.path().join("journals").display().to_string();
     for service in [&mut till.command_api, &mut till.projector] {
-        service.set("TILL_CONTRACTS", "receipts");
+        service.set("TILL_CONTRACTS", &contracts::names());
         service.set("TILL_JOURNAL_DIR", &journals);
         service.set("TILL_ALLOWED_ORIGINS", "https://shop.example.org");
     }
@@ -220,8 +220,8 @@ async fn a_foreign_page_and_a_foreign_name_are_refused_on_every_port() {
     let receipt = simple("foreign-page", "p", "1.00").to_string();
     let ports = [
         (&door.url, "/v1/receipts", "application/problem+json"),
-        (&door.receipts_producer, "/api/checks/", "application/json"),
-        (&door.receipts_consumer, "/api/add_checks/", "application/json"),
+        (door.contract("receipts", "producer"), "/api/checks/", "application/json"),
+        (door.contract("receipts", "consumer"), "/api/add_checks/", "application/json"),
         (&till.command_api.url(), "/v1/receipts", "application/problem+json"),
         (&till.analytics.url(), "/v1/receipts", "application/problem+json"),
     ];
@@ -286,7 +286,7 @@ async fn errors_of_nginx_itself_are_problems_or_the_contracts_own() {
     }
     let of_contracts = [&errors[0], &errors[3], &errors[4], &errors[5]];
     for (sent, status) in of_contracts {
-        for port in [&door.receipts_producer, &door.receipts_consumer] {
+        for port in ["producer", "consumer"].map(|service| door.contract("receipts", service)) {
             let (answered, text) = raw(port, sent);
             assert_eq!(answered, *status, "{text}");
             assert_eq!(header(&text, "content-type"), "application/json", "{text}");
@@ -296,7 +296,7 @@ async fn errors_of_nginx_itself_are_problems_or_the_contracts_own() {
     for path in
         ["/consumer/auth/login/", "/consumer/api/places/", "/%63onsumer/swagger/", "//consumer/redoc/"]
     {
-        let (status, text) = raw(&door.receipts_producer, &request("GET", path, "", b""));
+        let (status, text) = raw(door.contract("receipts", "producer"), &request("GET", path, "", b""));
         assert_eq!(status, 404, "the producer has no {path}: {text}");
     }
     drop(till);

@@ -141,7 +141,7 @@ async fn a_place_keeps_its_figures_and_its_right_name_after_a_void_and_without_i
     assert_eq!((&figures[0]["place_name"], &figures[0]["total_amount"]), (&json!("voided"), &json!("2.00")));
     assert_eq!(admin.get_strong("/v1/analytics/places/voided").await.expect(200).body, figures[0]);
     assert!(!names_in_windows(&admin, "voided").await.is_empty());
-    let [writes, reads] = Entry::direct(&till).receipts_consumer();
+    let [writes, reads] = Entry::direct(&till).contract("receipts", "consumer");
     let consumer = Client::across(writes, reads);
     let login = json!({"username": "analyst", "password": "analyst"});
     let token = consumer.post("/auth/login/", &login).await.expect(200).body["key"].take();

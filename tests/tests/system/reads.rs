@@ -61,7 +61,7 @@ async fn one_callers_reads_that_take_long_leave_connections_and_readiness_to_oth
 
 /// A caller of the receipts contract's consumer.
 fn consumer(till: &Till) -> Client {
-    let [writes, reads] = Entry::direct(till).receipts_consumer();
+    let [writes, reads] = Entry::direct(till).contract("receipts", "consumer");
     Client::across(writes, reads)
 }
 
@@ -168,7 +168,7 @@ async fn a_places_categories_are_read_page_by_page_however_many_they_are() {
     let before = till.projector.peak_mib();
     let login = json!({"username": "analyst", "password": "analyst"});
     let token = consumer(&till).post("/auth/login/", &login).await.expect(200).body["key"].take();
-    let [_, reads] = Entry::direct(&till).receipts_consumer();
+    let [_, reads] = Entry::direct(&till).contract("receipts", "consumer");
     let mut answer = reqwest::Client::builder()
         .no_proxy()
         .build()

@@ -119,7 +119,7 @@ async fn commands_are_told_by_replicas_alone(at: Setting) {
     let anyone = entry.anyone();
     if at.front_door {
         let _ = anyone.post(path, &told).await.problem(404);
-        for [writes, _] in [entry.receipts_producer(), entry.receipts_consumer()] {
+        for [writes, _] in ["producer", "consumer"].map(|service| entry.contract("receipts", service)) {
             let root = writes[0].trim_end_matches('/').to_owned();
             assert_eq!(anyone.at(&root).post(path, &told).await.status, 404);
         }

@@ -4,20 +4,22 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use domain::account::token::{self, IssueLoginToken, RevokeLoginToken};
-use domain::account::{self, AccountState, ChangePassword, REALM};
-use runtime::auth::Role;
-use runtime::contracts::receipts::answers::{Refused, detail, json, unauthorized};
-use runtime::contracts::receipts::messages::{
-    BAD_TOKEN, BAD_USERNAME, DUPLICATE_USERNAME, LOGGED_OUT, LOGIN_REFUSED, NO_CREDENTIALS, PASSWORD_CHANGED,
+use contracts::answers::{Refused, json};
+use contracts::django::detail;
+use contracts::receipts::token::{digest, presented};
+use contracts::receipts::words::{
+    BAD_TOKEN, BAD_USERNAME, DUPLICATE_USERNAME, LOGGED_OUT, LOGIN_REFUSED, PASSWORD_CHANGED,
     PASSWORDS_DIFFER, short_password,
 };
-use runtime::contracts::receipts::token::{digest, presented};
+use contracts::receipts::{DIALECT, REALM};
+use domain::account::token::{self, IssueLoginToken, RevokeLoginToken};
+use domain::account::{self, AccountState, ChangePassword};
+use runtime::auth::Role;
 use serde::Serialize;
 
 use super::Contract;
 use super::check::MAX_CHARS;
-use super::fields::{Fields, NON_FIELD};
+use crate::contracts::django::{Fields, NON_FIELD};
 use crate::http::ApiError;
 use crate::http::accounts::{find, open};
 use crate::http::client_address::ClientAddress;
@@ -43,7 +45,7 @@ pub async fn register(
 ) -> Result<Response, Refused> {
     let app = &contract.app;
     app.shards.served_here(REALM).await?;
-    let mut fields = Fields::parse(&body)?;
+    let mut fields = Fields::parse(&DIALECT, &body)?;
     let username = fields.text("username", MAX_CHARS);
     let is_allowed = |character: char| character.is_alphanumeric() || "_@.+-".contains(character);
     if !username.chars().all(is_allowed) || domain::names::is_dots(&username) {
@@ -60,7 +62,7 @@ pub async fn register(
         Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
         // Somebody was faster.
         Err(ApiError::Problem(problem)) if problem.status() == StatusCode::CONFLICT => {
-            let mut fields = Fields::default();
+            let mut fields = Fields::none(&DIALECT);
             fields.wrong("username", DUPLICATE_USERNAME);
             Err(fields.refuse())
         }
@@ -75,13 +77,13 @@ pub async fn login(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    let mut fields = Fields::parse(&body)?;
+    let mut fields = Fields::parse(&DIALECT, &body)?;
     let username = fields.text("username", MAX_CHARS);
     let password = fields.password("password", MAX_PASSWORD_CHARS);
     let (username, password) = fields.finish((username, password))?;
     let account = authenticate(&contract.app, &username, address, password, Origin::of(&headers)).await?;
     if account.is_none() {
-        let mut fields = Fields::default();
+        let mut fields = Fields::none(&DIALECT);
         fields.wrong(NON_FIELD, LOGIN_REFUSED);
         return Err(fields.refuse());
     }
@@ -91,7 +93,7 @@ pub async fn login(
 
 /// Ends the caller's token; who sends none has nothing to end.
 pub async fn logout(State(contract): State<Contract>, headers: HeaderMap) -> Result<Response, Refused> {
-    if presented(&headers) != Err(NO_CREDENTIALS) {
+    if presented(&headers) != Err(DIALECT.words.no_credentials) {
         let (username, account) = caller(&contract, &headers).await?;
         let command =
             RevokeLoginToken { realm: REALM.to_owned(), username, generation: account.token_generation };
@@ -107,7 +109,7 @@ pub async fn change_password(
     body: Bytes,
 ) -> Result<Response, Refused> {
     let (username, _) = caller(&contract, &headers).await?;
-    let mut fields = Fields::parse(&body)?;
+    let mut fields = Fields::parse(&DIALECT, &body)?;
     let password = new_password(&mut fields, "new_password1", "new_password2");
     let password = fields.finish(password)?;
     let password_hash = contract.app.passwords.hash(password).await?;
@@ -152,19 +154,19 @@ async fn issue(contract: &Contract, username: &str, headers: &HeaderMap) -> Resu
 
 /// The account whose token was sent.
 async fn caller(contract: &Contract, headers: &HeaderMap) -> Result<(String, AccountState), Refused> {
-    let token = presented(headers).map_err(unauthorized)?;
+    let token = presented(headers).map_err(|text| DIALECT.unauthorized(text))?;
     contract.app.shards.served_here(REALM).await?;
     let found = token::find(&contract.app.store.as_ref(), REALM, &digest(token));
     let is_of = |(username, account): &(String, AccountState)| {
         contract.tokens.is_of(token, REALM, username, account.token_generation)
     };
-    Ok(found.filter(is_of).ok_or_else(|| unauthorized(BAD_TOKEN))?)
+    Ok(found.filter(is_of).ok_or_else(|| DIALECT.unauthorized(BAD_TOKEN))?)
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn its_users_are_v1s_accounts() {
-        assert_eq!(runtime::contracts::receipts::REALM, domain::account::REALM);
+        assert_eq!(contracts::receipts::REALM, domain::account::REALM);
     }
 }

@@ -6,24 +6,27 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use contracts::answers::{Refused, json};
+use contracts::django::detail;
+use contracts::receipts::words::{BAD_KEY, KEY_REUSED};
+use contracts::receipts::{CONSUMER, DIALECT};
 use domain::Rejection;
 use domain::receipt::{self, RecordReceipt};
-use runtime::contracts::receipts::CONSUMER;
-use runtime::contracts::receipts::answers::{Refused, detail, json};
-use runtime::contracts::receipts::messages::{BAD_KEY, KEY_REUSED};
 use schemas::Money;
 use schemas::receipts::{Item, Receipt};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::Contract;
-use super::check::MAX_CHARS;
-use super::fields::{Fields, MAX_INTEGER};
+use super::check::{self, MAX_CHARS};
+use crate::contracts::django::{Decimals, Fields, MAX_INTEGER};
 use crate::http::receipts::recorded;
 use crate::shard::{Origin, Refusal, Shards};
 
 /// So many that a replica with one shard of them all finds an id of it, but for once in ten million times.
 const DRAWS_A_SHARD: i32 = 16;
+/// An amount may be negative.
+const AMOUNT: Decimals = Decimals { least: None, ..check::AMOUNT };
 
 #[derive(Default, Serialize)]
 struct Line {
@@ -49,7 +52,7 @@ pub async fn record(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    let mut fields = Fields::parse(&body)?;
+    let mut fields = Fields::parse(&DIALECT, &body)?;
     let check = parse(&mut fields);
     let check = fields.finish(check)?;
     let transaction_id = transaction_id(&contract.app.shards, &headers)?;
@@ -80,12 +83,12 @@ fn parse(fields: &mut Fields) -> Check {
     Check {
         place_id: fields.identifier("place_id", MAX_CHARS),
         place_name: fields.label("place_name", MAX_CHARS),
-        total_amount: fields.amount("total_amount", None),
-        nds_amount: fields.amount("nds_amount", None),
-        tips_amount: fields.optional_amount("tips_amount", None),
+        total_amount: fields.amount("total_amount", &AMOUNT),
+        nds_amount: fields.amount("nds_amount", &AMOUNT),
+        tips_amount: fields.optional_amount("tips_amount", &AMOUNT),
         items: fields.list("items", receipt::MAX_ITEMS, |fields| Line {
             quantity: fields.integer("quantity", -MAX_INTEGER - 1..=MAX_INTEGER),
-            price: fields.amount("price", None),
+            price: fields.amount("price", &AMOUNT),
             category: fields.label("category", MAX_CHARS),
         }),
     }

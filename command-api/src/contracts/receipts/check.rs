@@ -4,22 +4,25 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use contracts::answers::{Refused, json};
+use contracts::receipts::words::{DUPLICATE_TRANSACTION, TOO_FAR_AHEAD};
+use contracts::receipts::{DIALECT, PRODUCER, local_time};
 use domain::Rejection;
 use domain::receipt::{self, RecordReceipt};
-use runtime::contracts::receipts::answers::{Refused, json};
-use runtime::contracts::receipts::messages::DUPLICATE_TRANSACTION;
-use runtime::contracts::receipts::{PRODUCER, moment};
 use schemas::Money;
 use schemas::receipts::{Item, Receipt};
 use serde::Serialize;
 
 use super::Contract;
-use super::fields::{Fields, MAX_INTEGER};
+use crate::contracts::django::{Decimals, Fields, MAX_INTEGER};
 use crate::shard::{Answer, Origin, Refusal};
 
 /// Characters of ids and names, at most.
 pub const MAX_CHARS: usize = 150;
 const MAX_PAYMENT_CHARS: usize = 20;
+/// Amounts are `decimal(9, 2)`, as in the original's columns.
+pub const AMOUNT: Decimals = Decimals { digits: 9, places: 2, least: Some(0) };
 
 /// The check as it was taken.
 #[derive(Serialize)]
@@ -42,7 +45,7 @@ pub async fn record(
     body: Bytes,
 ) -> Result<Response, Refused> {
     let (app, origin) = (&contract.app, Origin::of(&headers));
-    let mut fields = Fields::parse(&body)?;
+    let mut fields = Fields::parse(&DIALECT, &body)?;
     let receipt = parse(&mut fields);
     if fields.are_wrong() && !receipt.transaction_id.is_empty() {
         app.shards.served_here(&receipt.transaction_id).await?;
@@ -59,7 +62,7 @@ pub async fn record(
     match submit(&contract, command, origin).await {
         Ok(answer) if answer.is_new => Ok(json(StatusCode::CREATED, &echo(&receipt))),
         Ok(_) | Err(Refusal::Rejected(Rejection::Receipt(receipt::Rejection::IdTaken))) => {
-            let mut fields = Fields::default();
+            let mut fields = Fields::none(&DIALECT);
             fields.wrong("transaction_id", DUPLICATE_TRANSACTION);
             Err(fields.refuse())
         }
@@ -84,22 +87,31 @@ async fn submit(contract: &Contract, command: RecordReceipt, origin: Origin) -> 
 fn parse(fields: &mut Fields) -> Receipt {
     Receipt {
         transaction_id: fields.identifier("transaction_id", MAX_CHARS),
-        occurred_at: fields.moment("timestamp"),
+        occurred_at: timestamp(fields),
         items: fields.list("items", receipt::MAX_ITEMS, parse_item),
-        total_amount: fields.amount("total_amount", Some(0)),
-        tax_amount: fields.amount("nds_amount", Some(0)),
-        tips_amount: fields.amount("tips_amount", Some(0)),
+        total_amount: fields.amount("total_amount", &AMOUNT),
+        tax_amount: fields.amount("nds_amount", &AMOUNT),
+        tips_amount: fields.amount("tips_amount", &AMOUNT),
         payment_method: fields.identifier("payment_method", MAX_PAYMENT_CHARS),
         place_id: fields.identifier("place_id", MAX_CHARS),
         place_name: fields.label("place_name", MAX_CHARS),
     }
 }
 
+/// When it happened, at most a day ahead.
+fn timestamp(fields: &mut Fields) -> DateTime<Utc> {
+    let at = fields.datetime("timestamp");
+    if receipt::is_too_far_ahead(at, Utc::now()) {
+        fields.wrong("timestamp", TOO_FAR_AHEAD);
+    }
+    at
+}
+
 fn parse_item(fields: &mut Fields) -> Item {
     Item {
         product_id: fields.identifier("product_id", MAX_CHARS),
         quantity: fields.integer("quantity", 1..=MAX_INTEGER),
-        price: fields.amount("price", Some(0)),
+        price: fields.amount("price", &AMOUNT),
         category: fields.label("category", MAX_CHARS),
     }
 }
@@ -107,7 +119,7 @@ fn parse_item(fields: &mut Fields) -> Item {
 fn echo(receipt: &Receipt) -> Echo<'_> {
     Echo {
         transaction_id: &receipt.transaction_id,
-        timestamp: moment(receipt.occurred_at),
+        timestamp: local_time(receipt.occurred_at),
         items: &receipt.items,
         total_amount: receipt.total_amount,
         nds_amount: receipt.tax_amount,

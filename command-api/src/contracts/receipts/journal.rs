@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use chrono::Utc;
+use contracts::journal::JournalFile;
+use contracts::receipts::{local_time, words};
 use encoding_rs::WINDOWS_1251;
-use runtime::contracts::journal::JournalFile;
-use runtime::contracts::receipts::{messages, moment};
 use schemas::receipts::Receipt;
 use tokio::sync::mpsc;
 
@@ -28,9 +28,8 @@ impl Journal {
 
     /// Notes a check that was recorded just now. The log in Kafka is the truth: a line may be lost in a crash.
     pub async fn note(&self, receipt: &Receipt) {
-        let at = moment(receipt.occurred_at);
-        let line =
-            messages::check_recorded(&moment(Utc::now()), &receipt.transaction_id, &at, receipt.items.len());
+        let (now, at) = (local_time(Utc::now()), local_time(receipt.occurred_at));
+        let line = words::check_recorded(&now, &receipt.transaction_id, &at, receipt.items.len());
         // A check must not be able to write lines of others.
         let line = line.replace(char::is_control, " ");
         tracing::info!("{line}");

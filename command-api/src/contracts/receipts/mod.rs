@@ -3,17 +3,17 @@
 mod accounts;
 mod add_checks;
 mod check;
-mod fields;
 mod journal;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, post};
-use runtime::contracts::receipts::NAME;
-use runtime::contracts::receipts::answers::{Refused, complete, in_its_shape};
-use runtime::contracts::receipts::token::LoginTokens;
+use contracts::RECEIPTS;
+use contracts::answers::Refused;
+use contracts::receipts::DIALECT;
+use contracts::receipts::token::LoginTokens;
 
 use crate::http::forward::{self, Intake};
 use crate::http::{ApiError, App};
@@ -21,28 +21,20 @@ use crate::settings::Settings;
 use crate::shard::Refusal;
 use journal::Journal;
 
+/// Said of it in the description of this service.
+pub const ABOUT: &str = "It has a description of its own there (`/swagger/`), by its clients' rules: `POST /api/checks/`, \
+    registration and login need no token.";
+
 /// What its handlers work with.
 #[derive(Clone)]
-pub struct Contract {
+struct Contract {
     app: App,
     journal: Journal,
     tokens: LoginTokens,
 }
 
-impl Contract {
-    /// The contract, where it is switched on.
-    pub fn from_settings(settings: &Settings, app: &App) -> Option<Self> {
-        settings.common.serves(NAME).then(|| Self {
-            app: app.clone(),
-            journal: Journal::start(&settings.common.journal_dir),
-            tokens: LoginTokens::new(&settings.own.jwt_secret),
-        })
-    }
-}
-
 /// Every route, the producer's first.
-pub fn routes(contract: Contract) -> Router {
-    let app = &contract.app;
+pub fn routes(app: &App, settings: &Settings) -> Router {
     let checks = from_fn_with_state(Intake::of_anyone(app), forward::to_owner);
     let credentials = from_fn_with_state(Intake::of_credentials(app), forward::to_owner);
     let recorded = |handler: MethodRouter<Contract>| handler.route_layer(checks.clone());
@@ -55,7 +47,12 @@ pub fn routes(contract: Contract) -> Router {
         ("/contracts/receipts/consumer/auth/logout/", account(post(accounts::logout))),
         ("/contracts/receipts/consumer/auth/password/change/", account(post(accounts::change_password))),
     ];
-    complete(Router::new(), routes).layer(map_response(in_its_shape)).with_state(contract)
+    let contract = Contract {
+        app: app.clone(),
+        journal: Journal::start(&settings.own.contracts.journal_dir),
+        tokens: LoginTokens::new(&settings.own.jwt_secret),
+    };
+    DIALECT.complete(&RECEIPTS, Router::new(), routes).with_state(contract)
 }
 
 impl FromRef<Contract> for App {

@@ -73,10 +73,8 @@ impl Stack {
             log_format: LogFormat::Text,
             log_filter: String::new(),
             business_timezone: "UTC".to_owned(),
-            contracts: String::new(),
             server_names: String::new(),
             allowed_origins: String::new(),
-            journal_dir: PathBuf::new(),
             shutdown_grace_ms: 0,
         })
     }

@@ -8,14 +8,14 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use contracts::answers::Refused;
 use runtime::Problem;
-use runtime::contracts::receipts::answers::Refused;
 use sqlx::PgConnection;
 
 use super::Contract;
 use super::caller::Caller;
-use super::list::{Part, list as streamed};
 use super::windows::{FirstWindow, Totals, Windows};
+use crate::contracts::list::{Part, list as streamed};
 use crate::projection::Projection;
 use crate::reads::{Snapshot, failed};
 

@@ -3,12 +3,12 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use contracts::answers::{Refused, json};
+use contracts::receipts::token::{digest, presented};
+use contracts::receipts::words::{BAD_TOKEN, NO_ACCESS};
+use contracts::receipts::{DIALECT, REALM};
 use runtime::Problem;
 use runtime::auth::Role;
-use runtime::contracts::receipts::REALM;
-use runtime::contracts::receipts::answers::{Refused, json, unauthorized};
-use runtime::contracts::receipts::messages::{BAD_TOKEN, NO_ACCESS};
-use runtime::contracts::receipts::token::{digest, presented};
 use serde::Serialize;
 
 use super::Contract;
@@ -42,12 +42,12 @@ impl Caller {
     /// Looking takes a turn of a caller, and anyone may send tokens. So the account is first looked up in what is folded: it
     /// only decides whose turn the look that counts takes, and strangers take none of an account's.
     pub async fn of(contract: &Contract, headers: &HeaderMap) -> Result<Self, Refused> {
-        let token = presented(headers).map_err(unauthorized)?;
+        let token = presented(headers).map_err(|text| DIALECT.unauthorized(text))?;
         let folded = contract.eventual_snapshot(&[Projection::Accounts], STRANGERS).await?;
         let turn =
             Self::find(contract, folded, token).await?.map_or_else(|| STRANGERS.to_owned(), |of| of.turn());
         let newest = contract.snapshot(&[Projection::Accounts], &turn).await?;
-        Ok(Self::find(contract, newest, token).await?.ok_or_else(|| unauthorized(BAD_TOKEN))?)
+        Ok(Self::find(contract, newest, token).await?.ok_or_else(|| DIALECT.unauthorized(BAD_TOKEN))?)
     }
 
     async fn find(contract: &Contract, mut snapshot: Snapshot, token: &str) -> Result<Option<Self>, Problem> {
@@ -76,7 +76,7 @@ impl Caller {
         if caller.roles.iter().any(|role| role == Role::Analyst.name()) {
             return Ok(caller);
         }
-        Err(unauthorized(NO_ACCESS).into())
+        Err(DIALECT.unauthorized(NO_ACCESS).into())
     }
 }
 

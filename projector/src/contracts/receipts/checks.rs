@@ -4,14 +4,14 @@
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use contracts::answers::Refused;
+use contracts::receipts::{CONSUMER, local_time};
 use futures_util::TryStreamExt;
 use runtime::Problem;
-use runtime::contracts::receipts::answers::Refused;
-use runtime::contracts::receipts::{CONSUMER, moment};
 use serde::{Deserialize, Serialize};
 
 use super::Contract;
-use super::list::{Part, list as streamed};
+use crate::contracts::list::{Part, list as streamed};
 use crate::projection::Projection;
 use crate::reads::failed;
 
@@ -103,7 +103,7 @@ impl From<Row> for Check {
     fn from(row: Row) -> Self {
         Self {
             transaction_id: row.transaction_id,
-            timestamp: moment(row.occurred_at),
+            timestamp: local_time(row.occurred_at),
             items: serde_json::from_str(&row.items).expect("the table has items as events have them"),
             total_amount: row.total_amount,
             nds_amount: row.tax_amount,

@@ -3,11 +3,12 @@
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::Response;
 use axum::routing::get;
-use runtime::contracts::receipts::answers::{detail, slashed};
-use runtime::contracts::receipts::messages::NOT_FOUND;
+use contracts::RECEIPTS;
+use contracts::django::slashed;
+use contracts::receipts::DIALECT;
 
 use super::Contract;
 
@@ -16,8 +17,8 @@ const CONSUMER: &str = include_str!("consumer.openapi.json");
 
 /// The descriptions of both services.
 pub fn routes() -> Router<Contract> {
-    let router = service(Router::new(), "/contracts/receipts", PRODUCER);
-    service(router, "/contracts/receipts/consumer", CONSUMER)
+    let descriptions = RECEIPTS.services.iter().zip([PRODUCER, CONSUMER]);
+    descriptions.fold(Router::new(), |router, (of, openapi)| service(router, of.prefix, openapi))
 }
 
 fn service(router: Router<Contract>, prefix: &str, openapi: &'static str) -> Router<Contract> {
@@ -38,5 +39,5 @@ async fn file(State(contract): State<Contract>, Path(name): Path<String>) -> Res
 }
 
 fn part(contract: &Contract, name: &str) -> Response {
-    contract.docs.file(name).unwrap_or_else(|| detail(StatusCode::NOT_FOUND, NOT_FOUND))
+    contract.docs.file(name).unwrap_or_else(|| DIALECT.not_found())
 }

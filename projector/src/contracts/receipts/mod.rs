@@ -5,41 +5,35 @@ mod analytics;
 mod caller;
 mod checks;
 mod docs;
-mod list;
 mod places;
 mod windows;
 
 use axum::Router;
-use axum::middleware::map_response;
 use axum::routing::get;
+use contracts::RECEIPTS;
+use contracts::receipts::DIALECT;
+use contracts::receipts::token::LoginTokens;
 use runtime::Problem;
-use runtime::contracts::receipts::NAME;
-use runtime::contracts::receipts::answers::{complete, in_its_shape};
-use runtime::contracts::receipts::token::LoginTokens;
 use runtime::openapi::Pages;
 
+use crate::http::App;
 use crate::projection::Projection;
 use crate::reads::{Consistency, Reads, Snapshot};
 use crate::settings::Settings;
 
+/// Said of it in the description of this service.
+pub const ABOUT: &str = "It has a description of its own there (`/swagger/`), by its clients' rules: the producer's list of \
+    checks needs no token.";
+
 /// What its handlers work with.
 #[derive(Clone)]
-pub struct Contract {
+struct Contract {
     reads: Reads,
     tokens: LoginTokens,
     docs: Pages,
 }
 
 impl Contract {
-    /// The contract, where it is switched on.
-    pub fn from_settings(settings: &Settings, reads: &Reads) -> Option<Self> {
-        settings.common.serves(NAME).then(|| Self {
-            reads: reads.clone(),
-            tokens: LoginTokens::new(&settings.own.jwt_secret),
-            docs: Pages::of("../swagger.json"),
-        })
-    }
-
     /// A snapshot of the projections that has seen everything accepted so far.
     async fn snapshot(&self, projections: &[Projection], caller: &str) -> Result<Snapshot, Problem> {
         self.reads.snapshot(projections, &Consistency::strong(), caller).await
@@ -53,7 +47,7 @@ impl Contract {
 }
 
 /// Every route, the producer's first.
-pub fn routes(contract: Contract) -> Router {
+pub fn routes(app: &App, settings: &Settings) -> Router {
     let routes = [
         ("/contracts/receipts/api/ch/", get(checks::list)),
         ("/contracts/receipts/consumer/api/places/", get(places::list)),
@@ -61,5 +55,10 @@ pub fn routes(contract: Contract) -> Router {
         ("/contracts/receipts/consumer/api/analytics/{place_id}/", get(analytics::one)),
         ("/contracts/receipts/consumer/auth/user/", get(caller::user)),
     ];
-    complete(docs::routes(), routes).layer(map_response(in_its_shape)).with_state(contract)
+    let contract = Contract {
+        reads: app.reads.clone(),
+        tokens: LoginTokens::new(&settings.own.jwt_secret),
+        docs: Pages::of("../swagger.json"),
+    };
+    DIALECT.complete(&RECEIPTS, docs::routes(), routes).with_state(contract)
 }

@@ -3,14 +3,14 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use contracts::answers::Refused;
+use contracts::receipts::local_time;
 use runtime::Problem;
-use runtime::contracts::receipts::answers::Refused;
-use runtime::contracts::receipts::moment;
 use serde::Serialize;
 
 use super::Contract;
 use super::caller::Caller;
-use super::list::{Part, list as streamed};
+use crate::contracts::list::{Part, list as streamed};
 use crate::projection::Projection;
 use crate::reads::failed;
 
@@ -58,7 +58,7 @@ async fn part(contract: Contract, turn: String, after: Option<String>) -> Result
     let next = (i64::try_from(rows.len()) == Ok(MOST)).then(|| rows.last().map(|row| row.place_id.clone()));
     let mut part = Part::new();
     for row in rows {
-        let date_create = moment(row.first_at);
+        let date_create = local_time(row.first_at);
         part.push(&Place { place_id: row.place_id, place_name: row.first_name, date_create });
     }
     Ok(match next.flatten() {

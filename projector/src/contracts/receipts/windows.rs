@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use runtime::contracts::receipts::moment;
+use contracts::receipts::local_time;
 use schemas::Money;
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -68,7 +68,7 @@ impl Windows {
         )
         .fetch_all(snapshot)
         .await?;
-        Ok(Self(rows.into_iter().rev().map(|row| (row.window_start, moment(row.window_end))).collect()))
+        Ok(Self(rows.into_iter().rev().map(|row| (row.window_start, local_time(row.window_end))).collect()))
     }
 
     /// What the place had up to the last of them.

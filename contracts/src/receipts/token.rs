@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-use super::messages;
+use super::{DIALECT, words};
 
 /// Bytes of a token, half as many as its digits.
 const BYTES: usize = 20;
@@ -58,17 +58,17 @@ pub fn digest(token: &str) -> Vec<u8> {
 /// # Errors
 /// The message of the 401.
 pub fn presented(headers: &HeaderMap) -> Result<&str, &'static str> {
-    let value = headers.get(header::AUTHORIZATION).ok_or(messages::NO_CREDENTIALS)?;
+    let value = headers.get(header::AUTHORIZATION).ok_or(DIALECT.words.no_credentials)?;
     let (scheme, rest) = value.as_bytes().split_at(value.len().min("token".len()));
     if !scheme.eq_ignore_ascii_case(b"token") || rest.first().is_some_and(|byte| *byte != b' ') {
-        return Err(messages::NO_CREDENTIALS);
+        return Err(DIALECT.words.no_credentials);
     }
-    let rest = std::str::from_utf8(rest).map_err(|_| messages::UNREADABLE_TOKEN)?;
+    let rest = std::str::from_utf8(rest).map_err(|_| words::UNREADABLE_TOKEN)?;
     let mut words = rest.split_ascii_whitespace();
     match (words.next(), words.next()) {
         (Some(token), None) => Ok(token),
-        (None, _) => Err(messages::EMPTY_TOKEN),
-        (Some(_), Some(_)) => Err(messages::SPACES_IN_TOKEN),
+        (None, _) => Err(words::EMPTY_TOKEN),
+        (Some(_), Some(_)) => Err(words::SPACES_IN_TOKEN),
     }
 }
 
@@ -114,10 +114,10 @@ mod tests {
         assert_eq!(read("Token abc").as_deref(), Ok("abc"));
         assert_eq!(read("tOKEN abc").as_deref(), Ok("abc"));
         for other in ["Bearer abc", "Tokenabc", "Tok", ""] {
-            assert_eq!(read(other), Err(messages::NO_CREDENTIALS), "{other}");
+            assert_eq!(read(other), Err(DIALECT.words.no_credentials), "{other}");
         }
-        assert_eq!(presented(&HeaderMap::new()), Err(messages::NO_CREDENTIALS));
-        assert_eq!(read("Token"), Err(messages::EMPTY_TOKEN));
-        assert_eq!(read("Token a b"), Err(messages::SPACES_IN_TOKEN));
+        assert_eq!(presented(&HeaderMap::new()), Err(DIALECT.words.no_credentials));
+        assert_eq!(read("Token"), Err(words::EMPTY_TOKEN));
+        assert_eq!(read("Token a b"), Err(words::SPACES_IN_TOKEN));
     }
 }

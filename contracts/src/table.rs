@@ -1,0 +1,224 @@
+//! A line of the table of contracts, and the macro that reads it.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono_tz::Tz;
+
+/// A drop-in contract: another system's HTTP, which Till serves to that system's unchanged clients.
+#[derive(Debug)]
+pub struct Contract {
+    /// Its name in `TILL_CONTRACTS`, and of its folders: lower case.
+    pub name: &'static str,
+    /// The number it is known by: three digits.
+    pub number: &'static str,
+    /// What every path of it begins with on command-api and projector: `/contracts/` and the name.
+    pub prefix: &'static str,
+    /// The language of its messages, an IETF tag in lower case such as `pt-br`.
+    pub language: &'static str,
+    /// The zone that its times are written in, and that times without a zone are read in.
+    pub zone: Tz,
+    /// The HTTP services that the original consisted of; a port of nginx each.
+    pub services: &'static [Service],
+    /// An error that no route of the contract has made, with a text for people, in the contract's shape.
+    pub error: fn(StatusCode, &str) -> Response,
+}
+
+/// One of the HTTP services that a contract's original consisted of.
+#[derive(Debug)]
+pub struct Service {
+    /// What the contract's document calls it. The only service of a contract has the contract's own name.
+    pub name: &'static str,
+    /// The port that nginx serves it on without a prefix, unless the port's setting says another one.
+    pub port: u16,
+    /// What its paths begin with on command-api and projector. The first service has the contract's prefix; the others add
+    /// their name to it.
+    pub prefix: &'static str,
+    /// Whose aggregates it lists: `v1` for those of `/v1`, else those that came through this contract alone.
+    pub scope: &'static str,
+    /// The home of its accounts in the log: `till`, which are `/v1`'s, or one of its own.
+    pub realm: &'static str,
+}
+
+impl Contract {
+    /// Whether a path of a service leads to this contract.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        path.strip_prefix(self.prefix).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// The name with a capital: `Receipts`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let (first, rest) = self.name.split_at(1);
+        first.to_uppercase() + rest
+    }
+
+    /// The setting of `./till` and Compose for the port of one of its services: `TILL_RECEIPTS_PRODUCER_PORT`.
+    #[must_use]
+    pub fn port_setting(&self, service: &Service) -> String {
+        let name = if service.name == self.name { String::new() } else { format!("_{}", service.name) };
+        format!("TILL_{}{name}_PORT", self.name).to_uppercase().replace('-', "_")
+    }
+}
+
+/// Lists the contracts, one a line. A line
+///
+/// ```text
+/// receipts RECEIPTS "003" "ru" Europe__Moscow ["producer" 8130 "v1" "till", "consumer" 8131 "v1" "till"];
+/// ```
+///
+/// becomes, in this crate,
+///
+/// ```text
+/// pub mod receipts;                                                   // src/receipts/mod.rs, with `pub fn error`
+/// pub static RECEIPTS: Contract = Contract { name: "receipts", …, error: receipts::error };
+/// pub const ALL: &[&Contract] = &[&RECEIPTS, …];
+/// ```
+///
+/// and in each service that writes `contracts::served!();` in its `contracts/mod.rs`, where `App` and `Settings` are in scope,
+///
+/// ```text
+/// mod receipts;                                                       // src/contracts/receipts/mod.rs
+/// const SERVED: &[contracts::Served<App, Settings>] =
+///     &[Served { contract: &contracts::RECEIPTS, about: receipts::ABOUT, routes: receipts::routes }, …];
+/// ```
+///
+/// so that a folder that is missing, or that has none of these, does not compile.
+macro_rules! contracts {
+    ($(
+        $name:ident $constant:ident $number:literal $language:literal $zone:ident
+        [$first:literal $first_port:literal $first_scope:literal $first_realm:literal
+         $(, $other:literal $other_port:literal $other_scope:literal $other_realm:literal)*];
+    )+) => {
+        $(pub mod $name;)+
+
+        $(
+            #[doc = concat!("Contract ", $number, ", `", stringify!($name), "`.")]
+            pub static $constant: Contract = Contract {
+                name: stringify!($name),
+                number: $number,
+                prefix: concat!("/contracts/", stringify!($name)),
+                language: $language,
+                zone: chrono_tz::Tz::$zone,
+                services: &[
+                    Service {
+                        name: $first,
+                        port: $first_port,
+                        prefix: concat!("/contracts/", stringify!($name)),
+                        scope: $first_scope,
+                        realm: $first_realm,
+                    },
+                    $(Service {
+                        name: $other,
+                        port: $other_port,
+                        prefix: concat!("/contracts/", stringify!($name), "/", $other),
+                        scope: $other_scope,
+                        realm: $other_realm,
+                    },)*
+                ],
+                error: $name::error,
+            };
+        )+
+
+        /// Every contract there is, in the table's order.
+        pub const ALL: &[&Contract] = &[$(&$constant),+];
+
+        /// Defaults of the settings that [`Settings`] reads, commented TOML: a part of the defaults of a service.
+        pub const DEFAULTS: &str = concat!(
+            "# Drop-in contracts served beside /v1, by name, separated by commas. There are:",
+            $(" ", stringify!($name),)+
+            ".\n",
+            include_str!("settings.toml"),
+        );
+
+        /// Declares a service's module of each contract, and `SERVED`, the list of what they serve.
+        #[macro_export]
+        macro_rules! served {
+            () => {
+                $(mod $name;)+
+
+                const SERVED: &[$crate::Served<App, Settings>] = &[$($crate::Served {
+                    contract: &$crate::$constant,
+                    about: $name::ABOUT,
+                    routes: $name::routes,
+                }),+];
+            };
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::{ALL, Contract, RECEIPTS, Service};
+
+    fn services() -> impl Iterator<Item = (&'static Contract, &'static Service)> {
+        ALL.iter().flat_map(|contract| contract.services.iter().map(|service| (*contract, service)))
+    }
+
+    fn is_a_name(name: &str) -> bool {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    }
+
+    #[test]
+    fn each_name_number_port_setting_and_prefix_is_there_once() {
+        fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> bool {
+            let mut seen = BTreeSet::new();
+            values.into_iter().all(|value| seen.insert(value))
+        }
+        assert!(distinct(ALL.iter().map(|contract| contract.name)));
+        assert!(distinct(ALL.iter().map(|contract| contract.number)));
+        assert!(distinct(services().map(|(_, service)| service.port)));
+        assert!(distinct(services().map(|(_, service)| service.prefix)));
+        assert!(distinct(services().map(|(contract, service)| contract.port_setting(service))));
+        for contract in ALL {
+            assert!(is_a_name(contract.name), "{}", contract.name);
+            assert!(
+                contract.number.len() == 3 && contract.number.parse::<u16>().is_ok(),
+                "{}",
+                contract.number
+            );
+        }
+        for (_, service) in services() {
+            assert!(is_a_name(service.name), "{}", service.name);
+            // Below 8100 are the services' own ports, and 8080 is the front door's.
+            assert!((8100..9000).contains(&service.port), "{} {}", service.name, service.port);
+        }
+    }
+
+    #[test]
+    fn a_realm_is_v1s_or_named_by_scope_and_number_and_belongs_to_one_contract() {
+        for (contract, service) in services() {
+            let own = format!("{}.{}", service.scope, contract.number);
+            let expected = if service.scope == "v1" { "till" } else { own.as_str() };
+            assert_eq!(service.realm, expected, "{} {}", contract.name, service.name);
+            assert!(is_a_name(service.scope) || service.scope == "v1", "{}", service.scope);
+        }
+    }
+
+    /// Realms are homes, and a home is a partition: with 16 partitions, as a log has by default, a busy contract slows down
+    /// no other one.
+    #[test]
+    fn realms_lie_in_partitions_of_their_own() {
+        let realms: BTreeSet<_> = services().map(|(_, service)| service.realm).chain(["till"]).collect();
+        let partitions: BTreeSet<_> =
+            realms.iter().map(|realm| schemas::partition_of(realm.as_bytes(), 16)).collect();
+        assert_eq!(partitions.len(), realms.len(), "{realms:?}");
+    }
+
+    #[test]
+    fn paths_and_settings_follow_from_names() {
+        let [producer, consumer] = RECEIPTS.services else { panic!("it has two services") };
+        assert_eq!(
+            (producer.prefix, consumer.prefix),
+            ("/contracts/receipts", "/contracts/receipts/consumer")
+        );
+        assert_eq!(RECEIPTS.port_setting(producer), "TILL_RECEIPTS_PRODUCER_PORT");
+        let alone = Service { name: "receipts", port: 8139, prefix: "", scope: "v1", realm: "till" };
+        assert_eq!(RECEIPTS.port_setting(&alone), "TILL_RECEIPTS_PORT");
+        assert_eq!(RECEIPTS.title(), "Receipts");
+        assert!(RECEIPTS.has("/contracts/receipts/api/ch/"));
+        assert!(!RECEIPTS.has("/contracts/receipts-archive/") && !RECEIPTS.has("/contracts/receipts"));
+    }
+}
