@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Postgres, Transaction, raw_sql};
 
 use crate::settings::ProjectorSettings;
 use crate::turns::Turn;
@@ -46,7 +46,7 @@ pub async fn connect(settings: &ProjectorSettings, name: &str) -> sqlx::Result<P
 /// As [`connect`].
 pub async fn connect_leader(settings: &ProjectorSettings, name: &str) -> sqlx::Result<PgConnection> {
     let mut connection = connect(settings, name).await?;
-    sqlx::raw_sql("SET idle_session_timeout = '15s'; SET idle_in_transaction_session_timeout = '15s'")
+    raw_sql("SET idle_session_timeout = '15s'; SET idle_in_transaction_session_timeout = '15s'")
         .execute(&mut connection)
         .await?;
     Ok(connection)
@@ -123,4 +123,12 @@ pub async fn try_lock(connection: &mut PgConnection, class: i32, number: i32) ->
     sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1, $2) AS "held!""#, class, number)
         .fetch_one(connection)
         .await
+}
+
+/// Runs statements that have no parameters: what varies in them is names of Till's own tables and schemas, never a client's word.
+///
+/// # Errors
+/// When Postgres refuses.
+pub async fn execute(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<()> {
+    raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(drop)
 }

@@ -8,10 +8,8 @@ use runtime::kafka;
 use schemas::Topic;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::projections;
 use crate::record::Positions;
-
-/// The topics projections read.
-pub const TOPICS: [Topic; 3] = [Topic::Receipts, Topic::Accounts, Topic::Analytics];
 
 /// The ends of all event topics, or why Kafka did not say.
 pub type Answer = Result<Arc<Positions>, String>;
@@ -60,12 +58,13 @@ fn answer(
     partitions: i32,
     mut questions: mpsc::Receiver<oneshot::Sender<Answer>>,
 ) {
+    let topics: Vec<_> = projections::topics().into_iter().collect();
     while let Some(first) = questions.blocking_recv() {
         let mut asking = vec![first];
         while let Ok(more) = questions.try_recv() {
             asking.push(more);
         }
-        let answer = ends(asker, prefix, &TOPICS, partitions)
+        let answer = ends(asker, prefix, &topics, partitions)
             .map(Arc::new)
             .map_err(|error| format!("Kafka does not say where the log ends: {error}"));
         for question in asking {

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use crate::generation::{Generation, GenerationError};
 use crate::log_identity::IdentityError;
 use crate::parked::Parked;
-use crate::projection::FoldError;
+use crate::projections::definition::FoldError;
 use crate::reader::{Limits, ReadError, Reader};
 use crate::record::{Batch, LastRecords, Positions};
 use crate::settings::Settings;

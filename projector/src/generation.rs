@@ -1,10 +1,11 @@
 //! Generations: a projection's tables in a Postgres schema of their own, one of them live.
 
 use schemas::Topic;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, raw_sql};
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::projection::Projection;
+use crate::database::execute;
+use crate::projections::definition::Projection;
 use crate::record::{LastRecords, Move, Positions};
 
 /// One set of a projection's tables.
@@ -51,7 +52,7 @@ impl Generation {
     /// The generation of this number, of this binary's version.
     #[must_use]
     pub fn new(projection: Projection, number: i32) -> Self {
-        let schema = format!("{}_v{}_g{number}", projection.name(), projection.version());
+        let schema = format!("{}_v{}_g{number}", projection.name, projection.version);
         Self { projection, number, schema }
     }
 
@@ -65,7 +66,7 @@ impl Generation {
     ) -> Result<(Self, i32), GenerationError> {
         let row = sqlx::query!(
             "SELECT version, generation, schema_name FROM till.projections WHERE name = $1",
-            projection.name()
+            projection.name
         )
         .fetch_optional(connection)
         .await
@@ -83,9 +84,9 @@ impl Generation {
         projection: Projection,
     ) -> Result<Self, GenerationError> {
         let (live, version) = Self::live_of_any_version(connection, projection).await?;
-        let own = projection.version();
+        let own = projection.version;
         if version != own {
-            return Err(GenerationError::Version { name: projection.name(), live: version, own });
+            return Err(GenerationError::Version { name: projection.name, live: version, own });
         }
         Ok(live)
     }
@@ -97,7 +98,7 @@ impl Generation {
     pub async fn is_live(&self, connection: &mut PgConnection) -> sqlx::Result<bool> {
         let schema = sqlx::query_scalar!(
             "SELECT schema_name FROM till.projections WHERE name = $1",
-            self.projection.name()
+            self.projection.name
         )
         .fetch_optional(connection)
         .await?;
@@ -194,9 +195,9 @@ impl Generation {
         connection: &mut PgConnection,
         replaced_version: Option<i32>,
     ) -> sqlx::Result<()> {
-        let version = self.projection.version();
-        let name = self.projection.name();
-        for table in self.projection.tables() {
+        let version = self.projection.version;
+        let name = self.projection.name;
+        for table in self.projection.tables {
             // The same columns: replacing keeps grants and what others built on the view.
             if replaced_version != Some(version) {
                 execute(connection, format!("DROP VIEW IF EXISTS till.{table}")).await?;
@@ -224,7 +225,7 @@ impl Generation {
     /// # Errors
     /// When Postgres fails.
     pub async fn all(connection: &mut PgConnection, projection: Projection) -> sqlx::Result<Vec<Self>> {
-        let pattern = format!("^{}_v[0-9]+_g[0-9]+$", projection.name());
+        let pattern = format!("^{}_v[0-9]+_g[0-9]+$", projection.name);
         let names = sqlx::query_scalar!(
             r#"SELECT nspname::text AS "name!" FROM pg_catalog.pg_namespace WHERE nspname::text ~ $1"#,
             pattern
@@ -341,14 +342,6 @@ pub async fn move_positions(connection: &mut PgConnection, moves: &[Move]) -> sq
     .execute(connection)
     .await?;
     Ok(moved.rows_affected() == moves.len() as u64)
-}
-
-/// Runs statements that are ours, not a client's: names in them come from [`Projection`].
-///
-/// # Errors
-/// When Postgres refuses.
-pub async fn execute(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<()> {
-    raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(drop)
 }
 
 /// `undefined_table`, `invalid_schema_name` and `undefined_column` mean that no migration of this binary has run.

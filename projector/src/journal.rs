@@ -17,15 +17,15 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::ends::{TOPICS, ends};
+use crate::ends::ends;
+use crate::projections;
 use crate::record::{Positions, decode, instant};
 use crate::settings::Settings;
 
 /// What to print.
 #[derive(Clone, clap::Args)]
 pub struct Options {
-    /// Only this topic: receipts, accounts or analytics.
-    #[arg(long, value_parser = topic_of)]
+    #[arg(long, value_parser = topic_of, help = format!("Only this topic of {}", topic_names()))]
     topic: Option<Topic>,
     /// From an instant on (RFC 3339 or a date, UTC), or from a Till-Position on, of its partition only.
     #[arg(long, value_parser = start_of)]
@@ -42,8 +42,13 @@ enum Start {
 }
 
 fn topic_of(noun: &str) -> Result<Topic, String> {
-    let known = Topic::from_noun(noun).filter(|topic| TOPICS.contains(topic));
-    known.ok_or_else(|| "the topics are receipts, accounts, analytics".to_owned())
+    let known = Topic::from_noun(noun).filter(|topic| projections::topics().contains(topic));
+    known.ok_or_else(|| format!("the topics are {}", topic_names()))
+}
+
+fn topic_names() -> String {
+    let names: Vec<_> = projections::topics().into_iter().map(Topic::noun).collect();
+    names.join(", ")
 }
 
 fn start_of(text: &str) -> Result<Start, String> {
@@ -101,12 +106,13 @@ impl Journal {
         let prefix = &common.topic_prefix;
         let reader = cluster.reader(Isolation::Committed)?;
         let asker = cluster.reader(Isolation::Uncommitted)?;
-        let mut ends = ends(&Ends::new(&cluster), prefix, &TOPICS, common.partitions)?;
+        let wanted: Vec<_> = projections::topics().into_iter().collect();
+        let mut ends = ends(&Ends::new(&cluster), prefix, &wanted, common.partitions)?;
         ends.retain(|(topic, partition), _| match (options.topic, options.from) {
             (_, Some(Start::Position(from))) => *topic == from.topic && *partition == from.partition,
             (only, _) => only.is_none_or(|only| only == *topic),
         });
-        let topics = TOPICS.iter().map(|topic| (topic.name(prefix), *topic)).collect();
+        let topics = wanted.iter().map(|topic| (topic.name(prefix), *topic)).collect();
         let starts = starts(&asker, &topics, &ends, options.from)?;
         let mut assignment = TopicPartitionList::new();
         for ((topic, partition), start) in &starts {

@@ -15,7 +15,7 @@ use crate::generation::Generation;
 use crate::log_identity;
 use crate::parked::Parked;
 use crate::progress::Progress;
-use crate::projection::Projection;
+use crate::projections::definition::Projection;
 use crate::reader::ReadError;
 use crate::record::Positions;
 use crate::settings::Settings;
@@ -54,7 +54,7 @@ impl Leader {
             let term = self.serve(projection, &mut pause).await;
             self.progress.set_leading(projection, false);
             let Err(error) = term else { return };
-            tracing::warn!(projection = projection.name(), %error, retry_in_ms = pause.as_millis(), "not folding");
+            tracing::warn!(projection = projection.name, %error, retry_in_ms = pause.as_millis(), "not folding");
             self.progress.set_fault(projection, Some(error.to_string()));
             tokio::select! {
                 () = tokio::time::sleep(pause) => (),
@@ -67,7 +67,7 @@ impl Leader {
     /// Waits for the lock, then leads until something fails or the shutdown.
     async fn serve(&self, projection: Projection, pause: &mut Duration) -> Result<(), FoldingError> {
         let settings = &self.settings.own;
-        let mut connection = connect_leader(settings, projection.name()).await?;
+        let mut connection = connect_leader(settings, projection.name).await?;
         loop {
             let generation = Generation::live(&mut connection, projection).await?;
             if try_lock(&mut connection, LEADER_LOCK, projection.lock_number()).await? {
@@ -93,7 +93,7 @@ impl Leader {
         loop {
             match self.lead(connection, &generation, pause).await {
                 Err(FoldingError::Write(error @ (WriteError::Replaced | WriteError::Overtaken))) => {
-                    tracing::info!(projection = generation.projection.name(), %error, "going on from the live positions");
+                    tracing::info!(projection = generation.projection.name, %error, "going on from the live positions");
                 }
                 other => return other,
             }
@@ -114,7 +114,7 @@ impl Leader {
         log_identity::check_records(projection, &self.cluster, prefix, (&positions, &last), &ends).await?;
         let parked = Parked::load(connection, generation).await?;
         let mut folding = Folding::start(&self.settings, &self.cluster, Standing::Live, positions, parked)?;
-        tracing::info!(projection = projection.name(), generation = generation.number, "leading");
+        tracing::info!(projection = projection.name, generation = generation.number, "leading");
         self.progress.set(projection, folding.positions.clone());
         self.progress.set_leading(projection, true);
         // After a failure only once something has gone well: a reader that must stop says so in a moment.

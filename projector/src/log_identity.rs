@@ -6,7 +6,7 @@ use runtime::Common;
 use runtime::kafka::{self, Cluster, Isolation, LastRead, REQUEST_TIMEOUT};
 use sqlx::PgConnection;
 
-use crate::projection::Projection;
+use crate::projections::definition::Projection;
 use crate::record::{LastRecords, Positions};
 
 /// Why the log does not fit the tables.
@@ -91,7 +91,7 @@ pub async fn check_records(
     (positions, last): (&Positions, &LastRecords),
     ends: &Positions,
 ) -> Result<(), IdentityError> {
-    let changed = |difference| IdentityError::Changed { projection: projection.name(), difference };
+    let changed = |difference| IdentityError::Changed { projection: projection.name, difference };
     for (&(topic, partition), next) in positions {
         let end = ends.get(&(topic, partition)).copied().unwrap_or_default();
         if *next > end {

@@ -18,7 +18,6 @@ mod meter;
 mod migrate;
 mod parked;
 mod progress;
-mod projection;
 mod projections;
 mod reader;
 mod reads;
@@ -35,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use description::Description;
-use projection::Projection;
+use projections::definition::Projection;
 use runtime::kafka::{Cluster, Isolation, partition_count};
 use schemas::Topic;
 use settings::{OperatorSettings, ProjectorSettings, Settings};
@@ -64,14 +63,12 @@ enum Command {
     Migrate,
     /// Fold a projection anew beside the live tables, then switch to the result.
     Rebuild {
-        /// receipts, places, accounts or hours.
-        #[arg(value_parser = projection_of)]
+        #[arg(value_parser = projection_of, help = projections::names())]
         projection: Projection,
     },
     /// Go back to the tables a rebuild replaced.
     Rollback {
-        /// receipts, places, accounts or hours.
-        #[arg(value_parser = projection_of)]
+        #[arg(value_parser = projection_of, help = projections::names())]
         projection: Projection,
     },
     /// Show each projection's version, generation, position and lag.
@@ -81,10 +78,7 @@ enum Command {
 }
 
 fn projection_of(name: &str) -> Result<Projection, String> {
-    Projection::from_name(name).ok_or_else(|| {
-        let names: Vec<_> = Projection::ALL.iter().map(|projection| projection.name()).collect();
-        format!("the projections are {}", names.join(", "))
-    })
+    projections::named(name).ok_or_else(|| format!("the projections are {}", projections::names()))
 }
 
 fn main() -> ExitCode {

@@ -3,9 +3,10 @@
 use runtime::Common;
 use sqlx::{Connection, PgConnection};
 
-use crate::ends::TOPICS;
-use crate::generation::{Generation, GenerationError, execute, insert_positions};
-use crate::projection::Projection;
+use crate::database::execute;
+use crate::generation::{Generation, GenerationError, insert_positions};
+use crate::projections::ALL;
+use crate::projections::definition::Projection;
 use crate::record::{LastRecords, Positions};
 
 /// Makes what is missing; what is there stays. Safe to run by several processes at once.
@@ -17,7 +18,7 @@ pub async fn migrate(connection: &mut PgConnection, common: &Common) -> Result<(
     // `CREATE … IF NOT EXISTS` of two sessions at once may still collide.
     sqlx::raw_sql("SELECT pg_advisory_xact_lock(28945)").execute(&mut *transaction).await?;
     execute(&mut transaction, include_str!("till.sql")).await?;
-    for projection in Projection::ALL {
+    for projection in ALL {
         for generation in Generation::all(&mut transaction, projection).await? {
             generation.complete_positions(&mut transaction).await?;
         }
@@ -38,14 +39,13 @@ async fn first(connection: &mut PgConnection, projection: Projection, partitions
     generation.create_keys(connection).await?;
     insert_positions(connection, &beginning(projection, partitions), &LastRecords::new()).await?;
     generation.publish(connection, None).await?;
-    tracing::info!(projection = projection.name(), schema = generation.schema, "made its tables");
+    tracing::info!(projection = projection.name, schema = generation.schema, "made its tables");
     Ok(())
 }
 
 /// Offset 0 of every partition the projection reads.
 #[must_use]
 pub fn beginning(projection: Projection, partitions: i32) -> Positions {
-    assert!(projection.topics().iter().all(|topic| TOPICS.contains(topic)));
-    let topics = projection.topics().iter();
+    let topics = projection.topics.iter();
     topics.flat_map(|topic| (0..partitions).map(move |partition| ((*topic, partition), 0))).collect()
 }

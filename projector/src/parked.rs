@@ -54,7 +54,7 @@ impl Parked {
             r#"SELECT count(*) FILTER (WHERE is_event) > 0 AS "has_events!",
                    count(*) FILTER (WHERE NOT is_event) AS "foreign!"
                FROM till.parked WHERE projection = $1 AND generation = $2"#,
-            generation.projection.name(),
+            generation.projection.name,
             generation.number
         )
         .fetch_one(&mut *connection)
@@ -93,7 +93,7 @@ impl Parked {
                FROM UNNEST($3::text[], $4::bytea[], $5::text[]) AS a(topic, key, aggregate)
                JOIN till.parked AS p ON p.key = a.key AND p.topic = a.topic AND p.aggregate = a.aggregate
                WHERE p.is_event AND p.projection = $1 AND p.generation = $2"#,
-            generation.projection.name(),
+            generation.projection.name,
             generation.number,
             &topics,
             &keys,
@@ -120,7 +120,7 @@ async fn latest_rate(connection: &mut PgConnection, generation: &Generation) -> 
                     ON positions.topic = parked.topic AND positions.partition = parked.partition
                 WHERE parked.is_event AND parked.projection = $1 AND parked.generation = $2
                     AND parked."offset" >= positions.next - $3) AS "refused!""#,
-        generation.projection.name(),
+        generation.projection.name,
         generation.number,
         LEAST_SEEN
     )
@@ -187,7 +187,7 @@ impl<'b> Sieve<'b> {
     /// Parks an event that was refused, and holds back its aggregate from here on.
     pub fn park(&mut self, event: &Folded<'b>, error: String) {
         tracing::error!(
-            projection = self.generation.projection.name(),
+            projection = self.generation.projection.name,
             topic = event.record.topic.noun(),
             partition = event.record.partition,
             offset = event.record.offset,
@@ -203,7 +203,7 @@ impl<'b> Sieve<'b> {
     /// It is no event to any reader, so its aggregate goes on; noted only to be looked into.
     fn skip(&mut self, record: &'b Record, reason: &Foreign) {
         tracing::error!(
-            projection = self.generation.projection.name(),
+            projection = self.generation.projection.name,
             kafka.topic = record.topic.noun(),
             kafka.partition = record.partition,
             kafka.offset = record.offset,
@@ -227,7 +227,7 @@ impl<'b> Sieve<'b> {
                 r#"INSERT INTO till.parked (projection, generation, topic, partition, "offset", key, error, recorded_at,
                        is_event, aggregate)
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
-                self.generation.projection.name(),
+                self.generation.projection.name,
                 self.generation.number,
                 record.topic.noun(),
                 record.partition,
@@ -252,7 +252,7 @@ mod tests {
     use schemas::{Event, RolesAssigned};
 
     use super::*;
-    use crate::projection::Projection;
+    use crate::projections::ACCOUNTS;
 
     fn record(offset: i64, username: &str, is_event: bool) -> Record {
         let event = RolesAssigned {
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_refused_event_holds_back_its_aggregate_and_no_other_of_its_home() {
-        let generation = Generation::new(Projection::Accounts, 1);
+        let generation = Generation::new(ACCOUNTS, 1);
         let records =
             [record(0, "a", true), record(1, "b", true), record(2, "a", true), record(3, "b", false)];
         let mut sieve = Sieve::new(&generation, Parked::default(), HashSet::new());
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn an_aggregate_whose_id_no_column_holds_is_held_back_under_the_one_that_is_noted() {
-        let generation = Generation::new(Projection::Accounts, 1);
+        let generation = Generation::new(ACCOUNTS, 1);
         let noted = HashSet::from([(Topic::Accounts, b"till".to_vec(), "a\u{FFFD}".to_owned())]);
         let events = [record(0, "a\0", true), record(1, "a", true)];
         let asked = events[0].folded().unwrap().aggregate();
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn what_is_no_event_is_noted_up_to_a_limit_and_holds_nothing_back() {
-        let generation = Generation::new(Projection::Accounts, 1);
+        let generation = Generation::new(ACCOUNTS, 1);
         let foreign: Vec<_> = (0..10_100).map(|offset| record(offset, "a", false)).collect();
         let event = [record(20_000, "a", true)];
         let mut sieve = Sieve::new(&generation, Parked::default(), HashSet::new());

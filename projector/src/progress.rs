@@ -10,7 +10,8 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::generation::{Generation, GenerationError};
-use crate::projection::Projection;
+use crate::projections::ALL;
+use crate::projections::definition::Projection;
 use crate::record::{Move, Positions};
 
 /// How often positions are read while someone waits for another replica's fold.
@@ -50,7 +51,7 @@ impl Progress {
             wanted: Notify::new(),
             fault: watch::Sender::new(Some("starting".to_owned())),
         };
-        Self(Arc::new(Projection::ALL.into_iter().map(|projection| (projection, projected())).collect()))
+        Self(Arc::new(ALL.iter().map(|projection| (*projection, projected())).collect()))
     }
 
     fn of(&self, projection: Projection) -> &Projected {
@@ -90,7 +91,7 @@ impl Progress {
     pub fn faults(&self) -> Vec<String> {
         let faults = self.0.iter().filter_map(|(projection, projected)| {
             let fault = projected.fault.borrow();
-            fault.as_ref().map(|fault| format!("{}: {fault}", projection.name()))
+            fault.as_ref().map(|fault| format!("{}: {fault}", projection.name))
         });
         faults.collect()
     }

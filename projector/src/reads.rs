@@ -14,7 +14,7 @@ use crate::database::{begin_snapshot, pool};
 use crate::ends::Ends;
 use crate::generation::{Generation, GenerationError, enter, positions};
 use crate::progress::Progress;
-use crate::projection::Projection;
+use crate::projections::definition::Projection;
 use crate::record::Positions;
 use crate::settings::ProjectorSettings;
 use crate::turns::{NoTurn, Turns};
@@ -214,7 +214,7 @@ impl Reads {
 fn needs(projections: &[Projection], consistency: &Consistency, ends: Option<&Positions>) -> Needs {
     let mut needs = Needs::new();
     for projection in projections {
-        let reads = |topic| projection.topics().contains(&topic);
+        let reads = |topic| projection.topics.contains(&topic);
         let mut wanted = Positions::new();
         for position in consistency.after.iter().filter(|position| reads(position.topic)) {
             let next = wanted.entry((position.topic, position.partition)).or_default();
@@ -279,7 +279,7 @@ pub fn failed(error: sqlx::Error) -> Problem {
 fn unreadable(projection: Projection, error: GenerationError) -> Problem {
     match error {
         GenerationError::Database(error) => failed(error),
-        other => Problem::unavailable(format!("{}: {other}", projection.name()), 10),
+        other => Problem::unavailable(format!("{}: {other}", projection.name), 10),
     }
 }
 

@@ -6,18 +6,17 @@ use std::time::{Duration, Instant};
 use runtime::kafka::{Cluster, Ends};
 use sqlx::{Connection, PgConnection};
 
-use crate::database::{REBUILD_LOCK, connect, try_lock};
+use crate::database::{REBUILD_LOCK, connect, execute, try_lock};
 use crate::ends;
 use crate::folding::{Folding, FoldingError, at_or_past};
-use crate::generation::{Generation, GenerationError, execute, insert_positions};
+use crate::generation::{Generation, GenerationError, insert_positions};
 use crate::log_identity;
 use crate::meter::Meter;
 use crate::migrate::beginning;
 use crate::parked::{Parked, Sieve};
-use crate::projection::{FoldError, Projection};
-use crate::projections::{places, receipts};
+use crate::projections::definition::Projection;
 use crate::reader::ReadError;
-use crate::record::{Folded, Positions};
+use crate::record::Positions;
 use crate::settings::Settings;
 use crate::write::{Standing, WriteError};
 
@@ -51,7 +50,7 @@ pub async fn rebuild(settings: &Settings, projection: Projection) -> Result<(), 
 
     let ends = rebuild.ends().await?;
     rebuild.compare(&live, &ends).await?;
-    let mut meter = Meter::start(projection.name(), ends.values().sum());
+    let mut meter = Meter::start(projection.name, ends.values().sum());
     let started = Instant::now();
     let mut folding = rebuild.fill(&ends, &mut meter).await?;
     rebuild.catch_up(&live, live_version, &mut folding, &mut meter).await?;
@@ -60,7 +59,7 @@ pub async fn rebuild(settings: &Settings, projection: Projection) -> Result<(), 
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "{}: generation {} is live, {folded} offsets in {seconds:.1} s ({:.0}/s); generation {} is kept",
-        projection.name(),
+        projection.name,
         rebuild.generation.number,
         folded as f64 / seconds,
         live.number
@@ -77,17 +76,17 @@ pub async fn roll_back(settings: &Settings, projection: Projection) -> Result<()
     let (live, version) = Generation::live_of_any_version(&mut connection, projection).await?;
     let all = Generation::all(&mut connection, projection).await?;
     let before = all.into_iter().rev().find(|generation| generation.number < live.number);
-    let before = before.ok_or(GenerationError::NoneBefore(projection.name()))?;
+    let before = before.ok_or(GenerationError::NoneBefore(projection.name))?;
     let own_version = before == Generation::new(projection, before.number);
     if !own_version {
-        let (live, own) = (version, projection.version());
-        return Err(GenerationError::Version { name: projection.name(), live, own }.into());
+        let (live, own) = (version, projection.version);
+        return Err(GenerationError::Version { name: projection.name, live, own }.into());
     }
     let mut transaction = connection.begin().await?;
     execute(&mut transaction, LOCK_TIMEOUT).await?;
     before.publish(&mut transaction, Some(version)).await?;
     transaction.commit().await?;
-    println!("{}: generation {} is live again", projection.name(), before.number);
+    println!("{}: generation {} is live again", projection.name, before.number);
     Ok(())
 }
 
@@ -97,9 +96,9 @@ async fn connect_alone(
     what: &str,
     projection: Projection,
 ) -> Result<PgConnection, FoldingError> {
-    let mut connection = connect(&settings.own, &format!("{what} {}", projection.name())).await?;
+    let mut connection = connect(&settings.own, &format!("{what} {}", projection.name)).await?;
     if !try_lock(&mut connection, REBUILD_LOCK, projection.lock_number()).await? {
-        return Err(GenerationError::UnderWay(projection.name()).into());
+        return Err(GenerationError::UnderWay(projection.name).into());
     }
     Ok(connection)
 }
@@ -109,7 +108,7 @@ impl Rebuild<'_> {
         let asker = Ends::new(&self.cluster);
         let (projection, common) = (self.generation.projection, self.settings.common.clone());
         let asked = tokio::task::spawn_blocking(move || {
-            ends::ends(&asker, &common.topic_prefix, projection.topics(), common.partitions)
+            ends::ends(&asker, &common.topic_prefix, projection.topics, common.partitions)
         });
         Ok(asked.await.expect("asking does not panic").map_err(ReadError::Kafka)?)
     }
@@ -151,26 +150,35 @@ impl Rebuild<'_> {
     async fn load(&mut self, ends: &Positions, meter: &mut Meter) -> Result<Folding, FoldingError> {
         let mut folding = self.start_from_the_beginning()?;
         let generation = self.generation.clone();
-        let mut loader = Loader::new(generation.projection);
+        let projection = generation.projection;
+        let mut bulk = projection.bulk.map(|begin| begin());
         let mut transaction = self.connection.begin().await?;
         execute(&mut transaction, "SET LOCAL maintenance_work_mem = '128MB'; SET LOCAL work_mem = '64MB'")
             .await?;
         generation.create(&mut transaction).await?;
-        if loader.wants_keys_first() {
+        if bulk.is_none() {
             generation.create_keys(&mut transaction).await?;
         }
         while !folding.has_reached(ends) {
             let batch = folding.next().await?;
             // An event that is refused ends the bulk load: none is held back.
             let mut sieve = Sieve::new(&generation, folding.parked, HashSet::new());
-            loader.take(&mut transaction, &sieve.sound(&batch.records)).await?;
+            let events = sieve.sound(&batch.records);
+            match &mut bulk {
+                Some(bulk) => bulk.take(&mut transaction, &events).await?,
+                None => (projection.fold)(&mut transaction, &events).await?,
+            }
             folding.parked = sieve.note(&mut transaction).await?;
             meter.add(folding.advance(&batch));
         }
         meter.say("sums, keys and indexes");
-        loader.finish(&mut transaction, &generation).await?;
+        if let Some(mut bulk) = bulk {
+            bulk.finish_without_keys(&mut transaction).await?;
+            generation.create_keys(&mut transaction).await?;
+            bulk.finish_with_keys(&mut transaction).await?;
+        }
         insert_positions(&mut transaction, &folding.positions, &folding.last).await?;
-        for table in generation.projection.tables() {
+        for table in projection.tables {
             execute(&mut transaction, format!("ANALYZE {table}")).await?;
         }
         transaction.commit().await?;
@@ -241,49 +249,6 @@ impl Rebuild<'_> {
     }
 }
 
-enum Loader {
-    Receipts(receipts::Bulk),
-    Places(places::Bulk),
-    /// Small ones are folded as when live, only in one transaction.
-    Folding(Projection),
-}
-
-impl Loader {
-    fn new(projection: Projection) -> Self {
-        match projection {
-            Projection::Receipts => Self::Receipts(receipts::Bulk::default()),
-            Projection::Places => Self::Places(places::Bulk::default()),
-            Projection::Accounts | Projection::Hours => Self::Folding(projection),
-        }
-    }
-
-    const fn wants_keys_first(&self) -> bool {
-        matches!(self, Self::Folding(_))
-    }
-
-    async fn take(&mut self, connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
-        match self {
-            Self::Receipts(bulk) => bulk.take(connection, events).await,
-            Self::Places(bulk) => bulk.take(connection, events).await,
-            Self::Folding(projection) => projection.fold(connection, events).await,
-        }
-    }
-
-    async fn finish(self, connection: &mut PgConnection, generation: &Generation) -> Result<(), FoldError> {
-        match self {
-            Self::Receipts(bulk) => {
-                generation.create_keys(connection).await?;
-                bulk.finish(connection).await
-            }
-            Self::Places(bulk) => {
-                bulk.finish(connection).await?;
-                Ok(generation.create_keys(connection).await?)
-            }
-            Self::Folding(_) => Ok(()),
-        }
-    }
-}
-
 fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
 }
@@ -306,7 +271,7 @@ async fn drop_where(
         }
         sqlx::query!(
             "DELETE FROM till.parked WHERE projection = $1 AND generation = $2",
-            projection.name(),
+            projection.name,
             generation.number
         )
         .execute(&mut *transaction)

@@ -6,17 +6,18 @@ use std::time::Duration;
 use runtime::auth::Tokens;
 use runtime::kafka::{self, Cluster, TopicSpec, await_topics};
 use runtime::server::{self, Readiness, Sites};
+use schemas::Topic;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::contracts;
 use crate::database::own_pool;
-use crate::ends::{Ends, TOPICS};
+use crate::ends::Ends;
 use crate::http::{App, router};
 use crate::leader::Leader;
 use crate::progress::Progress;
-use crate::projection::Projection;
+use crate::projections;
 use crate::reads::Reads;
 use crate::settings::Settings;
 
@@ -36,7 +37,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
         started.map_err(|error| format!("no threads: {error}"))
     };
     let ends = start_ends(kafka::Ends::new(&cluster), own.waiting_reads)?;
-    let committed = start_ends(kafka::Ends::committed(&cluster), Projection::ALL.len())?;
+    let committed = start_ends(kafka::Ends::committed(&cluster), projections::ALL.len())?;
     let (progress, pool) = (Progress::new(), own_pool(own));
     let readiness = Readiness::waiting("starting");
     let shutdown = server::shutdown_on_signal();
@@ -65,7 +66,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
         Health { progress: progress.clone(), pool: pool.clone(), ends, readiness: readiness.clone() };
     let folding = fold_when_topics_are_there(leader, tasks.clone(), readiness.clone());
     tasks.spawn(health.watch(shutdown.clone()));
-    for projection in Projection::ALL {
+    for &projection in projections::ALL {
         tasks.spawn(progress.clone().keep_fresh(projection, pool.clone(), shutdown.clone()));
     }
     tracing::info!(listen = settings.own.projector_listen, "serving");
@@ -86,23 +87,24 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
 /// with the faults in words.
 async fn fold_when_topics_are_there(leader: Leader, tasks: TaskTracker, readiness: Readiness) -> String {
     let common = &leader.settings.common;
-    let specs = TOPICS.map(|topic| TopicSpec {
+    let spec = |topic: Topic| TopicSpec {
         name: topic.name(&common.topic_prefix),
         partitions: topic.partition_count(common.partitions, common.shards),
         replication_factor: common.replication_factor,
         config: topic.config(),
         from_the_beginning: topic.is_event_log(),
-    });
+    };
+    let specs: Vec<_> = projections::topics().into_iter().map(spec).collect();
     let waiting = |reason| {
         readiness.set_waiting(reason);
-        for projection in Projection::ALL {
+        for projection in projections::ALL {
             leader.progress.set_fault(projection, Some("waiting for the topics".into()));
         }
     };
     if let Err(faults) = await_topics(&leader.cluster, &specs, waiting).await {
         return faults;
     }
-    for projection in Projection::ALL {
+    for &projection in projections::ALL {
         tasks.spawn(leader.clone().run(projection));
     }
     std::future::pending().await

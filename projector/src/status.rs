@@ -13,7 +13,8 @@ use crate::database::{LEADER_LOCK, connect};
 use crate::ends;
 use crate::generation::{Generation, GenerationError};
 use crate::log_identity;
-use crate::projection::Projection;
+use crate::projections;
+use crate::projections::definition::Projection;
 use crate::record::{LastRecords, Positions, instant};
 use crate::settings::Settings;
 
@@ -39,15 +40,16 @@ pub async fn print(settings: &Settings) -> Result<(), String> {
         .await
         .map_err(|error| format!("Postgres (TILL_DATABASE_URL): {error}"))?;
     let mut lines = Vec::new();
-    for projection in Projection::ALL {
+    for projection in projections::ALL {
         let line = line(&mut connection, projection).await;
-        lines.push(line.map_err(|error| format!("{}: {error}", projection.name()))?);
+        lines.push(line.map_err(|error| format!("{}: {error}", projection.name))?);
     }
     let kafka = |error: KafkaError| format!("Kafka: {error}");
     let cloned = settings.clone();
     let ends = tokio::task::spawn_blocking(move || {
         let (cluster, common) = (Cluster::new(&cloned.common), &cloned.common);
-        ends::ends(&Ends::new(&cluster), &common.topic_prefix, &ends::TOPICS, common.partitions)
+        let topics: Vec<_> = projections::topics().into_iter().collect();
+        ends::ends(&Ends::new(&cluster), &common.topic_prefix, &topics, common.partitions)
     });
     let ends = ends.await.expect("asking does not panic").map_err(kafka)?;
     let faults = faults(settings, &lines, &ends).await?;
@@ -64,7 +66,7 @@ async fn faults(settings: &Settings, lines: &[Line], ends: &Positions) -> Result
     for line in lines {
         let known = (&line.positions, &line.last);
         match log_identity::check_records(line.projection, &cluster, prefix, known, ends).await {
-            Err(error) if error.is_another_log() => text += &format!("{}: {error}\n", line.projection.name()),
+            Err(error) if error.is_another_log() => text += &format!("{}: {error}\n", line.projection.name),
             other => other.map_err(|error| error.to_string())?,
         }
     }
@@ -87,7 +89,7 @@ async fn line(connection: &mut PgConnection, projection: Projection) -> Result<L
     .await?;
     let parked = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM till.parked WHERE projection = $1 AND generation = $2"#,
-        projection.name(),
+        projection.name,
         live.number
     )
     .fetch_one(connection)
@@ -116,11 +118,7 @@ fn table(settings: &Settings, lines: &[Line], ends: &Positions) -> Result<String
         let position: i64 = line.positions.values().sum();
         text += &format!(
             "{:<12}{:>8}{:>12}{position:>14}{events:>12}{seconds:>8}{:>8}  {}\n",
-            line.projection.name(),
-            line.version,
-            line.generation,
-            line.parked,
-            line.leader
+            line.projection.name, line.version, line.generation, line.parked, line.leader
         );
     }
     Ok(text)

@@ -4,7 +4,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::generation::{Generation, move_positions};
 use crate::parked::{Parked, Sieve};
-use crate::projection::FoldError;
+use crate::projections::definition::FoldError;
 use crate::record::{Batch, Record};
 
 /// Why a batch was not written. Nothing of it was.
@@ -66,7 +66,7 @@ pub async fn write(
     let sieve = || Sieve::new(generation, *parked, held.clone());
     *parked = match attempt.whole(connection, sieve()).await {
         Err(WriteError::Refused(error)) => {
-            tracing::warn!(projection = generation.projection.name(), %error, "looking for the events at fault");
+            tracing::warn!(projection = generation.projection.name, %error, "looking for the events at fault");
             attempt.bisected(connection, sieve()).await?
         }
         other => other?,
@@ -87,7 +87,7 @@ impl<'b> Attempt<'b> {
         self.guard(&mut transaction).await?;
         let events = sieve.sound(&self.batch.records);
         if !events.is_empty() {
-            self.generation.projection.fold(&mut transaction, &events).await?;
+            (self.generation.projection.fold)(&mut transaction, &events).await?;
         }
         let parked = sieve.note(&mut transaction).await?;
         transaction.commit().await?;
@@ -109,7 +109,7 @@ impl<'b> Attempt<'b> {
                 continue;
             }
             let mut savepoint = transaction.begin().await?;
-            match self.generation.projection.fold(&mut savepoint, &events).await {
+            match (self.generation.projection.fold)(&mut savepoint, &events).await {
                 Ok(()) => savepoint.commit().await?,
                 Err(error) if !error.is_deterministic() => return Err(error.into()),
                 Err(error) => {

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::paging::{self, Cursor};
 use super::parameters::{Read, ReadHeaders, refused};
 use super::places::PageQuery;
-use crate::projection::Projection;
+use crate::projections::ACCOUNTS;
 use crate::reads::failed;
 
 /// An account.
@@ -60,7 +60,7 @@ pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     read.require(&[Role::Admin])?;
     let (after, limit) = read.query.bounds()?;
     let (realm, number) = position(&after)?;
-    let mut snapshot = read.snapshot(&[Projection::Accounts]).await?;
+    let mut snapshot = read.snapshot(&[ACCOUNTS]).await?;
     let mut accounts = sqlx::query_as!(
         Account,
         "SELECT realm, username, number, roles, places, registered_at FROM accounts

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use runtime::Problem;
 
 use super::parameters::refused;
-use crate::projections::is_business_time;
+use crate::projections::business_time::is_business_time;
 
 /// Rows of a page where the client does not say.
 const DEFAULT_LIMIT: i64 = 100;

@@ -11,8 +11,8 @@ use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
-use crate::projection::Projection;
-use crate::projections::is_business_time;
+use crate::projections::business_time::is_business_time;
+use crate::projections::definition::Projection;
 use crate::reads::{Consistency, Snapshot};
 use axum::extract::FromRef;
 

@@ -12,7 +12,7 @@ use super::READERS;
 use super::paging::{self, Cursor};
 use super::parameters::{PathId, Read, ReadHeaders};
 use super::receipts::NoQuery;
-use crate::projection::Projection;
+use crate::projections::{PLACES, RECEIPTS};
 use crate::reads::failed;
 
 /// A query of places with the receipt that names each: its latest one that is not void, or its latest one where all are. Where
@@ -99,7 +99,7 @@ struct Page {
 )]
 pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
     read.require(READERS)?;
-    let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[PLACES, RECEIPTS]).await?;
     let place = query_places!(
         Place,
         r#"SELECT p.place_id, latest.place_name AS "place_name!", latest.occurred_at AS "latest_receipt_at!""#,
@@ -129,7 +129,7 @@ pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Pr
 pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     read.require(READERS)?;
     let (after, limit) = read.query.bounds()?;
-    let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[PLACES, RECEIPTS]).await?;
     let mut places = query_places!(
         Place,
         r#"SELECT p.place_id, latest.place_name AS "place_name!", latest.occurred_at AS "latest_receipt_at!""#,

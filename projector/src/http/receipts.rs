@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::READERS;
 use super::paging::{self, Cursor};
 use super::parameters::{PathId, Read, ReadHeaders, flag, id, interval};
-use crate::projection::Projection;
+use crate::projections::RECEIPTS;
 use crate::reads::failed;
 
 /// `?place_id&from&to&totals_match&cursor&limit`
@@ -174,7 +174,7 @@ impl From<Row> for Receipt {
 )]
 pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
     read.require(READERS)?;
-    let mut snapshot = read.snapshot(&[Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[RECEIPTS]).await?;
     let row = sqlx::query_as!(
         Row,
         r#"SELECT transaction_id, place_id, place_name, occurred_at, items::text AS "items!",
@@ -216,7 +216,7 @@ pub async fn list(read: Read<ListQuery>) -> Result<Response, Problem> {
         (Some(cursor), _) => (Some(cursor.at), cursor.id.clone()),
         (None, to) => (to, String::new()),
     };
-    let mut snapshot = read.snapshot(&[Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[RECEIPTS]).await?;
     let mut rows = match place_id {
         Some(place_id) => {
             of_place(&mut snapshot, &place_id, within.from, before, &before_id, totals_match, limit + 1).await

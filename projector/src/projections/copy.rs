@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use crate::projection::FoldError;
+use super::definition::FoldError;
 
 /// Rows for one COPY.
 #[derive(Default)]

@@ -16,10 +16,11 @@ use super::Contract;
 use super::caller::Caller;
 use super::list::{Part, list as streamed};
 use super::windows::{FirstWindow, Totals, Windows};
-use crate::projection::Projection;
+use crate::projections::definition::Projection;
+use crate::projections::{HOURS, PLACES, RECEIPTS};
 use crate::reads::{Snapshot, failed};
 
-const PROJECTIONS: [Projection; 3] = [Projection::Places, Projection::Hours, Projection::Receipts];
+const PROJECTIONS: [Projection; 3] = [PLACES, HOURS, RECEIPTS];
 
 /// Places of a part, at most.
 const MOST: usize = 100;

@@ -12,7 +12,7 @@ use runtime::contracts::receipts::token::{digest, presented};
 use serde::Serialize;
 
 use super::Contract;
-use crate::projection::Projection;
+use crate::projections::ACCOUNTS;
 use crate::reads::{Snapshot, failed};
 
 /// Whose turns looks at tokens take that are of no account as far as is folded.
@@ -43,10 +43,10 @@ impl Caller {
     /// only decides whose turn the look that counts takes, and strangers take none of an account's.
     pub async fn of(contract: &Contract, headers: &HeaderMap) -> Result<Self, Refused> {
         let token = presented(headers).map_err(unauthorized)?;
-        let folded = contract.eventual_snapshot(&[Projection::Accounts], STRANGERS).await?;
+        let folded = contract.eventual_snapshot(&[ACCOUNTS], STRANGERS).await?;
         let turn =
             Self::find(contract, folded, token).await?.map_or_else(|| STRANGERS.to_owned(), |of| of.turn());
-        let newest = contract.snapshot(&[Projection::Accounts], &turn).await?;
+        let newest = contract.snapshot(&[ACCOUNTS], &turn).await?;
         Ok(Self::find(contract, newest, token).await?.ok_or_else(|| unauthorized(BAD_TOKEN))?)
     }
 

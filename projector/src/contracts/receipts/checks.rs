@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Contract;
 use super::list::{Part, list as streamed};
-use crate::projection::Projection;
+use crate::projections::RECEIPTS;
 use crate::reads::failed;
 
 /// Checks of a part, at most.
@@ -69,8 +69,8 @@ pub async fn list(State(contract): State<Contract>) -> Result<Response, Refused>
 
 async fn part(contract: Contract, after: Option<Cursor>) -> Result<Part<Cursor>, Problem> {
     let mut snapshot = match after {
-        None => contract.snapshot(&[Projection::Receipts], ANYONE).await?,
-        Some(_) => contract.eventual_snapshot(&[Projection::Receipts], ANYONE).await?,
+        None => contract.snapshot(&[RECEIPTS], ANYONE).await?,
+        Some(_) => contract.eventual_snapshot(&[RECEIPTS], ANYONE).await?,
     };
     let mut rows = sqlx::query_as!(
         Row,

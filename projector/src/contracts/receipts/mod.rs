@@ -18,7 +18,7 @@ use runtime::contracts::receipts::answers::{complete, in_its_shape};
 use runtime::contracts::receipts::token::LoginTokens;
 use runtime::openapi::Pages;
 
-use crate::projection::Projection;
+use crate::projections::definition::Projection;
 use crate::reads::{Consistency, Reads, Snapshot};
 use crate::settings::Settings;
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::Contract;
 use super::caller::Caller;
 use super::list::{Part, list as streamed};
-use crate::projection::Projection;
+use crate::projections::{PLACES, RECEIPTS};
 use crate::reads::failed;
 
 /// Places of a part, at most.
@@ -34,8 +34,8 @@ pub async fn list(State(contract): State<Contract>, headers: HeaderMap) -> Resul
 
 async fn part(contract: Contract, turn: String, after: Option<String>) -> Result<Part<String>, Problem> {
     let mut snapshot = match after {
-        None => contract.snapshot(&[Projection::Places, Projection::Receipts], &turn).await?,
-        Some(_) => contract.eventual_snapshot(&[Projection::Places, Projection::Receipts], &turn).await?,
+        None => contract.snapshot(&[PLACES, RECEIPTS], &turn).await?,
+        Some(_) => contract.eventual_snapshot(&[PLACES, RECEIPTS], &turn).await?,
     };
     let rows = sqlx::query!(
         r#"SELECT p.place_id, first.place_name AS "first_name!", first.recorded_at AS "first_at!"

@@ -16,7 +16,7 @@ use crate::http::ANALYSTS;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Interval, Read, ReadHeaders};
 use crate::http::places::query_places;
-use crate::projection::Projection;
+use crate::projections::{HOURS, PLACES, RECEIPTS};
 use crate::reads::failed;
 
 /// Categories listed in the totals, at most.
@@ -126,7 +126,7 @@ impl From<PlaceHourRow> for PlaceHour {
 pub async fn read(read: Read<FiguresQuery>) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let of = FiguresOf::parse(&read)?;
-    let projections = [Projection::Hours, Projection::Places, Projection::Receipts];
+    let projections = [HOURS, PLACES, RECEIPTS];
     let mut snapshot = read.snapshot(&projections).await?;
     let (totals, other) = totals(&mut snapshot, of.place_id.as_deref(), of.within).await.map_err(failed)?;
     let mut rows = hours(&mut snapshot, &of).await.map_err(failed)?;

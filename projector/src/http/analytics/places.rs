@@ -13,7 +13,7 @@ use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{PathId, Read, ReadHeaders};
 use crate::http::places::{PageQuery, query_places};
 use crate::http::receipts::NoQuery;
-use crate::projection::Projection;
+use crate::projections::{PLACES, RECEIPTS};
 use crate::reads::failed;
 
 /// A place's figures, and its name on its latest receipt that is not void, or on its latest one where all are; `average_receipt` is `total_amount / purchases`, rounded half up, 0 without purchases.
@@ -62,7 +62,7 @@ struct Page {
 )]
 pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
-    let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[PLACES, RECEIPTS]).await?;
     let figures = query_places!(
         Figures,
         r#"SELECT p.place_id, coalesce(latest.place_name, p.place_id) AS "place_name!", purchases, total_amount::text AS "total_amount!",
@@ -95,7 +95,7 @@ pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Pr
 pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let (after, limit) = read.query.bounds()?;
-    let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[PLACES, RECEIPTS]).await?;
     let mut places = query_places!(
         Figures,
         r#"SELECT p.place_id, coalesce(latest.place_name, p.place_id) AS "place_name!", purchases, total_amount::text AS "total_amount!",

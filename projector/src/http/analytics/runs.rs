@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::http::ANALYSTS;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Read, ReadHeaders, interval};
-use crate::projection::Projection;
+use crate::projections::HOURS;
 use crate::reads::failed;
 
 /// `?from&to&cursor&limit`
@@ -85,7 +85,7 @@ pub async fn list(read: Read<RunsQuery>) -> Result<Response, Problem> {
     let limit = paging::limit(read.query.limit.as_deref())?;
     let after = Cursor::parse(read.query.cursor.as_deref())?;
     let before = after.map(|cursor| cursor.at).or(within.to);
-    let mut snapshot = read.snapshot(&[Projection::Hours]).await?;
+    let mut snapshot = read.snapshot(&[HOURS]).await?;
     let mut rows = sqlx::query!(
         r#"SELECT window_start, window_end, recorded, voided, places, closed_at, slices::text AS "slices!"
            FROM hours

@@ -15,7 +15,7 @@ use crate::http::ANALYSTS;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Interval, Read, ReadHeaders};
 use crate::http::places::query_places;
-use crate::projection::Projection;
+use crate::projections::{HOURS, PLACES, RECEIPTS};
 use crate::reads::failed;
 
 /// The answer. `totals` are by business time, exact for any interval; `hours` are the closed windows that begin in
@@ -94,7 +94,7 @@ struct PlaceHour {
 pub async fn read(read: Read<FiguresQuery>) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let of = FiguresOf::parse(&read)?;
-    let projections = [Projection::Hours, Projection::Places, Projection::Receipts];
+    let projections = [HOURS, PLACES, RECEIPTS];
     let mut snapshot = read.snapshot(&projections).await?;
     let totals = totals(&mut snapshot, of.place_id.as_deref(), of.within).await.map_err(failed)?;
     let mut hours = hours(&mut snapshot, &of).await.map_err(failed)?;

@@ -1,4 +1,4 @@
-//! The journal: a row a receipt, as recorded, and its void.
+//! Inserts the receipts recorded and marks the ones voided.
 
 use std::collections::HashMap;
 
@@ -7,23 +7,21 @@ use rust_decimal::Decimal;
 use schemas::{Event, ReceiptRecorded};
 use sqlx::PgConnection;
 
-use crate::projection::FoldError;
-use crate::projections::business_time;
-use crate::projections::copy::{Copy, Row};
+use crate::projections::business_time::business_time;
+use crate::projections::definition::FoldError;
 use crate::record::{Folded, Record};
 
-/// A void, by what it says of its receipt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Void {
-    at: DateTime<Utc>,
-    by: String,
-    reason: String,
+/// When, by whom and why a receipt was voided.
+pub struct Void {
+    pub at: DateTime<Utc>,
+    pub by: String,
+    pub reason: String,
 }
 
 /// Voids by transaction id; the first of a receipt counts.
-type Voids = HashMap<String, Void>;
+pub type Voids = HashMap<String, Void>;
 
-/// Inserts the receipts recorded and marks the ones voided.
+/// See [`Definition::fold`](crate::projections::definition::Definition::fold).
 ///
 /// # Errors
 /// See [`FoldError`].
@@ -45,14 +43,16 @@ pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Resul
     Ok(())
 }
 
-fn recorded<'r>(events: &'r [Folded<'r>]) -> impl Iterator<Item = (&'r Record, &'r ReceiptRecorded)> {
+/// The receipts recorded among the events, in their order.
+pub fn recorded<'r>(events: &'r [Folded<'r>]) -> impl Iterator<Item = (&'r Record, &'r ReceiptRecorded)> {
     events.iter().filter_map(|folded| match folded.event {
         Event::ReceiptRecorded(event) => Some((folded.record, event)),
         _ => None,
     })
 }
 
-fn collect_voids(events: &[Folded<'_>], voids: &mut Voids) {
+/// Adds the voids among the events.
+pub fn collect_voids(events: &[Folded<'_>], voids: &mut Voids) {
     for folded in events {
         let Event::ReceiptVoided(event) = folded.event else { continue };
         voids.entry(event.receipt.transaction_id.clone()).or_insert_with(|| Void {
@@ -136,7 +136,11 @@ fn items(event: &ReceiptRecorded) -> String {
     serde_json::to_string(&event.receipt.items).expect("items have text keys only")
 }
 
-async fn mark_voided(connection: &mut PgConnection, voids: &Voids) -> Result<(), FoldError> {
+/// Writes voids into the rows of their receipts. A row that has a void keeps it.
+///
+/// # Errors
+/// See [`FoldError`].
+pub async fn mark_voided(connection: &mut PgConnection, voids: &Voids) -> Result<(), FoldError> {
     let ids: Vec<_> = voids.keys().map(String::as_str).collect();
     let at: Vec<_> = voids.values().map(|void| void.at).collect();
     let by: Vec<_> = voids.values().map(|void| void.by.as_str()).collect();
@@ -153,80 +157,4 @@ async fn mark_voided(connection: &mut PgConnection, voids: &Voids) -> Result<(),
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Voids a bulk load keeps before it marks their receipts, which have no key until its end.
-const MOST_VOIDS_IN_MEMORY: usize = 20_000;
-
-/// Fills an empty table: rows by COPY in the order of the log, voids at the end, when the key is there.
-#[derive(Default)]
-pub struct Bulk {
-    voids: Voids,
-    spilled: bool,
-}
-
-impl Bulk {
-    /// Takes events.
-    ///
-    /// # Errors
-    /// See [`FoldError`].
-    pub async fn take(
-        &mut self,
-        connection: &mut PgConnection,
-        events: &[Folded<'_>],
-    ) -> Result<(), FoldError> {
-        let mut copy = Copy::default();
-        for (record, event) in recorded(events) {
-            let receipt = &event.receipt;
-            let mut row = copy.row();
-            row.text(&receipt.transaction_id).text(&receipt.place_id).text(&receipt.place_name);
-            row.instant(business_time(receipt)).json(&receipt.items);
-            row.shown(receipt.total_amount).shown(receipt.tax_amount).shown(receipt.tips_amount);
-            row.text(&receipt.payment_method).shown(event.totals_match).text(&event.recorded_by);
-            row.instant(record.recorded_at).shown(record.partition).shown(record.offset);
-        }
-        copy.send(
-            connection,
-            r#"COPY receipts (transaction_id, place_id, place_name, occurred_at, items, total_amount, tax_amount,
-                   tips_amount, payment_method, totals_match, recorded_by, recorded_at, partition, "offset")
-               FROM STDIN"#,
-        )
-        .await?;
-        collect_voids(events, &mut self.voids);
-        if self.voids.len() > MOST_VOIDS_IN_MEMORY {
-            self.spill(connection).await?;
-        }
-        Ok(())
-    }
-
-    /// Puts voids aside in a table of the transaction's own; `position` keeps the first of a receipt first.
-    async fn spill(&mut self, connection: &mut PgConnection) -> Result<(), FoldError> {
-        if !self.spilled {
-            let sql = "CREATE TEMPORARY TABLE spilled_voids (position bigint GENERATED ALWAYS AS IDENTITY,
-                transaction_id text, at timestamptz, by text, reason text) ON COMMIT DROP";
-            crate::generation::execute(connection, sql).await?;
-            self.spilled = true;
-        }
-        let mut copy = Copy::default();
-        for (id, void) in self.voids.drain() {
-            let mut row: Row<'_> = copy.row();
-            row.text(&id).instant(void.at).text(&void.by).text(&void.reason);
-        }
-        copy.send(connection, "COPY spilled_voids (transaction_id, at, by, reason) FROM STDIN").await
-    }
-
-    /// Marks the voided ones. The table has its keys.
-    ///
-    /// # Errors
-    /// See [`FoldError`].
-    pub async fn finish(self, connection: &mut PgConnection) -> Result<(), FoldError> {
-        if self.spilled {
-            let sql = "UPDATE receipts AS r SET voided_at = v.at, voided_by = v.by, void_reason = v.reason
-                FROM (SELECT DISTINCT ON (transaction_id) * FROM spilled_voids ORDER BY transaction_id, position) AS v
-                WHERE r.transaction_id = v.transaction_id";
-            crate::generation::execute(connection, sql).await?;
-        }
-        // Of a receipt voided twice, what was spilled came first, and marking passes over it here.
-        if self.voids.is_empty() { Ok(()) } else { mark_voided(connection, &self.voids).await }
-    }
 }

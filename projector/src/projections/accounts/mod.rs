@@ -3,11 +3,22 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use schemas::{AccountRegistered, Event, RolesAssigned};
+use schemas::{AccountRegistered, Event, RolesAssigned, Topic};
 use sqlx::PgConnection;
 
-use crate::projection::FoldError;
+use super::definition::{Definition, FoldError, Projection};
 use crate::record::Folded;
+
+/// A row an account, with its roles, places and login token as last changed.
+pub const ACCOUNTS: Projection = &Definition {
+    name: "accounts",
+    version: 2,
+    topics: &[Topic::Accounts],
+    tables: &["accounts"],
+    sql: include_str!("tables.sql"),
+    fold: |connection, events| Box::pin(fold(connection, events)),
+    bulk: None,
+};
 
 type Key<'e> = (&'e str, &'e str);
 
@@ -18,10 +29,7 @@ struct Token<'e> {
 }
 
 /// Inserts accounts registered, then sets roles and tokens to what they are at the end of the batch.
-///
-/// # Errors
-/// See [`FoldError`].
-pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
+async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
     let mut registered: Vec<(&AccountRegistered, DateTime<Utc>)> = Vec::new();
     let mut assigned: BTreeMap<Key<'_>, &RolesAssigned> = BTreeMap::new();
     let mut tokens: BTreeMap<Key<'_>, Token<'_>> = BTreeMap::new();

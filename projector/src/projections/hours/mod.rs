@@ -4,21 +4,29 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use schemas::{CategorySums, Event, HourClosed, PlaceHourComputed, Slice};
+use schemas::{CategorySums, Event, HourClosed, PlaceHourComputed, Slice, Topic};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use crate::projection::FoldError;
+use super::definition::{Definition, FoldError, Projection};
 use crate::record::{Folded, Record};
+
+/// The windows that the analytics worker has closed, and the figures of places in them.
+pub const HOURS: Projection = &Definition {
+    name: "hours",
+    version: 2,
+    topics: &[Topic::Analytics],
+    tables: &["hours", "hour_places", "hour_sums", "hour_categories"],
+    sql: include_str!("tables.sql"),
+    fold: |connection, events| Box::pin(fold(connection, events)),
+    bulk: None,
+};
 
 /// Writes the windows closed and the figures of places in them.
 ///
 /// A transaction of the worker that was torn leaves events of a window that was worked out again: then the last of each row
 /// counts. They carry totals, not differences.
-///
-/// # Errors
-/// See [`FoldError`].
-pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
+async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
     let mut computed = Rows::default();
     for folded in events {
         match folded.event {
