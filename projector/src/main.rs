@@ -4,6 +4,7 @@
 //! positions in one transaction) -> [`projections`] -> tables of the live [`generation`] -> [`reads`] (a snapshot
 //! that has seen what the client asks for) -> [`http`]. [`rebuild`] makes the next generation beside the live one.
 
+mod aggregate;
 mod contracts;
 mod database;
 mod description;

@@ -7,8 +7,9 @@ use schemas::Topic;
 use schemas::record::{Foreign, Reading};
 use sqlx::PgConnection;
 
+use crate::aggregate::{Aggregate, storable};
 use crate::generation::{Generation, enter};
-use crate::record::{Aggregate, Folded, Record, storable};
+use crate::record::{Folded, Record};
 
 /// Records that are no events are noted up to here; those after it are in the log lines only.
 const MOST_NOTED_FOREIGN: i64 = 10_000;
@@ -82,12 +83,12 @@ impl Parked {
         if !self.has_events {
             return Ok(HashSet::new());
         }
-        let events = records.iter().filter_map(Record::folded);
-        // An empty id is a whole key that a former binary has parked.
-        let asked = events.flat_map(|event| [event.aggregate(), event.home()]).collect::<HashSet<_>>();
-        let topics: Vec<_> = asked.iter().map(|(topic, _, _)| topic.noun().to_owned()).collect();
-        let keys: Vec<_> = asked.iter().map(|(_, key, _)| key.clone()).collect();
-        let ids: Vec<_> = asked.iter().map(|(_, _, id)| id.clone()).collect();
+        let aggregates = records.iter().filter_map(Record::folded).map(|folded| Aggregate::of(folded.event));
+        let asked: HashSet<_> =
+            aggregates.flat_map(|aggregate| [aggregate.whole_home(), aggregate]).collect();
+        let topics: Vec<_> = asked.iter().map(|aggregate| aggregate.topic.noun().to_owned()).collect();
+        let homes: Vec<_> = asked.iter().map(|aggregate| aggregate.home.clone()).collect();
+        let ids: Vec<_> = asked.iter().map(|aggregate| aggregate.id.clone()).collect();
         let rows = sqlx::query!(
             r#"SELECT DISTINCT p.topic, p.key, p.aggregate
                FROM UNNEST($3::text[], $4::bytea[], $5::text[]) AS a(topic, key, aggregate)
@@ -96,13 +97,14 @@ impl Parked {
             generation.projection.name,
             generation.number,
             &topics,
-            &keys,
+            &homes,
             &ids
         )
         .fetch_all(connection)
         .await?;
-        let held =
-            rows.into_iter().filter_map(|row| Some((Topic::from_noun(&row.topic)?, row.key, row.aggregate)));
+        let held = rows.into_iter().filter_map(|row| {
+            Some(Aggregate { topic: Topic::from_noun(&row.topic)?, home: row.key, id: row.aggregate })
+        });
         Ok(held.collect())
     }
 }
@@ -143,7 +145,8 @@ pub struct Sieve<'b> {
 struct HeldBack<'b> {
     record: &'b Record,
     is_event: bool,
-    aggregate: String,
+    /// Of its aggregate within its home.
+    id: String,
     error: String,
 }
 
@@ -176,12 +179,16 @@ impl<'b> Sieve<'b> {
     }
 
     fn holds(&self, event: &Folded<'_>) -> bool {
-        !self.held.is_empty() && (self.held.contains(&event.aggregate()) || self.held.contains(&event.home()))
+        if self.held.is_empty() {
+            return false;
+        }
+        let aggregate = Aggregate::of(event.event);
+        self.held.contains(&aggregate) || self.held.contains(&aggregate.whole_home())
     }
 
     fn hold_back(&mut self, event: &Folded<'b>, error: String) {
-        let (_, _, aggregate) = event.aggregate();
-        self.held_back.push(HeldBack { record: event.record, is_event: true, aggregate, error });
+        let id = Aggregate::of(event.event).id;
+        self.held_back.push(HeldBack { record: event.record, is_event: true, id, error });
     }
 
     /// Parks an event that was refused, and holds back its aggregate from here on.
@@ -194,7 +201,7 @@ impl<'b> Sieve<'b> {
             %error,
             "an event is parked"
         );
-        self.held.insert(event.aggregate());
+        self.held.insert(Aggregate::of(event.event));
         self.hold_back(event, error);
         self.refused += 1;
         self.parked.has_events = true;
@@ -212,8 +219,8 @@ impl<'b> Sieve<'b> {
         );
         if self.parked.foreign < MOST_NOTED_FOREIGN {
             self.parked.foreign += 1;
-            let (aggregate, error) = (String::new(), reason.to_string());
-            self.held_back.push(HeldBack { record, is_event: false, aggregate, error });
+            let (id, error) = (String::new(), reason.to_string());
+            self.held_back.push(HeldBack { record, is_event: false, id, error });
         }
     }
 
@@ -222,7 +229,7 @@ impl<'b> Sieve<'b> {
     /// # Errors
     /// When Postgres fails.
     pub async fn note(mut self, transaction: &mut PgConnection) -> sqlx::Result<Parked> {
-        for HeldBack { record, is_event, aggregate, error } in &self.held_back {
+        for HeldBack { record, is_event, id, error } in &self.held_back {
             sqlx::query!(
                 r#"INSERT INTO till.parked (projection, generation, topic, partition, "offset", key, error, recorded_at,
                        is_event, aggregate)
@@ -237,7 +244,7 @@ impl<'b> Sieve<'b> {
                 storable(error),
                 record.recorded_at,
                 is_event,
-                aggregate
+                id
             )
             .execute(&mut *transaction)
             .await?;
@@ -249,30 +256,32 @@ impl<'b> Sieve<'b> {
 
 #[cfg(test)]
 mod tests {
-    use schemas::{Event, RolesAssigned};
+    use schemas::{Event, HOURS_KEY, HourClosed, Money, PlaceHourComputed, RolesAssigned, Sums};
 
     use super::*;
-    use crate::projections::ACCOUNTS;
+    use crate::projections::{ACCOUNTS, HOURS};
 
     fn record(offset: i64, username: &str, is_event: bool) -> Record {
-        let event = RolesAssigned {
+        let event = Event::from(RolesAssigned {
             realm: "till".into(),
             username: username.into(),
             roles: Vec::new(),
             places: Vec::new(),
             assigned_by: "a".into(),
-        };
+        });
+        let garbage = Reading::Foreign(Foreign::Value("garbage".into()));
+        let reading = if is_event { Reading::Event(event.clone()) } else { garbage };
+        Record { reading, ..record_of(offset, &event) }
+    }
+
+    fn record_of(offset: i64, event: &Event) -> Record {
         Record {
-            topic: Topic::Accounts,
+            topic: event.topic(),
             partition: 0,
             offset,
             recorded_at: chrono::DateTime::UNIX_EPOCH,
-            key: "till".into(),
-            reading: if is_event {
-                Reading::Event(Event::from(event))
-            } else {
-                Reading::Foreign(Foreign::Value("garbage".into()))
-            },
+            key: event.key().as_bytes().to_vec(),
+            reading: Reading::Event(event.clone()),
             bytes: 1,
             event_id: uuid::Uuid::nil(),
         }
@@ -295,20 +304,54 @@ mod tests {
         let later = [record(4, "a", true), record(5, "b", true)];
         let mut next = Sieve::new(&generation, sieve.parked, sieve.held.clone());
         assert_eq!(offsets(&next.sound(&later)), [5]);
-        // What a former binary has parked is a whole key.
-        let home = HashSet::from([later[0].folded().unwrap().home()]);
-        assert!(Sieve::new(&generation, sieve.parked, home).sound(&later).is_empty());
+        let whole_home = HashSet::from([Aggregate::of(later[0].folded().unwrap().event).whole_home()]);
+        assert!(Sieve::new(&generation, sieve.parked, whole_home).sound(&later).is_empty());
     }
 
     #[test]
     fn an_aggregate_whose_id_no_column_holds_is_held_back_under_the_one_that_is_noted() {
         let generation = Generation::new(ACCOUNTS, 1);
-        let noted = HashSet::from([(Topic::Accounts, b"till".to_vec(), "a\u{FFFD}".to_owned())]);
+        let (home, id) = (b"till".to_vec(), "a\u{FFFD}".to_owned());
+        let noted = HashSet::from([Aggregate { topic: Topic::Accounts, home, id }]);
         let events = [record(0, "a\0", true), record(1, "a", true)];
-        let asked = events[0].folded().unwrap().aggregate();
+        let asked = Aggregate::of(events[0].folded().unwrap().event);
         assert!(noted.contains(&asked), "{asked:?} cannot be asked for");
         let mut sieve = Sieve::new(&generation, Parked::default(), noted);
         assert_eq!(offsets(&sieve.sound(&events)), [1]);
+    }
+
+    #[test]
+    fn a_place_that_is_called_as_the_key_of_windows_holds_back_no_window() {
+        let generation = Generation::new(HOURS, 1);
+        let at = chrono::DateTime::UNIX_EPOCH;
+        let figures = |place_id: &str| -> Event {
+            let (place_id, place_name) = (place_id.to_owned(), String::new());
+            let (sums, running, average_receipt) = (Sums::default(), Sums::default(), Money::ZERO);
+            let (window_start, window_end, recorded, voided) = (at, at, 0, 0);
+            let (categories, part, parts) = (Vec::new(), 0, 1);
+            PlaceHourComputed {
+                window_start,
+                window_end,
+                place_id,
+                place_name,
+                recorded,
+                voided,
+                sums,
+                average_receipt,
+                categories,
+                running,
+                part,
+                parts,
+            }
+            .into()
+        };
+        let (slices, recorded, voided, places, parts) = (Vec::new(), 0, 0, 0, 0);
+        let closed = HourClosed { window_start: at, window_end: at, slices, recorded, voided, places, parts };
+        let events = [figures(HOURS_KEY), closed.into(), figures(HOURS_KEY), figures("cafe")];
+        let records: Vec<_> = (0..).zip(&events).map(|(offset, event)| record_of(offset, event)).collect();
+        let mut sieve = Sieve::new(&generation, Parked::default(), HashSet::new());
+        sieve.park(&records[0].folded().unwrap(), "refused".into());
+        assert_eq!(offsets(&sieve.sound(&records[1..])), [1, 3]);
     }
 
     #[test]

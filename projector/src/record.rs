@@ -40,9 +40,6 @@ pub struct Folded<'r> {
     pub event: &'r Event,
 }
 
-/// An aggregate: its topic, its home's key, and its id where several share the home.
-pub type Aggregate = (Topic, Vec<u8>, String);
-
 impl Record {
     /// Its event, where it is one.
     #[must_use]
@@ -52,41 +49,6 @@ impl Record {
             Reading::Foreign(_) => None,
         }
     }
-}
-
-impl Folded<'_> {
-    /// All aggregates of the event's home, as one.
-    #[must_use]
-    pub fn home(&self) -> Aggregate {
-        (self.record.topic, self.record.key.clone(), String::new())
-    }
-
-    /// The aggregate the event belongs to, its id as text columns can hold it.
-    #[must_use]
-    pub fn aggregate(&self) -> Aggregate {
-        let id = match self.event {
-            Event::AccountRegistered(event) => event.username.as_str(),
-            Event::RolesAssigned(event) => &event.username,
-            Event::LoginLocked(event) => &event.username,
-            Event::LoginUnlocked(event) => &event.username,
-            Event::LoginTokenIssued(event) => &event.username,
-            Event::LoginTokenRevoked(event) => &event.username,
-            Event::PasswordChanged(event) => &event.username,
-            Event::ReceiptRecorded(_)
-            | Event::ReceiptVoided(_)
-            | Event::PlaceHourComputed(_)
-            | Event::HourClosed(_)
-            | Event::ShardAnnounced(_)
-            | Event::TopologyDeclared(_) => "",
-        };
-        (self.record.topic, self.record.key.clone(), storable(id))
-    }
-}
-
-/// A text that a column can hold: U+0000 is the one character none does.
-#[must_use]
-pub fn storable(text: &str) -> String {
-    text.replace('\0', "\u{FFFD}")
 }
 
 /// Next offsets by topic and partition.

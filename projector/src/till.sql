@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS till.projections (
     schema_name text NOT NULL
 );
 
--- Events a fold cannot take, and their successors of the same aggregate, in the order of the log: a rebuild tries them again.
+-- Events a fold cannot take, and the later events of their aggregates, in the order of the log: a rebuild tries them again.
 -- Also the first records that are no events at all, to be looked into: they hold nothing back.
 CREATE TABLE IF NOT EXISTS till.parked (
     projection text NOT NULL,
@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS till.parked (
     topic text NOT NULL,
     partition integer NOT NULL,
     "offset" bigint NOT NULL,
+    -- The record's key: the home of its aggregate.
     key bytea NOT NULL,
     error text NOT NULL,
     recorded_at timestamptz NOT NULL,
@@ -25,7 +26,7 @@ CREATE TABLE IF NOT EXISTS till.parked (
     PRIMARY KEY (projection, generation, topic, partition, "offset")
 );
 ALTER TABLE till.parked ADD COLUMN IF NOT EXISTS is_event boolean NOT NULL DEFAULT true;
--- Which aggregate of its key's is held back; empty where the key has only one, or where all of them are.
+-- The aggregate's id within its home: later events of this home and id are held back. Where it is empty, the whole home is.
 ALTER TABLE till.parked ADD COLUMN IF NOT EXISTS aggregate text NOT NULL DEFAULT '';
 CREATE INDEX IF NOT EXISTS parked_by_key ON till.parked USING hash (key) WHERE is_event;
 
