@@ -1,6 +1,6 @@
-//! Where the log ends: one request to Kafka for all who ask meanwhile.
+//! Where topics end: one request to Kafka for all who ask meanwhile, about the topics that any of them asks for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rdkafka::error::KafkaError;
@@ -8,19 +8,24 @@ use runtime::kafka;
 use schemas::Topic;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::projections;
 use crate::record::Positions;
 
-/// The ends of all event topics, or why Kafka did not say.
+/// The ends of the topics asked for, and perhaps of others, or why Kafka did not say.
 pub type Answer = Result<Arc<Positions>, String>;
 
-/// Asks Kafka for the ends of the event topics.
+/// Asks Kafka for the ends of event topics. Clones share one thread and one client.
 #[derive(Clone)]
-pub struct Ends(mpsc::Sender<oneshot::Sender<Answer>>);
+pub struct Ends(mpsc::Sender<Question>);
+
+struct Question {
+    topics: BTreeSet<Topic>,
+    answer: oneshot::Sender<Answer>,
+}
 
 impl Ends {
     /// Starts the thread that asks. It ends when the last handle is dropped. With an asker for high watermarks the ends
-    /// stand past every record acknowledged before the question, also where the last stable offset still lags.
+    /// stand past every record acknowledged before the question, also where the last stable offset still lags. More than
+    /// `capacity` questions at once wait to be taken.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -38,53 +43,53 @@ impl Ends {
         Ok(Self(sender))
     }
 
-    /// The ends as they stand after this call began.
+    /// The ends of event topics as they stand after this call began.
     ///
     /// # Errors
     /// In words, when Kafka does not answer.
-    pub async fn ask(&self) -> Answer {
+    pub async fn ask(&self, topics: impl IntoIterator<Item = Topic>) -> Answer {
         let (sender, answer) = oneshot::channel();
         let stopped = "the process is stopping".to_owned();
-        self.0.send(sender).await.map_err(|_| stopped.clone())?;
+        let question = Question { topics: topics.into_iter().collect(), answer: sender };
+        self.0.send(question).await.map_err(|_| stopped.clone())?;
         answer.await.unwrap_or(Err(stopped))
     }
 }
 
 /// A question that comes while a request is under way waits for the next one: that request may already have been
 /// answered by the broker.
-fn answer(
-    asker: &kafka::Ends,
-    prefix: &str,
-    partitions: i32,
-    mut questions: mpsc::Receiver<oneshot::Sender<Answer>>,
-) {
-    let topics: Vec<_> = projections::topics().into_iter().collect();
+fn answer(asker: &kafka::Ends, prefix: &str, partitions: i32, mut questions: mpsc::Receiver<Question>) {
     while let Some(first) = questions.blocking_recv() {
         let mut asking = vec![first];
         while let Ok(more) = questions.try_recv() {
             asking.push(more);
         }
-        let answer = ends(asker, prefix, &topics, partitions)
+        let topics: BTreeSet<_> = asking.iter().flat_map(|question| &question.topics).copied().collect();
+        let answer = ends(asker, prefix, topics, partitions)
             .map(Arc::new)
             .map_err(|error| format!("Kafka does not say where the log ends: {error}"));
         for question in asking {
-            // Who asked may have given up.
-            let _ = question.send(answer.clone());
+            // The one who asked may have given up.
+            let _ = question.answer.send(answer.clone());
         }
     }
 }
 
-/// The ends of topics, whichever kind the asker asks for: high watermarks, or where what is committed ends. Blocks.
+/// The ends of event topics: high watermarks, or where what is committed ends, as the asker asks. Blocks.
 ///
 /// # Errors
 /// When a broker does not answer in seconds.
 pub fn ends(
     asker: &kafka::Ends,
     prefix: &str,
-    topics: &[Topic],
+    topics: impl IntoIterator<Item = Topic>,
     partitions: i32,
 ) -> Result<Positions, KafkaError> {
-    let names: HashMap<_, _> = topics.iter().map(|topic| (topic.name(prefix), *topic)).collect();
+    let names: HashMap<_, _> = topics.into_iter().map(|topic| (topic.name(prefix), topic)).collect();
+    if names.is_empty() {
+        // librdkafka refuses a question about nothing.
+        return Ok(Positions::new());
+    }
     let wanted: Vec<_> = names.keys().map(|name| (name.as_str(), partitions)).collect();
     let found = asker.ask(&wanted)?;
     Ok(found.into_iter().map(|((name, partition), end)| ((names[&name], partition), end)).collect())

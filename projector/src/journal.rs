@@ -106,13 +106,14 @@ impl Journal {
         let prefix = &common.topic_prefix;
         let reader = cluster.reader(Isolation::Committed)?;
         let asker = cluster.reader(Isolation::Uncommitted)?;
-        let wanted: Vec<_> = projections::topics().into_iter().collect();
-        let mut ends = ends(&Ends::new(&cluster), prefix, &wanted, common.partitions)?;
-        ends.retain(|(topic, partition), _| match (options.topic, options.from) {
-            (_, Some(Start::Position(from))) => *topic == from.topic && *partition == from.partition,
-            (only, _) => only.is_none_or(|only| only == *topic),
-        });
-        let topics = wanted.iter().map(|topic| (topic.name(prefix), *topic)).collect();
+        let (only, partition) = match options.from {
+            Some(Start::Position(from)) => (Some(from.topic), Some(from.partition)),
+            _ => (options.topic, None),
+        };
+        let wanted = projections::topics().into_iter().filter(|topic| only.is_none_or(|only| only == *topic));
+        let topics: HashMap<_, _> = wanted.map(|topic| (topic.name(prefix), topic)).collect();
+        let mut ends = ends(&Ends::new(&cluster), prefix, topics.values().copied(), common.partitions)?;
+        ends.retain(|(_, of), _| partition.is_none_or(|only| only == *of));
         let starts = starts(&asker, &topics, &ends, options.from)?;
         let mut assignment = TopicPartitionList::new();
         for ((topic, partition), start) in &starts {

@@ -109,7 +109,7 @@ impl Leader {
     ) -> Result<(), FoldingError> {
         let projection = generation.projection;
         let (positions, last) = generation.checkpoint(connection).await?;
-        let ends = self.ends.ask().await.map_err(ReadError::NoEnds)?;
+        let ends = self.ends.ask(projection.topics.iter().copied()).await.map_err(ReadError::NoEnds)?;
         let prefix = &self.settings.common.topic_prefix;
         log_identity::check_records(projection, &self.cluster, prefix, (&positions, &last), &ends).await?;
         let parked = Parked::load(connection, generation).await?;
@@ -142,7 +142,7 @@ impl Leader {
                 _ = tick.tick() => if !generation.is_live(connection).await? {
                     return Err(WriteError::Replaced.into());
                 },
-                _ = look.tick() => self.look(&mut looks, &folding.positions).await?,
+                _ = look.tick() => self.look(&mut looks, projection, &folding.positions).await?,
             }
             *pause = BACK_OFF.0;
             self.progress.set_fault(projection, None);
@@ -150,9 +150,16 @@ impl Leader {
     }
 
     /// Ends the term of a reader that has gone silent: the next one makes a new Kafka client.
-    async fn look(&self, looks: &mut Looks, positions: &Positions) -> Result<(), ReadError> {
+    async fn look(
+        &self,
+        looks: &mut Looks,
+        projection: Projection,
+        positions: &Positions,
+    ) -> Result<(), ReadError> {
         // That Kafka is away is the readiness check's to say.
-        let Ok(committed) = self.committed.ask().await else { return Ok(()) };
+        let Ok(committed) = self.committed.ask(projection.topics.iter().copied()).await else {
+            return Ok(());
+        };
         let ends = positions.iter().filter_map(|(place, next)| Some((*place, *next, *committed.get(place)?)));
         match looks.note(ends) {
             Some((topic, partition)) => Err(ReadError::Silent { topic: topic.noun(), partition }),

@@ -167,3 +167,16 @@ async fn execute(command: Command, settings: Settings) -> Result<(), String> {
         Command::Journal(options) => journal::print(settings, options).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_names_every_projection() {
+        let mut command = Arguments::command();
+        command.build();
+        let help = command.find_subcommand_mut("rebuild").unwrap().render_help().to_string();
+        assert!(projections::ALL.iter().all(|projection| help.contains(projection.name)), "{help}");
+    }
+}

@@ -1,12 +1,12 @@
 //! Reads that have seen what they must: they wait for positions, bounded, and check them in the snapshot that
 //! answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, StatusCode};
 use runtime::Problem;
-use schemas::Position;
+use schemas::{Position, Topic};
 use sqlx::PgPool;
 
 pub use crate::database::Snapshot;
@@ -15,6 +15,7 @@ use crate::ends::Ends;
 use crate::generation::{Generation, GenerationError, enter, positions};
 use crate::progress::Progress;
 use crate::projections::definition::Projection;
+use crate::projections::topics;
 use crate::record::Positions;
 use crate::settings::ProjectorSettings;
 use crate::turns::{NoTurn, Turns};
@@ -156,8 +157,9 @@ impl Reads {
         consistency: &Consistency,
         caller: &str,
     ) -> Result<Snapshot, Problem> {
+        let asked = || topics_waited_for(projections, &consistency.after);
         let ends = match consistency.is_strong {
-            true => Some(self.ends.ask().await.map_err(|reason| Problem::unavailable(reason, 1))?),
+            true => Some(self.ends.ask(asked()).await.map_err(|reason| Problem::unavailable(reason, 1))?),
             false => None,
         };
         let needs = needs(projections, consistency, ends.as_deref());
@@ -165,13 +167,13 @@ impl Reads {
             refuse_past_the_end(&consistency.after, ends)?;
         } else if let Some(snapshot) = self.open(projections, &needs, caller).await? {
             return Ok(snapshot);
-        } else if let Ok(ends) = self.ends.ask().await {
+        } else if let Ok(ends) = self.ends.ask(asked()).await {
             // Without Kafka nobody knows: then it waits, and may see what is folded elsewhere meanwhile.
             refuse_past_the_end(&consistency.after, &ends)?;
         }
         loop {
-            for (projection, wanted) in &needs {
-                let (mut positions, _waiting) = self.progress.watch(*projection);
+            for (&projection, wanted) in &needs {
+                let (mut positions, _waiting) = self.progress.watch(projection);
                 let reached = positions.wait_for(|positions| reaches(positions, wanted)).await;
                 reached.map_err(|_| never())?;
             }
@@ -194,10 +196,11 @@ impl Reads {
         let turn = self.connected.take(caller, TURN_WAIT).await.map_err(no_turn_to_read)?;
         let mut snapshot = begin_snapshot(&self.pool, turn).await.map_err(failed)?;
         let mut schemas = Vec::with_capacity(projections.len());
-        for projection in projections {
-            let live =
-                Generation::live(&mut snapshot, *projection).await.map_err(|e| unreadable(*projection, e))?;
-            if let Some(wanted) = needs.get(projection) {
+        for &projection in projections {
+            let live = Generation::live(&mut snapshot, projection)
+                .await
+                .map_err(|error| unreadable(projection, error))?;
+            if let Some(wanted) = needs.get(&projection) {
                 live.enter(&mut snapshot).await.map_err(failed)?;
                 if !reaches(&positions(&mut snapshot).await.map_err(failed)?, wanted) {
                     return Ok(None);
@@ -208,6 +211,13 @@ impl Reads {
         enter(&mut snapshot, &schemas.join(", ")).await.map_err(failed)?;
         Ok(Some(snapshot))
     }
+}
+
+/// The topics whose ends a read must know: those that its projections fold, and those of the positions it names, which may be
+/// past the end. A topic that no projection folds has no positions to wait for.
+fn topics_waited_for(projections: &[Projection], after: &[Position]) -> BTreeSet<Topic> {
+    let named = after.iter().map(|position| position.topic).filter(|topic| topics().contains(topic));
+    projections.iter().flat_map(|projection| projection.topics).copied().chain(named).collect()
 }
 
 /// The next offsets each projection must have reached; a position in a topic it does not read says nothing.
@@ -321,9 +331,8 @@ fn never() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use schemas::Topic;
-
     use super::*;
+    use crate::projections::{PLACES, RECEIPTS};
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
@@ -347,6 +356,16 @@ mod tests {
         assert!(!refused("r0-6"));
         assert!(refused("r0-7"));
         assert!(!refused("s0-9"));
+    }
+
+    #[test]
+    fn a_read_asks_for_the_ends_of_the_topics_it_waits_for() {
+        let asked = |positions: &[&str]| {
+            let after: Vec<_> = positions.iter().map(|text| text.parse().unwrap()).collect();
+            topics_waited_for(&[PLACES, RECEIPTS], &after).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(asked(&[]), [Topic::Receipts]);
+        assert_eq!(asked(&["a0-7", "s0-9"]), [Topic::Receipts, Topic::Accounts]);
     }
 
     #[test]

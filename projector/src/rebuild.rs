@@ -108,7 +108,7 @@ impl Rebuild<'_> {
         let asker = Ends::new(&self.cluster);
         let (projection, common) = (self.generation.projection, self.settings.common.clone());
         let asked = tokio::task::spawn_blocking(move || {
-            ends::ends(&asker, &common.topic_prefix, projection.topics, common.partitions)
+            ends::ends(&asker, &common.topic_prefix, projection.topics.iter().copied(), common.partitions)
         });
         Ok(asked.await.expect("asking does not panic").map_err(ReadError::Kafka)?)
     }

@@ -125,7 +125,7 @@ impl Health {
             if let Err(error) = sqlx::query("SELECT 1").execute(&self.pool).await {
                 faults.push(format!("Postgres: {error}"));
             }
-            if let Err(reason) = self.ends.ask().await {
+            if let Err(reason) = self.ends.ask(projections::topics()).await {
                 faults.push(reason);
             }
             if faults.is_empty() {

@@ -48,8 +48,7 @@ pub async fn print(settings: &Settings) -> Result<(), String> {
     let cloned = settings.clone();
     let ends = tokio::task::spawn_blocking(move || {
         let (cluster, common) = (Cluster::new(&cloned.common), &cloned.common);
-        let topics: Vec<_> = projections::topics().into_iter().collect();
-        ends::ends(&Ends::new(&cluster), &common.topic_prefix, &topics, common.partitions)
+        ends::ends(&Ends::new(&cluster), &common.topic_prefix, projections::topics(), common.partitions)
     });
     let ends = ends.await.expect("asking does not panic").map_err(kafka)?;
     let faults = faults(settings, &lines, &ends).await?;
