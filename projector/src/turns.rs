@@ -1,9 +1,9 @@
 //! How many reads may do the same at the same time: in all, and of one caller, so that no caller can take every turn.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use runtime::shares::Shares;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Turns of reads.
@@ -13,16 +13,13 @@ pub struct Turns(Arc<Shared>);
 struct Shared {
     all: Arc<Semaphore>,
     most_of_a_caller: usize,
-    /// Only of callers that have turns or wait for one.
-    of_callers: Mutex<HashMap<String, Arc<Semaphore>>>,
+    of_callers: Shares,
 }
 
 /// A read's turn; dropping it gives it back.
 pub struct Turn {
-    // In this order: a caller without turns is forgotten.
     _of_caller: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
-    _caller: Caller,
 }
 
 /// Why there is no turn.
@@ -38,7 +35,7 @@ impl Turns {
     /// So many turns in all, and so many of one caller.
     #[must_use]
     pub fn new(most: usize, most_of_a_caller: usize) -> Self {
-        let (all, of_callers) = (Arc::new(Semaphore::new(most)), Mutex::default());
+        let (all, of_callers) = (Arc::new(Semaphore::new(most)), Shares::new(most_of_a_caller));
         Self(Arc::new(Shared { all, most_of_a_caller, of_callers }))
     }
 
@@ -47,10 +44,10 @@ impl Turns {
     /// # Errors
     /// See [`NoTurn`].
     pub fn try_take(&self, caller: &str) -> Result<Turn, NoTurn> {
-        let caller = self.caller(caller);
-        let of_caller = caller.turns().try_acquire_owned().map_err(|_| self.none_of_caller())?;
+        let of_caller =
+            self.0.of_callers.of(caller).try_acquire_owned().map_err(|_| self.none_of_caller())?;
         let of_all = Arc::clone(&self.0.all).try_acquire_owned().map_err(|_| NoTurn::OfAll)?;
-        Ok(Turn { _of_caller: of_caller, _of_all: of_all, _caller: caller })
+        Ok(Turn { _of_caller: of_caller, _of_all: of_all })
     }
 
     /// Takes a turn for a read of this caller as soon as there is one: each caller's reads in the order they came.
@@ -59,54 +56,17 @@ impl Turns {
     /// See [`NoTurn`], after `patience`.
     pub async fn take(&self, caller: &str, patience: Duration) -> Result<Turn, NoTurn> {
         let deadline = tokio::time::Instant::now() + patience;
-        let caller = self.caller(caller);
-        let of_caller = tokio::time::timeout_at(deadline, caller.turns().acquire_owned()).await;
+        // The caller's own turn first: a read that waits for it takes nobody else's.
+        let of_caller = self.0.of_callers.of(caller).acquire_owned();
+        let of_caller = tokio::time::timeout_at(deadline, of_caller).await;
         let Ok(Ok(of_caller)) = of_caller else { return Err(self.none_of_caller()) };
         let of_all = tokio::time::timeout_at(deadline, Arc::clone(&self.0.all).acquire_owned()).await;
         let Ok(Ok(of_all)) = of_all else { return Err(NoTurn::OfAll) };
-        Ok(Turn { _of_caller: of_caller, _of_all: of_all, _caller: caller })
+        Ok(Turn { _of_caller: of_caller, _of_all: of_all })
     }
 
     fn none_of_caller(&self) -> NoTurn {
         NoTurn::OfCaller(self.0.most_of_a_caller)
-    }
-
-    fn caller(&self, name: &str) -> Caller {
-        let mut of_callers = self.0.of_callers();
-        let turns = of_callers
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Semaphore::new(self.0.most_of_a_caller)));
-        Caller { shared: Arc::clone(&self.0), name: name.to_owned(), turns: Some(Arc::clone(turns)) }
-    }
-}
-
-impl Shared {
-    fn of_callers(&self) -> MutexGuard<'_, HashMap<String, Arc<Semaphore>>> {
-        self.of_callers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A caller that has a turn or waits for one. The last one of a caller takes its entry away.
-struct Caller {
-    shared: Arc<Shared>,
-    name: String,
-    /// Until it is dropped.
-    turns: Option<Arc<Semaphore>>,
-}
-
-impl Caller {
-    fn turns(&self) -> Arc<Semaphore> {
-        Arc::clone(self.turns.as_ref().expect("it is not dropped yet"))
-    }
-}
-
-impl Drop for Caller {
-    fn drop(&mut self) {
-        let mut of_callers = self.shared.of_callers();
-        drop(self.turns.take());
-        if of_callers.get(&self.name).is_some_and(|turns| Arc::strong_count(turns) == 1) {
-            of_callers.remove(&self.name);
-        }
     }
 }
 
@@ -127,7 +87,7 @@ mod tests {
         drop(greedy.pop());
         assert_eq!((refused("greedy"), refused("third")), (None, None));
         drop((greedy, others));
-        assert!(turns.0.of_callers().is_empty());
+        assert!((0..3).all(|_| refused("greedy").is_none()));
     }
 
     #[tokio::test]
@@ -141,6 +101,6 @@ mod tests {
         };
         let (second, ()) = tokio::join!(waiting, giving_back);
         drop(second.ok().unwrap());
-        assert!(turns.0.of_callers().is_empty());
+        assert!(turns.try_take("caller").is_ok());
     }
 }

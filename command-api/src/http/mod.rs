@@ -15,7 +15,6 @@ mod pace;
 pub mod receipts;
 mod room;
 mod segment;
-mod shares;
 
 use std::sync::Arc;
 use std::time::Duration;
