@@ -34,7 +34,7 @@ main() {
 # create_tables: every projection's in one schema; the queries leave the schema to the search path.
 create_tables() {
     local file
-    for file in "$ROOT"/projector/src/{till,positions}.sql "$ROOT"/projector/src/projections/*/tables.sql; do
+    for file in "$ROOT"/projector/src/tables/{till,positions}.sql "$ROOT"/projector/src/projections/*/tables.sql; do
         PGOPTIONS='-c client_min_messages=warning' PGPASSWORD=$(postgres_password till) "$(find_postgres)/psql" --no-psqlrc --quiet \
             --set=ON_ERROR_STOP=1 --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username=till --dbname=till --file="$file"
     done

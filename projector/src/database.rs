@@ -1,13 +1,11 @@
 //! Connections to Postgres.
 
-use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Postgres, Transaction, raw_sql};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, raw_sql};
 
 use crate::settings::ProjectorSettings;
-use crate::turns::Turn;
 
 /// First number of Till's advisory locks of projections' leaders; the second is the projection's.
 pub const LEADER_LOCK: i32 = 0x7111;
@@ -76,45 +74,6 @@ fn pool_of(settings: &ProjectorSettings, name: &str, connections: u32) -> PgPool
         .connect_lazy_with(options)
 }
 
-/// A transaction that sees one state of the database and changes nothing. Dropping it ends it.
-pub struct Snapshot {
-    // In this order: the turn is another read's once the connection is free.
-    transaction: Transaction<'static, Postgres>,
-    _turn: Turn,
-}
-
-impl Deref for Snapshot {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.transaction
-    }
-}
-
-impl DerefMut for Snapshot {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.transaction
-    }
-}
-
-/// Begins a snapshot, whose turn it is until it ends.
-///
-/// A client may hang up at any moment, and the future that serves it is dropped then. sqlx forgets a `BEGIN` whose future is
-/// dropped before Postgres has answered: the pool would lend the connection on with the transaction still open, and later
-/// reads would be answered from its old snapshot. So the transaction begins in a task of its own, which nobody drops; one
-/// that nobody waits for any more is rolled back at once.
-///
-/// # Errors
-/// When no connection is free in time, or Postgres fails.
-pub async fn begin_snapshot(pool: &PgPool, turn: Turn) -> sqlx::Result<Snapshot> {
-    let pool = pool.clone();
-    let begin = async move {
-        let transaction = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-        Ok(Snapshot { transaction, _turn: turn })
-    };
-    tokio::spawn(begin).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
-}
-
 /// Takes a lock for as long as the connection lives; `false` where another session holds it.
 ///
 /// # Errors
@@ -131,4 +90,16 @@ pub async fn try_lock(connection: &mut PgConnection, class: i32, number: i32) ->
 /// When Postgres refuses.
 pub async fn execute(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<()> {
     raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(drop)
+}
+
+/// Lets unqualified names mean the tables of a schema, or of several separated by commas, until the transaction
+/// ends.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn enter(connection: &mut PgConnection, schemas: &str) -> sqlx::Result<()> {
+    sqlx::query_scalar!("SELECT set_config('search_path', $1, true)", schemas)
+        .fetch_one(connection)
+        .await
+        .map(drop)
 }

@@ -1,34 +1,23 @@
 //! The projector: folds the topics into Postgres, one leader a projection, and answers HTTP reads from the tables.
 //!
-//! The way of a receipt: [`reader`] (the log, on a thread of its own) -> [`leader`] -> [`folding`] -> [`write`] (guard, rows and
-//! positions in one transaction) -> [`projections`] -> tables of the live [`generation`] -> [`reads`] (a snapshot
-//! that has seen what the client asks for) -> [`http`]. [`rebuild`] makes the next generation beside the live one.
+//! The way of a receipt: [`log`] (read on a thread of its own) -> [`lead`] -> [`fold`] (guard, rows and positions in one
+//! transaction) -> [`projections`] -> [`tables`] of the live generation -> [`read`] (a snapshot that has seen what the client
+//! asks for) -> [`http`]. [`rebuild`] makes the next generation beside the live one.
 
-mod aggregate;
 mod contracts;
 mod database;
 mod description;
-mod ends;
-mod folding;
-mod generation;
+mod fold;
 mod http;
-mod journal;
-mod leader;
-mod log_identity;
-mod meter;
-mod migrate;
-mod parked;
-mod progress;
+mod inspect;
+mod lead;
+mod log;
 mod projections;
-mod reader;
-mod reads;
+mod read;
 mod rebuild;
-mod record;
 mod serve;
 mod settings;
-mod status;
-mod turns;
-mod write;
+mod tables;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,7 +64,7 @@ enum Command {
     /// Show each projection's version, generation, position and lag.
     Status,
     /// Print the log as JSON lines, each partition in its order.
-    Journal(journal::Options),
+    Journal(inspect::journal::Options),
 }
 
 fn projection_of(name: &str) -> Result<Projection, String> {
@@ -155,7 +144,9 @@ async fn execute(command: Command, settings: Settings) -> Result<(), String> {
         Command::Serve => serve::serve(settings).await,
         Command::Migrate => {
             let mut connection = database::connect(own, "migrate").await.map_err(postgres)?;
-            migrate::migrate(&mut connection, &settings.common).await.map_err(|error| error.to_string())
+            tables::migrate::migrate(&mut connection, &settings.common)
+                .await
+                .map_err(|error| error.to_string())
         }
         Command::Rebuild { projection } => {
             rebuild::rebuild(&settings, projection).await.map_err(|error| error.to_string())
@@ -163,8 +154,8 @@ async fn execute(command: Command, settings: Settings) -> Result<(), String> {
         Command::Rollback { projection } => {
             rebuild::roll_back(&settings, projection).await.map_err(|error| error.to_string())
         }
-        Command::Status => status::print(&settings).await,
-        Command::Journal(options) => journal::print(settings, options).await,
+        Command::Status => inspect::status::print(&settings).await,
+        Command::Journal(options) => inspect::journal::print(settings, options).await,
     }
 }
 

@@ -13,12 +13,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::contracts;
 use crate::database::own_pool;
-use crate::ends::Ends;
 use crate::http::{App, router};
-use crate::leader::Leader;
-use crate::progress::Progress;
+use crate::lead::leader::Leader;
+use crate::lead::progress::Progress;
+use crate::log::ends::Ends;
 use crate::projections;
-use crate::reads::Reads;
+use crate::read::Reads;
 use crate::settings::Settings;
 
 /// Between two looks at whether everything works.

@@ -9,11 +9,10 @@ use runtime::openapi::responses::{OfCallers, OfReads};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::paging::{self, Cursor};
+use super::paging::{self, Cursor, PageQuery};
 use super::parameters::{Read, ReadHeaders, refused};
-use super::places::PageQuery;
 use crate::projections::ACCOUNTS;
-use crate::reads::failed;
+use crate::read::failed;
 
 /// An account.
 #[derive(Serialize, ToSchema)]

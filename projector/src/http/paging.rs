@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use runtime::Problem;
+use serde::Deserialize;
 
 use super::parameters::refused;
 use crate::projections::business_time::is_business_time;
@@ -27,6 +28,29 @@ pub fn cut<R>(rows: &mut Vec<R>, limit: i64) -> bool {
     let has_more = rows.len() > limit;
     rows.truncate(limit);
     has_more
+}
+
+/// `?cursor&limit`
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Rows of the page; 100 where it is missing.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+}
+
+impl PageQuery {
+    /// The id after which the page begins, and its rows.
+    ///
+    /// # Errors
+    /// 400.
+    pub fn bounds(&self) -> Result<(String, i64), Problem> {
+        let after = Cursor::parse(self.cursor.as_deref())?.map(|cursor| cursor.id).unwrap_or_default();
+        Ok((after, limit(self.limit.as_deref())?))
+    }
 }
 
 /// The last row of a page, by what its list is in order of: a time, an id, or both.

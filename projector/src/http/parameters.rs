@@ -1,6 +1,6 @@
 //! Parameters of reads: parsed at the edge, refused with 400 in words that say what is right.
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{FromRef, FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone, Utc};
@@ -10,11 +10,10 @@ use runtime::auth::{Caller, Role, Tokens};
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use utoipa::{IntoParams, ToSchema};
 
-use super::App;
+use super::app::App;
 use crate::projections::business_time::is_business_time;
 use crate::projections::definition::Projection;
-use crate::reads::{Consistency, Snapshot};
-use axum::extract::FromRef;
+use crate::read::{Consistency, Snapshot};
 
 /// Longest id the write side accepts, in characters.
 const LONGEST_ID: usize = 150;
@@ -39,6 +38,11 @@ impl<Q: DeserializeOwned + Send> FromRequestParts<App> for Read<Q> {
         Ok(Self { query, app: app.clone(), caller, consistency })
     }
 }
+
+/// No parameters.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoQuery {}
 
 /// The names of the parameters that a query has.
 #[derive(Default)]
@@ -97,7 +101,7 @@ impl<Q> Read<Q> {
         self.app.zone
     }
 
-    /// See [`crate::reads::Reads::snapshot`].
+    /// See [`crate::read::Reads::snapshot`].
     ///
     /// # Errors
     /// 400, 429, 503.
@@ -260,7 +264,7 @@ mod tests {
             limit: Option<String>,
         }
         assert!(names::<Sample>().told().ends_with(": from, limit"));
-        assert_eq!(names::<crate::http::receipts::NoQuery>().told(), "this path takes no query parameters");
+        assert_eq!(names::<NoQuery>().told(), "this path takes no query parameters");
     }
 
     #[test]

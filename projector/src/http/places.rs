@@ -5,15 +5,14 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use runtime::Problem;
 use runtime::openapi::responses::{OfCallers, OfReads};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::READERS;
-use super::paging::{self, Cursor};
-use super::parameters::{PathId, Read, ReadHeaders};
-use super::receipts::NoQuery;
+use super::app::READERS;
+use super::paging::{self, Cursor, PageQuery};
+use super::parameters::{NoQuery, PathId, Read, ReadHeaders};
 use crate::projections::{PLACES, RECEIPTS};
-use crate::reads::failed;
+use crate::read::failed;
 
 /// A query of places with the receipt that names each: its latest one that is not void, or its latest one where all are. Where
 /// none can be read (the projection `receipts` is behind, or holds it back) its fields are NULL. The places are a relation named `p`.
@@ -36,29 +35,6 @@ macro_rules! query_places {
     };
 }
 pub(super) use query_places;
-
-/// `?cursor&limit`
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct PageQuery {
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// Rows of the page; 100 where it is missing.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
-    limit: Option<String>,
-}
-
-impl PageQuery {
-    /// The id after which the page begins, and its rows.
-    ///
-    /// # Errors
-    /// 400.
-    pub fn bounds(&self) -> Result<(String, i64), Problem> {
-        let after = Cursor::parse(self.cursor.as_deref())?.map(|cursor| cursor.id).unwrap_or_default();
-        Ok((after, paging::limit(self.limit.as_deref())?))
-    }
-}
 
 /// A place: its name on its latest receipt that is not void, or on its latest one where all are, and that receipt's
 /// business time.

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::READERS;
+use super::app::READERS;
 use super::paging::{self, Cursor};
-use super::parameters::{PathId, Read, ReadHeaders, flag, id, interval};
+use super::parameters::{NoQuery, PathId, Read, ReadHeaders, flag, id, interval};
 use crate::projections::RECEIPTS;
-use crate::reads::failed;
+use crate::read::failed;
 
 /// `?place_id&from&to&totals_match&cursor&limit`
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -40,11 +40,6 @@ pub struct ListQuery {
     #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
 }
-
-/// No parameters.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoQuery {}
 
 /// A receipt as answered: as it was sent, who sent it, when it arrived and where it stands in the log.
 #[derive(Serialize, ToSchema)]

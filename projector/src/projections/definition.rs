@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use schemas::Topic;
 use sqlx::PgConnection;
 
-use crate::record::Folded;
+use crate::log::record::Folded;
 
 /// A projection: a named, versioned fold of topics into tables of its own.
 pub struct Definition {

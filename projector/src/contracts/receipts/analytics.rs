@@ -12,13 +12,13 @@ use runtime::Problem;
 use runtime::contracts::receipts::answers::Refused;
 use sqlx::PgConnection;
 
-use super::Contract;
 use super::caller::Caller;
+use super::contract::Contract;
 use super::list::{Part, list as streamed};
 use super::windows::{FirstWindow, Totals, Windows};
 use crate::projections::definition::Projection;
 use crate::projections::{HOURS, PLACES, RECEIPTS};
-use crate::reads::{Snapshot, failed};
+use crate::read::{Snapshot, failed};
 
 const PROJECTIONS: [Projection; 3] = [PLACES, HOURS, RECEIPTS];
 

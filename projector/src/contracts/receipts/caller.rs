@@ -11,9 +11,9 @@ use runtime::contracts::receipts::messages::{BAD_TOKEN, NO_ACCESS};
 use runtime::contracts::receipts::token::{digest, presented};
 use serde::Serialize;
 
-use super::Contract;
+use super::contract::Contract;
 use crate::projections::ACCOUNTS;
-use crate::reads::{Snapshot, failed};
+use crate::read::{Snapshot, failed};
 
 /// Whose turns looks at tokens take that are of no account as far as is folded.
 const STRANGERS: &str = "bearers of unknown tokens of the receipts contract";

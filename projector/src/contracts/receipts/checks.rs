@@ -10,10 +10,10 @@ use runtime::contracts::receipts::answers::Refused;
 use runtime::contracts::receipts::{CONSUMER, moment};
 use serde::{Deserialize, Serialize};
 
-use super::Contract;
+use super::contract::Contract;
 use super::list::{Part, list as streamed};
 use crate::projections::RECEIPTS;
-use crate::reads::failed;
+use crate::read::failed;
 
 /// Checks of a part, at most.
 const MOST: i64 = 1000;

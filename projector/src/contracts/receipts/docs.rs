@@ -9,7 +9,7 @@ use axum::routing::get;
 use runtime::contracts::receipts::answers::{detail, slashed};
 use runtime::contracts::receipts::messages::NOT_FOUND;
 
-use super::Contract;
+use super::contract::Contract;
 
 const PRODUCER: &str = include_str!("producer.openapi.json");
 const CONSUMER: &str = include_str!("consumer.openapi.json");

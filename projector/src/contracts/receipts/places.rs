@@ -8,11 +8,11 @@ use runtime::contracts::receipts::answers::Refused;
 use runtime::contracts::receipts::moment;
 use serde::Serialize;
 
-use super::Contract;
 use super::caller::Caller;
+use super::contract::Contract;
 use super::list::{Part, list as streamed};
 use crate::projections::{PLACES, RECEIPTS};
-use crate::reads::failed;
+use crate::read::failed;
 
 /// Places of a part, at most.
 const MOST: i64 = 1000;

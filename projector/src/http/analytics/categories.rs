@@ -12,12 +12,12 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use super::intervals::{FiguresOf, FiguresQuery, Parts};
-use crate::http::ANALYSTS;
+use crate::http::app::ANALYSTS;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Interval, Read, ReadHeaders};
 use crate::http::places::query_places;
 use crate::projections::{HOURS, PLACES, RECEIPTS};
-use crate::reads::failed;
+use crate::read::failed;
 
 /// Categories listed in the totals, at most.
 const MOST_CATEGORIES: i64 = 1000;

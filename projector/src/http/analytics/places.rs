@@ -8,13 +8,12 @@ use runtime::openapi::responses::{OfCallers, OfReads};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::ANALYSTS;
-use crate::http::paging::{self, Cursor};
-use crate::http::parameters::{PathId, Read, ReadHeaders};
-use crate::http::places::{PageQuery, query_places};
-use crate::http::receipts::NoQuery;
+use crate::http::app::ANALYSTS;
+use crate::http::paging::{self, Cursor, PageQuery};
+use crate::http::parameters::{NoQuery, PathId, Read, ReadHeaders};
+use crate::http::places::query_places;
 use crate::projections::{PLACES, RECEIPTS};
-use crate::reads::failed;
+use crate::read::failed;
 
 /// A place's figures, and its name on its latest receipt that is not void, or on its latest one where all are; `average_receipt` is `total_amount / purchases`, rounded half up, 0 without purchases.
 #[derive(Serialize, ToSchema)]

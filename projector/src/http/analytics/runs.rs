@@ -9,11 +9,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::http::ANALYSTS;
+use crate::http::app::ANALYSTS;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Read, ReadHeaders, interval};
 use crate::projections::HOURS;
-use crate::reads::failed;
+use crate::read::failed;
 
 /// `?from&to&cursor&limit`
 #[derive(serde::Deserialize, utoipa::IntoParams)]

@@ -11,12 +11,12 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use super::intervals::{FiguresOf, FiguresQuery, Parts};
-use crate::http::ANALYSTS;
+use crate::http::app::ANALYSTS;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Interval, Read, ReadHeaders};
 use crate::http::places::query_places;
 use crate::projections::{HOURS, PLACES, RECEIPTS};
-use crate::reads::failed;
+use crate::read::failed;
 
 /// The answer. `totals` are by business time, exact for any interval; `hours` are the closed windows that begin in
 /// the interval, by arrival, in order of window and place, a page of them.

@@ -7,7 +7,7 @@ use schemas::{AccountRegistered, Event, RolesAssigned, Topic};
 use sqlx::PgConnection;
 
 use super::definition::{Definition, FoldError, Projection};
-use crate::record::Folded;
+use crate::log::record::Folded;
 
 /// A row an account, with its roles, places and login token as last changed.
 pub const ACCOUNTS: Projection = &Definition {

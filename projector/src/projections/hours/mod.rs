@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::definition::{Definition, FoldError, Projection};
-use crate::record::{Folded, Record};
+use crate::log::record::{Folded, Record};
 
 /// The windows that the analytics worker has closed, and the figures of places in them.
 pub const HOURS: Projection = &Definition {

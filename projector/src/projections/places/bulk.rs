@@ -5,9 +5,9 @@ use sqlx::PgConnection;
 
 use super::changes::{Changes, Sums};
 use crate::database::execute;
+use crate::log::record::Folded;
 use crate::projections::copy::{Copy, Row};
 use crate::projections::definition::{Bulk, FoldError};
-use crate::record::Folded;
 
 /// Rows gathered in memory before they are put aside; a row is about 100 bytes.
 const MOST_ROWS_IN_MEMORY: usize = 100_000;

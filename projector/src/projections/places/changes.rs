@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use schemas::{Event, Item, Money, Receipt};
 
+use crate::log::record::Folded;
 use crate::projections::business_time::business_time;
 use crate::projections::definition::FoldError;
-use crate::record::Folded;
 
 /// What receipts add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

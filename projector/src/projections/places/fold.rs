@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use super::changes::{CategorySums, Changes, Place, Sums};
+use crate::log::record::Folded;
 use crate::projections::definition::FoldError;
-use crate::record::Folded;
 
 /// See [`Definition::fold`](crate::projections::definition::Definition::fold).
 ///

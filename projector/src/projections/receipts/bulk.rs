@@ -5,10 +5,10 @@ use sqlx::PgConnection;
 
 use super::fold::{Voids, collect_voids, mark_voided, recorded};
 use crate::database::execute;
+use crate::log::record::Folded;
 use crate::projections::business_time::business_time;
 use crate::projections::copy::Copy;
 use crate::projections::definition::{Bulk, FoldError};
-use crate::record::Folded;
 
 /// Voids kept in memory before they are put aside in a table.
 const MOST_VOIDS_IN_MEMORY: usize = 20_000;

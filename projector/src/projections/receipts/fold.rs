@@ -7,9 +7,9 @@ use rust_decimal::Decimal;
 use schemas::{Event, ReceiptRecorded};
 use sqlx::PgConnection;
 
+use crate::log::record::{Folded, Record};
 use crate::projections::business_time::business_time;
 use crate::projections::definition::FoldError;
-use crate::record::{Folded, Record};
 
 /// When, by whom and why a receipt was voided.
 pub struct Void {

@@ -1,6 +1,6 @@
 //! Laws of the fold.
 
-use crate::record::Record;
+use crate::log::record::Record;
 use proptest::prelude::*;
 use schemas::record::{Foreign, Reading};
 use schemas::{ReceiptRecorded, ReceiptVoided, Topic};

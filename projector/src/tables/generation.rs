@@ -1,12 +1,11 @@
 //! Generations: a projection's tables in a Postgres schema of their own, one of them live.
 
-use schemas::Topic;
 use sqlx::{Connection, PgConnection};
-use uuid::Uuid;
 
-use crate::database::execute;
+use super::positions::{last_records, positions};
+use crate::database::{enter, execute};
+use crate::log::record::{LastRecords, Positions};
 use crate::projections::definition::Projection;
-use crate::record::{LastRecords, Move, Positions};
 
 /// One set of a projection's tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,108 +239,6 @@ impl Generation {
         all.sort_by_key(|generation| generation.number);
         Ok(all)
     }
-}
-
-/// Lets unqualified names mean the tables of a schema, or of several separated by commas, until the transaction
-/// ends.
-///
-/// # Errors
-/// When Postgres fails.
-pub async fn enter(connection: &mut PgConnection, schemas: &str) -> sqlx::Result<()> {
-    sqlx::query_scalar!("SELECT set_config('search_path', $1, true)", schemas)
-        .fetch_one(connection)
-        .await
-        .map(drop)
-}
-
-/// The positions of the generation entered.
-///
-/// # Errors
-/// When Postgres fails.
-pub async fn positions(connection: &mut PgConnection) -> sqlx::Result<Positions> {
-    let rows = sqlx::query!("SELECT topic, partition, next FROM positions").fetch_all(connection).await?;
-    let known = |topic: &str| Topic::from_noun(topic);
-    Ok(rows.into_iter().filter_map(|row| Some(((known(&row.topic)?, row.partition), row.next))).collect())
-}
-
-/// The last records that the generation entered has folded.
-///
-/// # Errors
-/// When Postgres fails.
-pub async fn last_records(connection: &mut PgConnection) -> sqlx::Result<LastRecords> {
-    let rows = sqlx::query!(
-        r#"SELECT topic, partition, last_offset AS "last_offset!", last_event_id AS "last_event_id!" FROM positions
-           WHERE last_offset IS NOT NULL AND last_event_id IS NOT NULL"#
-    )
-    .fetch_all(connection)
-    .await?;
-    let last = rows.into_iter().filter_map(|row| {
-        Some(((Topic::from_noun(&row.topic)?, row.partition), (row.last_offset, row.last_event_id)))
-    });
-    Ok(last.collect())
-}
-
-/// Writes the first positions of the generation entered.
-///
-/// # Errors
-/// When Postgres fails.
-pub async fn insert_positions(
-    connection: &mut PgConnection,
-    positions: &Positions,
-    last: &LastRecords,
-) -> sqlx::Result<()> {
-    let topics: Vec<_> = positions.keys().map(|(topic, _)| topic.noun().to_owned()).collect();
-    let partitions: Vec<_> = positions.keys().map(|(_, partition)| *partition).collect();
-    let next: Vec<_> = positions.values().copied().collect();
-    let last: Vec<_> = positions.keys().map(|key| last.get(key).copied()).collect();
-    let (last_offsets, last_ids) = last_columns(&last);
-    sqlx::query!(
-        "INSERT INTO positions (topic, partition, next, last_offset, last_event_id)
-         SELECT * FROM UNNEST($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::uuid[])",
-        &topics,
-        &partitions,
-        &next,
-        &last_offsets as _,
-        &last_ids as _
-    )
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-type LastColumns = (Vec<Option<i64>>, Vec<Option<Uuid>>);
-
-fn last_columns(last: &[Option<(i64, Uuid)>]) -> LastColumns {
-    last.iter().map(|last| (last.map(|(offset, _)| offset), last.map(|(_, id)| id))).unzip()
-}
-
-/// The guard: moves the positions of the generation entered, all or none. `false`: someone else moved them.
-///
-/// # Errors
-/// When Postgres fails.
-pub async fn move_positions(connection: &mut PgConnection, moves: &[Move]) -> sqlx::Result<bool> {
-    let topics: Vec<_> = moves.iter().map(|step| step.topic.noun().to_owned()).collect();
-    let partitions: Vec<_> = moves.iter().map(|step| step.partition).collect();
-    let from: Vec<_> = moves.iter().map(|step| step.from).collect();
-    let to: Vec<_> = moves.iter().map(|step| step.to).collect();
-    let last: Vec<_> = moves.iter().map(|step| step.last).collect();
-    let (last_offsets, last_ids) = last_columns(&last);
-    let moved = sqlx::query!(
-        "UPDATE positions AS p SET next = m.\"to\", last_offset = coalesce(m.last_offset, p.last_offset),
-             last_event_id = coalesce(m.last_event_id, p.last_event_id)
-         FROM UNNEST($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::uuid[])
-             AS m(topic, partition, \"from\", \"to\", last_offset, last_event_id)
-         WHERE p.topic = m.topic AND p.partition = m.partition AND p.next = m.\"from\"",
-        &topics,
-        &partitions,
-        &from,
-        &to,
-        &last_offsets as _,
-        &last_ids as _
-    )
-    .execute(connection)
-    .await?;
-    Ok(moved.rows_affected() == moves.len() as u64)
 }
 
 /// `undefined_table`, `invalid_schema_name` and `undefined_column` mean that no migration of this binary has run.

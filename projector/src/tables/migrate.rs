@@ -3,11 +3,12 @@
 use runtime::Common;
 use sqlx::{Connection, PgConnection};
 
+use super::generation::{Generation, GenerationError};
+use super::positions::insert_positions;
 use crate::database::execute;
-use crate::generation::{Generation, GenerationError, insert_positions};
+use crate::log::record::{LastRecords, Positions};
 use crate::projections::ALL;
 use crate::projections::definition::Projection;
-use crate::record::{LastRecords, Positions};
 
 /// Makes what is missing; what is there stays. Safe to run by several processes at once.
 ///

@@ -9,17 +9,17 @@ use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::{LEADER_LOCK, connect_leader, try_lock};
-use crate::ends::Ends;
-use crate::folding::{Folding, FoldingError};
-use crate::generation::Generation;
-use crate::log_identity;
-use crate::parked::Parked;
-use crate::progress::Progress;
+use crate::fold::folding::{Folding, FoldingError};
+use crate::fold::parked::Parked;
+use crate::fold::write::{Standing, WriteError};
+use crate::lead::progress::Progress;
+use crate::log::ends::Ends;
+use crate::log::reader::ReadError;
+use crate::log::record::Positions;
 use crate::projections::definition::Projection;
-use crate::reader::ReadError;
-use crate::record::Positions;
 use crate::settings::Settings;
-use crate::write::{Standing, WriteError};
+use crate::tables::generation::Generation;
+use crate::tables::identity;
 
 /// How often a standby asks for the lock, and an idle leader whether its generation is still live.
 const TICK: Duration = Duration::from_millis(500);
@@ -89,7 +89,7 @@ impl Leader {
         mut generation: Generation,
         pause: &mut Duration,
     ) -> Result<(), FoldingError> {
-        log_identity::check(connection, &self.cluster, &self.settings.common).await?;
+        identity::check(connection, &self.cluster, &self.settings.common).await?;
         loop {
             match self.lead(connection, &generation, pause).await {
                 Err(FoldingError::Write(error @ (WriteError::Replaced | WriteError::Overtaken))) => {
@@ -111,7 +111,7 @@ impl Leader {
         let (positions, last) = generation.checkpoint(connection).await?;
         let ends = self.ends.ask(projection.topics.iter().copied()).await.map_err(ReadError::NoEnds)?;
         let prefix = &self.settings.common.topic_prefix;
-        log_identity::check_records(projection, &self.cluster, prefix, (&positions, &last), &ends).await?;
+        identity::check_records(projection, &self.cluster, prefix, (&positions, &last), &ends).await?;
         let parked = Parked::load(connection, generation).await?;
         let mut folding = Folding::start(&self.settings, &self.cluster, Standing::Live, positions, parked)?;
         tracing::info!(projection = projection.name, generation = generation.number, "leading");

@@ -8,7 +8,7 @@ use runtime::kafka;
 use schemas::Topic;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::record::Positions;
+use crate::log::record::Positions;
 
 /// The ends of the topics asked for, and perhaps of others, or why Kafka did not say.
 pub type Answer = Result<Arc<Positions>, String>;

@@ -2,10 +2,11 @@
 
 use sqlx::{Connection, PgConnection};
 
-use crate::generation::{Generation, move_positions};
-use crate::parked::{Parked, Sieve};
+use crate::fold::parked::{Parked, Sieve};
+use crate::log::record::{Batch, Record};
 use crate::projections::definition::FoldError;
-use crate::record::{Batch, Record};
+use crate::tables::generation::Generation;
+use crate::tables::positions::move_positions;
 
 /// Why a batch was not written. Nothing of it was.
 #[derive(Debug, thiserror::Error)]

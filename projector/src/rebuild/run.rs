@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 use runtime::kafka::{Cluster, Ends};
 use sqlx::{Connection, PgConnection};
 
-use crate::database::{REBUILD_LOCK, connect, execute, try_lock};
-use crate::ends;
-use crate::folding::{Folding, FoldingError, at_or_past};
-use crate::generation::{Generation, GenerationError, insert_positions};
-use crate::log_identity;
-use crate::meter::Meter;
-use crate::migrate::beginning;
-use crate::parked::{Parked, Sieve};
+use super::change::{LOCK_TIMEOUT, connect_alone, drop_where, is_lock_timeout};
+use super::meter::Meter;
+use crate::database::execute;
+use crate::fold::folding::{Folding, FoldingError, at_or_past};
+use crate::fold::parked::{Parked, Sieve};
+use crate::fold::write::{Standing, WriteError};
+use crate::log::ends;
+use crate::log::reader::ReadError;
+use crate::log::record::Positions;
 use crate::projections::definition::Projection;
-use crate::reader::ReadError;
-use crate::record::Positions;
 use crate::settings::Settings;
-use crate::write::{Standing, WriteError};
+use crate::tables::generation::Generation;
+use crate::tables::identity;
+use crate::tables::migrate::beginning;
+use crate::tables::positions::{insert_positions, positions};
 
-/// How long the switch waits for locks before it lets others pass and tries again.
-const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
 /// Between two looks at whether the new generation has caught up.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -43,7 +43,7 @@ pub async fn rebuild(settings: &Settings, projection: Projection) -> Result<(), 
     let cluster = Cluster::new(&settings.common);
     let mut connection = connect_alone(settings, "rebuild", projection).await?;
     let (live, live_version) = Generation::live_of_any_version(&mut connection, projection).await?;
-    log_identity::check(&mut connection, &cluster, &settings.common).await?;
+    identity::check(&mut connection, &cluster, &settings.common).await?;
     drop_where(&mut connection, projection, |generation| generation.number > live.number).await?;
     let generation = Generation::new(projection, live.number + 1);
     let mut rebuild = Rebuild { settings, cluster, generation, connection, only_target: None };
@@ -67,42 +67,6 @@ pub async fn rebuild(settings: &Settings, projection: Projection) -> Result<(), 
     drop_where(&mut rebuild.connection, projection, |generation| generation.number < live.number).await
 }
 
-/// Makes the generation before the live one live again; the leader goes on from its positions.
-///
-/// # Errors
-/// When there is none, a rebuild is under way, or Postgres fails.
-pub async fn roll_back(settings: &Settings, projection: Projection) -> Result<(), FoldingError> {
-    let mut connection = connect_alone(settings, "rollback", projection).await?;
-    let (live, version) = Generation::live_of_any_version(&mut connection, projection).await?;
-    let all = Generation::all(&mut connection, projection).await?;
-    let before = all.into_iter().rev().find(|generation| generation.number < live.number);
-    let before = before.ok_or(GenerationError::NoneBefore(projection.name))?;
-    let own_version = before == Generation::new(projection, before.number);
-    if !own_version {
-        let (live, own) = (version, projection.version);
-        return Err(GenerationError::Version { name: projection.name, live, own }.into());
-    }
-    let mut transaction = connection.begin().await?;
-    execute(&mut transaction, LOCK_TIMEOUT).await?;
-    before.publish(&mut transaction, Some(version)).await?;
-    transaction.commit().await?;
-    println!("{}: generation {} is live again", projection.name, before.number);
-    Ok(())
-}
-
-/// A connection that holds the lock of whoever changes which generation is live.
-async fn connect_alone(
-    settings: &Settings,
-    what: &str,
-    projection: Projection,
-) -> Result<PgConnection, FoldingError> {
-    let mut connection = connect(&settings.own, &format!("{what} {}", projection.name)).await?;
-    if !try_lock(&mut connection, REBUILD_LOCK, projection.lock_number()).await? {
-        return Err(GenerationError::UnderWay(projection.name).into());
-    }
-    Ok(connection)
-}
-
 impl Rebuild<'_> {
     async fn ends(&self) -> Result<Positions, FoldingError> {
         let asker = Ends::new(&self.cluster);
@@ -118,7 +82,7 @@ impl Rebuild<'_> {
         let (positions, last) = live.checkpoint(&mut self.connection).await?;
         let prefix = &self.settings.common.topic_prefix;
         let known = (&positions, &last);
-        match log_identity::check_records(live.projection, &self.cluster, prefix, known, ends).await {
+        match identity::check_records(live.projection, &self.cluster, prefix, known, ends).await {
             Err(error) if error.is_another_log() => {
                 tracing::warn!(%error, "the live generation is replaced wherever it stands");
                 self.only_target = Some(ends.clone());
@@ -235,10 +199,10 @@ impl Rebuild<'_> {
         execute(&mut transaction, LOCK_TIMEOUT).await?;
         execute(&mut transaction, format!("LOCK TABLE {}.positions IN EXCLUSIVE MODE", live.schema)).await?;
         live.enter(&mut transaction).await?;
-        let live_positions = crate::generation::positions(&mut transaction).await?;
+        let live_positions = positions(&mut transaction).await?;
         let target = self.only_target.as_ref().unwrap_or(&live_positions);
         self.generation.enter(&mut transaction).await?;
-        let own = crate::generation::positions(&mut transaction).await?;
+        let own = positions(&mut transaction).await?;
         if !at_or_past(&own, target) {
             transaction.rollback().await?;
             return Ok(false);
@@ -247,36 +211,4 @@ impl Rebuild<'_> {
         transaction.commit().await?;
         Ok(true)
     }
-}
-
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
-}
-
-/// Drops generations that nobody reads, and what was parked in them.
-async fn drop_where(
-    connection: &mut PgConnection,
-    projection: Projection,
-    condition: impl Fn(&Generation) -> bool,
-) -> Result<(), FoldingError> {
-    for generation in Generation::all(connection, projection).await?.iter().filter(|found| condition(found)) {
-        let mut transaction = connection.begin().await?;
-        execute(&mut transaction, LOCK_TIMEOUT).await?;
-        match generation.drop(&mut transaction).await {
-            Err(error) if is_lock_timeout(&error) => {
-                tracing::warn!(schema = generation.schema, "still read: the next rebuild drops it");
-                continue;
-            }
-            other => other?,
-        }
-        sqlx::query!(
-            "DELETE FROM till.parked WHERE projection = $1 AND generation = $2",
-            projection.name,
-            generation.number
-        )
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-    }
-    Ok(())
 }

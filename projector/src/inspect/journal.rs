@@ -17,9 +17,9 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::ends::ends;
+use crate::log::ends::ends;
+use crate::log::record::{Positions, decode, instant};
 use crate::projections;
-use crate::record::{Positions, decode, instant};
 use crate::settings::Settings;
 
 /// What to print.

@@ -9,10 +9,10 @@ use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::generation::{Generation, GenerationError};
+use crate::log::record::{Move, Positions};
 use crate::projections::ALL;
 use crate::projections::definition::Projection;
-use crate::record::{Move, Positions};
+use crate::tables::generation::{Generation, GenerationError};
 
 /// How often positions are read while someone waits for another replica's fold.
 const POLL: Duration = Duration::from_millis(20);

@@ -7,9 +7,9 @@ use schemas::Topic;
 use schemas::record::{Foreign, Reading};
 use sqlx::PgConnection;
 
-use crate::aggregate::{Aggregate, storable};
-use crate::generation::{Generation, enter};
-use crate::record::{Folded, Record};
+use crate::fold::aggregate::{Aggregate, storable};
+use crate::log::record::{Folded, Record};
+use crate::tables::generation::Generation;
 
 /// Records that are no events are noted up to here; those after it are in the log lines only.
 const MOST_NOTED_FOREIGN: i64 = 10_000;
@@ -113,7 +113,7 @@ impl Parked {
 /// why the one before it stopped.
 async fn latest_rate(connection: &mut PgConnection, generation: &Generation) -> sqlx::Result<Rate> {
     let mut transaction = sqlx::Connection::begin(connection).await?;
-    enter(&mut transaction, &generation.schema).await?;
+    generation.enter(&mut transaction).await?;
     let rate = sqlx::query_as!(
         Rate,
         r#"SELECT (SELECT coalesce(sum(least(next, $3)), 0)::bigint FROM positions) AS "seen!",

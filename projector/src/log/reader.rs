@@ -14,7 +14,7 @@ use schemas::Topic;
 use schemas::record::Newer;
 use tokio::sync::mpsc;
 
-use crate::record::{Batch, LastRecords, Move, Positions, decode};
+use crate::log::record::{Batch, LastRecords, Move, Positions, decode};
 
 /// How long a poll waits where nothing is gathered; also how soon a lone control record is noticed.
 const IDLE_POLL: Duration = Duration::from_millis(20);
@@ -151,7 +151,7 @@ struct Worker {
     topics: HashMap<String, Topic>,
     limits: Limits,
     handed_over: Positions,
-    gathered: Vec<crate::record::Record>,
+    gathered: Vec<crate::log::record::Record>,
     bytes: usize,
     /// The record to stop before; what comes before it is handed over first.
     stop: Option<((Topic, i32), i64, Newer)>,

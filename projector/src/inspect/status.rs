@@ -10,13 +10,13 @@ use runtime::kafka::{Cluster, Ends, Isolation};
 use sqlx::PgConnection;
 
 use crate::database::{LEADER_LOCK, connect};
-use crate::ends;
-use crate::generation::{Generation, GenerationError};
-use crate::log_identity;
+use crate::log::ends;
+use crate::log::record::{LastRecords, Positions, instant};
 use crate::projections;
 use crate::projections::definition::Projection;
-use crate::record::{LastRecords, Positions, instant};
 use crate::settings::Settings;
+use crate::tables::generation::{Generation, GenerationError};
+use crate::tables::identity;
 
 /// How long to look for the oldest record that is not folded yet.
 const LOOK_FOR: Duration = Duration::from_secs(3);
@@ -64,7 +64,7 @@ async fn faults(settings: &Settings, lines: &[Line], ends: &Positions) -> Result
     let mut text = String::new();
     for line in lines {
         let known = (&line.positions, &line.last);
-        match log_identity::check_records(line.projection, &cluster, prefix, known, ends).await {
+        match identity::check_records(line.projection, &cluster, prefix, known, ends).await {
             Err(error) if error.is_another_log() => text += &format!("{}: {error}\n", line.projection.name),
             other => other.map_err(|error| error.to_string())?,
         }

@@ -6,8 +6,8 @@ use runtime::Common;
 use runtime::kafka::{self, Cluster, Isolation, LastRead, REQUEST_TIMEOUT};
 use sqlx::PgConnection;
 
+use crate::log::record::{LastRecords, Positions};
 use crate::projections::definition::Projection;
-use crate::record::{LastRecords, Positions};
 
 /// Why the log does not fit the tables.
 #[derive(Debug, thiserror::Error)]

@@ -3,14 +3,14 @@
 use runtime::kafka::Cluster;
 use sqlx::PgConnection;
 
-use crate::generation::{Generation, GenerationError};
-use crate::log_identity::IdentityError;
-use crate::parked::Parked;
+use crate::fold::parked::Parked;
+use crate::fold::write::{Standing, WriteError, write};
+use crate::log::reader::{Limits, ReadError, Reader};
+use crate::log::record::{Batch, LastRecords, Positions};
 use crate::projections::definition::FoldError;
-use crate::reader::{Limits, ReadError, Reader};
-use crate::record::{Batch, LastRecords, Positions};
 use crate::settings::Settings;
-use crate::write::{Standing, WriteError, write};
+use crate::tables::generation::{Generation, GenerationError};
+use crate::tables::identity::IdentityError;
 
 /// Why folding ended. Nothing of the batch under way was written.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,4 @@
+//! Commands for operators that only look.
+
+pub mod journal;
+pub mod status;
