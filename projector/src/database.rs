@@ -1,4 +1,4 @@
-//! Connections to Postgres.
+//! Connections to Postgres, and what all rooms need of it: locks, plain statements, the search path.
 
 use std::time::Duration;
 
@@ -7,28 +7,30 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, raw_sql};
 
 use crate::settings::ProjectorSettings;
 
-/// First number of Till's advisory locks of projections' leaders; the second is the projection's.
+/// The first number of the advisory locks of leaders; the second is the projection's [`lock_number`].
+///
+/// [`lock_number`]: crate::projections::definition::Definition::lock_number
 pub const LEADER_LOCK: i32 = 0x7111;
-/// First number of the locks of rebuilds.
+/// The first number of the advisory locks of rebuilds and rollbacks; the second is the projection's, too.
 pub const REBUILD_LOCK: i32 = 0x7112;
 
-/// How long a connection may take.
+/// How long it may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn options(settings: &ProjectorSettings, name: &str) -> PgConnectOptions {
     let options: PgConnectOptions = settings.database_url.parse().expect("the settings were checked");
     options.application_name(&format!("till-projector {name}")).options([
-        // Positions are written with the rows: what a crash of Postgres loses is folded again from the log.
+        // A crash of Postgres may lose the last commits, rows and positions together. They are folded again from the log.
         ("synchronous_commit", "off"),
         ("timezone", "UTC"),
-        // A machine that vanished is noticed within half a minute, and its locks are freed.
+        // The end of a machine without a word is noticed within half a minute, and its locks are freed.
         ("tcp_keepalives_idle", "10"),
         ("tcp_keepalives_interval", "5"),
         ("tcp_keepalives_count", "3"),
     ])
 }
 
-/// A connection of one's own.
+/// Connects, beside the pools. `name` tells the connection in Postgres' views.
 ///
 /// # Errors
 /// When Postgres is not reached within seconds, or refuses.
@@ -38,7 +40,7 @@ pub async fn connect(settings: &ProjectorSettings, name: &str) -> sqlx::Result<P
         .unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
-/// A connection that Postgres closes where the process stands still: its locks are free for another replica then.
+/// Connects as a leader. Postgres ends the session if the process stands still, which frees its locks for another replica.
 ///
 /// # Errors
 /// As [`connect`].
@@ -50,13 +52,13 @@ pub async fn connect_leader(settings: &ProjectorSettings, name: &str) -> sqlx::R
     Ok(connection)
 }
 
-/// Connections for reads, made when first needed.
+/// The connections of reads. None is made before it is needed.
 #[must_use]
 pub fn pool(settings: &ProjectorSettings) -> PgPool {
     pool_of(settings, "reads", settings.database_connections)
 }
 
-/// A connection for short questions of the process itself, which must not wait for those that reads have taken.
+/// The connection of the process' own short questions, which must not wait until reads give theirs back.
 #[must_use]
 pub fn own_pool(settings: &ProjectorSettings) -> PgPool {
     pool_of(settings, "positions", 1)
@@ -65,7 +67,7 @@ pub fn own_pool(settings: &ProjectorSettings) -> PgPool {
 fn pool_of(settings: &ProjectorSettings, name: &str, connections: u32) -> PgPool {
     let options = options(settings, name)
         .options([("statement_timeout", settings.read_timeout_ms.to_string())])
-        // A read that Postgres or the network has left in a transaction frees what it holds.
+        // A read whose process is gone, or cannot be reached, leaves its transaction open. It ends, and frees what it holds.
         .options([("idle_in_transaction_session_timeout", "60s")]);
     PgPoolOptions::new()
         .max_connections(connections)
@@ -74,7 +76,7 @@ fn pool_of(settings: &ProjectorSettings, name: &str, connections: u32) -> PgPool
         .connect_lazy_with(options)
 }
 
-/// Takes a lock for as long as the connection lives; `false` where another session holds it.
+/// Takes an advisory lock for as long as the connection lives. `false`: another session holds it.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -92,8 +94,7 @@ pub async fn execute(connection: &mut PgConnection, sql: impl Into<String>) -> s
     raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(drop)
 }
 
-/// Lets unqualified names mean the tables of a schema, or of several separated by commas, until the transaction
-/// ends.
+/// Lets names without a schema mean the tables of this one, or of several separated by commas, until the transaction ends.
 ///
 /// # Errors
 /// When Postgres fails.

@@ -99,13 +99,13 @@ fn run(arguments: Arguments) -> Result<(), String> {
     runtime::telemetry::start(&settings.common)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("no threads: {error}"))?;
     let ended = runtime.block_on(execute(arguments.command, settings));
-    // Threads that wait for Kafka need not be waited for.
+    // Threads that wait for Kafka may take seconds, and have nothing left to do.
     runtime.shutdown_background();
     ended
 }
 
 impl Arguments {
-    /// All settings that the command needs.
+    /// Loads and checks the settings that the command needs.
     fn settings(&self) -> Result<Settings, String> {
         let file = self.config.as_deref();
         let settings = match self.command {
@@ -117,7 +117,8 @@ impl Arguments {
     }
 }
 
-/// The partitions of the log as it is, for operators' commands: a shell need not know the setting of the services.
+/// Takes the number of partitions from the log itself. An operator's command then works from a shell where `TILL_PARTITIONS` is not
+/// what the services have.
 async fn with_partitions_of_the_log(mut settings: Settings) -> Result<Settings, String> {
     let (cluster, topic) =
         (Cluster::new(&settings.common), Topic::Receipts.name(&settings.common.topic_prefix));

@@ -1,4 +1,4 @@
-//! `projector serve`: leaders, reads, health.
+//! `projector serve`: starts the leaders, the reads and the health checks, and ends them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +16,15 @@ use crate::database::own_pool;
 use crate::http::{App, router};
 use crate::lead::leader::Leader;
 use crate::lead::progress::Progress;
-use crate::log::ends::Ends;
+use crate::log::ends::SharedEnds;
 use crate::projections;
 use crate::read::Reads;
 use crate::settings::Settings;
 
-/// Between two looks at whether everything works.
+/// The time between two looks at whether everything works.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Serves until SIGTERM or SIGINT. Kafka and Postgres may come later, go and come again.
+/// Serves until SIGTERM or SIGINT. Kafka and Postgres may come later, and may go away and come again.
 ///
 /// # Errors
 /// When the address is taken, or the topics are not what Till needs.
@@ -33,7 +33,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let listener = server::bind(&own.projector_listen, "TILL_PROJECTOR_LISTEN").await?;
     let cluster = Cluster::new(common);
     let start_ends = |asker, capacity| {
-        let started = Ends::start(asker, &common.topic_prefix, common.partitions, capacity);
+        let started = SharedEnds::start(asker, &common.topic_prefix, common.partitions, capacity);
         started.map_err(|error| format!("no threads: {error}"))
     };
     let ends = start_ends(kafka::Ends::new(&cluster), own.waiting_reads)?;
@@ -83,8 +83,8 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     ended
 }
 
-/// Topics are made and checked before anything is folded: a log that is not whole must not be. Ends only where it is not,
-/// with the faults in words.
+/// Makes and checks the topics, then starts a leader for each projection: a log that is not whole must not be folded. Returns only
+/// if it is not whole, with the faults in words.
 async fn fold_when_topics_are_there(leader: Leader, tasks: TaskTracker, readiness: Readiness) -> String {
     let common = &leader.settings.common;
     let spec = |topic: Topic| TopicSpec {
@@ -113,12 +113,13 @@ async fn fold_when_topics_are_there(leader: Leader, tasks: TaskTracker, readines
 struct Health {
     progress: Progress,
     pool: PgPool,
-    ends: Ends,
+    ends: SharedEnds,
     readiness: Readiness,
 }
 
 impl Health {
-    /// Ready: Postgres and Kafka answer, and every projection is folded here or elsewhere.
+    /// Keeps the readiness: the service is ready while Postgres and Kafka answer and every projection is folded, here or by another
+    /// replica.
     async fn watch(self, shutdown: CancellationToken) {
         loop {
             let mut faults = self.progress.faults();

@@ -1,3 +1,3 @@
-//! The drop-in contracts' reads, where `TILL_CONTRACTS` names them.
+//! The reads of drop-in contracts, each if `TILL_CONTRACTS` names it.
 
 pub mod receipts;

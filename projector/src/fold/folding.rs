@@ -1,30 +1,30 @@
-//! What a leader and a rebuild share: folding a generation on from its positions, batch by batch.
+//! Folding a generation on from its positions, batch by batch: what a leader and a rebuild share.
 
 use runtime::kafka::Cluster;
 use sqlx::PgConnection;
 
 use crate::fold::parked::Parked;
-use crate::fold::write::{Standing, WriteError, write};
-use crate::log::reader::{Limits, ReadError, Reader};
+use crate::fold::write::{WriteError, Writer, write};
+use crate::log::reader::{BatchLimits, ReadError, Reader};
 use crate::log::record::{Batch, LastRecords, Positions};
 use crate::projections::definition::FoldError;
 use crate::settings::Settings;
 use crate::tables::generation::{Generation, GenerationError};
 use crate::tables::identity::IdentityError;
 
-/// Why folding ended. Nothing of the batch under way was written.
+/// Why folding has ended. Nothing of the batch under way was written.
 #[derive(Debug, thiserror::Error)]
 pub enum FoldingError {
-    /// The projection's tables.
+    /// The generation's tables are missing, or are not this binary's.
     #[error("{0}")]
     Generation(#[from] GenerationError),
-    /// The log.
+    /// The log could not be read on.
     #[error("{0}")]
     Read(#[from] ReadError),
-    /// A batch.
+    /// A batch could not be written.
     #[error("{0}")]
     Write(#[from] WriteError),
-    /// The log is another one.
+    /// The log is not the one that was folded, or could not be compared with it.
     #[error("{0}")]
     Identity(#[from] IdentityError),
     /// Postgres refused or failed.
@@ -41,38 +41,38 @@ impl From<FoldError> for FoldingError {
 /// A generation's fold under way.
 pub struct Folding {
     reader: Reader,
-    /// How far it has got.
+    /// The next offset to fold of each partition.
     pub positions: Positions,
-    /// The last records it has read; of partitions without any since its start, none.
+    /// The last record it has folded of each partition. A partition that had none since the start is left out.
     pub last: LastRecords,
-    /// What is held back.
+    /// What it has parked.
     pub parked: Parked,
 }
 
 impl Folding {
-    /// Goes on from `positions`.
+    /// Starts to read from `positions`.
     ///
     /// # Errors
     /// When librdkafka refuses.
     pub fn start(
         settings: &Settings,
         cluster: &Cluster,
-        standing: Standing,
+        writer: Writer,
         positions: Positions,
         parked: Parked,
     ) -> Result<Self, ReadError> {
         let (common, own) = (&settings.common, &settings.own);
-        let events = match standing {
-            Standing::Live => own.batch_events,
-            // A rebuild is alone in its process, and nobody waits for a batch of its.
-            Standing::Rebuilding => 2 * own.batch_events,
+        let events = match writer {
+            Writer::Leader => own.batch_events,
+            // A rebuild has its process to itself, and nobody waits for one of its batches.
+            Writer::Rebuild => 2 * own.batch_events,
         };
-        let limits = Limits { events, bytes: own.batch_bytes };
+        let limits = BatchLimits { events, bytes: own.batch_bytes };
         let reader = Reader::start(cluster, &common.topic_prefix, &positions, limits)?;
         Ok(Self { reader, positions, last: LastRecords::new(), parked })
     }
 
-    /// The next batch. May be cancelled.
+    /// The next batch of the log. Dropping the future loses no batch.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -80,7 +80,7 @@ impl Folding {
         self.reader.next().await
     }
 
-    /// Writes a batch into the generation: all of it or nothing; by how many offsets it moves.
+    /// Writes a batch into the generation, all of it or nothing. Says by how many offsets that moves the positions.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -88,14 +88,14 @@ impl Folding {
         &mut self,
         connection: &mut PgConnection,
         generation: &Generation,
-        standing: Standing,
+        writer: Writer,
         batch: &Batch,
     ) -> Result<i64, WriteError> {
-        write(connection, generation, standing, batch, &mut self.parked).await?;
+        write(connection, generation, writer, batch, &mut self.parked).await?;
         Ok(self.advance(batch))
     }
 
-    /// Moves the positions by a batch that was written; by how many offsets.
+    /// Moves the positions by a batch that was written. Says by how many offsets.
     pub fn advance(&mut self, batch: &Batch) -> i64 {
         for step in &batch.moves {
             self.positions.insert((step.topic, step.partition), step.to);
@@ -104,7 +104,7 @@ impl Folding {
         batch.moves.iter().map(|step| step.to - step.from).sum()
     }
 
-    /// Whether it has got as far as `target`.
+    /// Whether the positions are nowhere before `target`.
     #[must_use]
     pub fn has_reached(&self, target: &Positions) -> bool {
         at_or_past(&self.positions, target)

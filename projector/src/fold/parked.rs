@@ -1,5 +1,5 @@
-//! What a fold does not see: events it has refused, with their successors of the same aggregate, and records that are no
-//! events. All are noted in `till.parked`.
+//! Parking: an event that a fold refuses is noted in `till.parked`, and later events of its aggregate with it, because they might mean
+//! nothing without it. Records that are no events are noted there too, but hold nothing back.
 
 use std::collections::HashSet;
 
@@ -8,27 +8,27 @@ use schemas::record::{Foreign, Reading};
 use sqlx::PgConnection;
 
 use crate::fold::aggregate::{Aggregate, storable};
-use crate::log::record::{Folded, Record};
+use crate::log::record::{EventRecord, Record};
 use crate::tables::generation::Generation;
 
-/// Records that are no events are noted up to here; those after it are in the log lines only.
+/// The most records without an event that are noted for a generation; those beyond are told in log lines only.
 const MOST_NOTED_FOREIGN: i64 = 10_000;
-/// A fold is stopped where more than half of the latest events are refused; of fewer than so many nothing is concluded.
+/// A fold is stopped if more than half of the latest events are refused. Fewer than so many events prove nothing.
 const LEAST_SEEN: i64 = 1_000;
-/// The latest events are at most so many: earlier ones count half as much with each further so many.
+/// How many events count as the latest: when so many were seen, all of them count half from then on.
 const LATEST: i64 = 10_000;
 
-/// What is noted of a generation. How many events are parked is not bounded: only their rate can stop the fold.
+/// What is parked of a generation, in short. The number of parked events has no bound: only their rate can stop the fold.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parked {
-    /// Whether any event is parked.
+    /// Whether any event is parked. While none is, no batch looks into `till.parked`.
     has_events: bool,
-    /// How many records that are no events are noted. They hold nothing back.
+    /// How many records without an event are noted.
     foreign: i64,
     rate: Rate,
 }
 
-/// Of the latest events, how many were refused.
+/// How many of the latest events were refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Rate {
     seen: i64,
@@ -46,7 +46,7 @@ impl Rate {
 }
 
 impl Parked {
-    /// What is noted of a generation.
+    /// Reads what is parked of a generation.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -64,13 +64,13 @@ impl Parked {
         Ok(Self { has_events: noted.has_events, foreign: noted.foreign, rate })
     }
 
-    /// Whether more than half of the latest events were refused.
+    /// Whether more than half of the latest events were refused, of enough events to tell.
     #[must_use]
     pub const fn is_most(&self) -> bool {
         self.rate.seen >= LEAST_SEEN && 2 * self.rate.refused > self.rate.seen
     }
 
-    /// The aggregates of a batch that are held back.
+    /// The aggregates of a batch whose events were parked before it.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -83,7 +83,8 @@ impl Parked {
         if !self.has_events {
             return Ok(HashSet::new());
         }
-        let aggregates = records.iter().filter_map(Record::folded).map(|folded| Aggregate::of(folded.event));
+        let aggregates =
+            records.iter().filter_map(Record::as_event).map(|folded| Aggregate::of(folded.event));
         let asked: HashSet<_> =
             aggregates.flat_map(|aggregate| [aggregate.whole_home(), aggregate]).collect();
         let topics: Vec<_> = asked.iter().map(|aggregate| aggregate.topic.noun().to_owned()).collect();
@@ -109,8 +110,8 @@ impl Parked {
     }
 }
 
-/// Of the latest offsets of each partition, in how many an aggregate was parked: a process that starts anew must not forget
-/// why the one before it stopped.
+/// The rate as the tables tell it: how many aggregates were parked within the latest offsets of each partition. A fold that has stopped
+/// by its rate, and is started again, must not begin to count anew.
 async fn latest_rate(connection: &mut PgConnection, generation: &Generation) -> sqlx::Result<Rate> {
     let mut transaction = sqlx::Connection::begin(connection).await?;
     generation.enter(&mut transaction).await?;
@@ -132,8 +133,8 @@ async fn latest_rate(connection: &mut PgConnection, generation: &Generation) -> 
     Ok(rate)
 }
 
-/// Holds back what a fold must not see of one batch.
-pub struct Sieve<'b> {
+/// Keeps from a fold what it must not see of one batch, and notes it.
+pub struct ParkingFilter<'b> {
     generation: &'b Generation,
     parked: Parked,
     held: HashSet<Aggregate>,
@@ -145,26 +146,26 @@ pub struct Sieve<'b> {
 struct HeldBack<'b> {
     record: &'b Record,
     is_event: bool,
-    /// Of its aggregate within its home.
+    /// The id of the event's aggregate within its home.
     id: String,
     error: String,
 }
 
-impl<'b> Sieve<'b> {
-    /// `held` are the aggregates of the batch that were parked before it.
+impl<'b> ParkingFilter<'b> {
+    /// A filter for one batch. `held` are the aggregates of the batch whose events were parked before it.
     #[must_use]
     pub fn new(generation: &'b Generation, parked: Parked, held: HashSet<Aggregate>) -> Self {
         Self { generation, parked, held, held_back: Vec::new(), events: 0, refused: 0 }
     }
 
-    /// The events a fold may take.
-    pub fn sound(&mut self, records: impl IntoIterator<Item = &'b Record>) -> Vec<Folded<'b>> {
+    /// The events among records that the fold may take. All others are noted as held back.
+    pub fn admit(&mut self, records: impl IntoIterator<Item = &'b Record>) -> Vec<EventRecord<'b>> {
         let mut events = Vec::new();
         for record in records {
             match &record.reading {
                 Reading::Foreign(reason) => self.skip(record, reason),
                 Reading::Event(event) => {
-                    let event = Folded { record, event };
+                    let event = EventRecord { record, event };
                     if self.holds(&event) {
                         self.hold_back(&event, "an earlier event of its aggregate is parked".to_owned());
                     } else {
@@ -173,12 +174,12 @@ impl<'b> Sieve<'b> {
                 }
             }
         }
-        // Where a batch is halved, the first look at it is at all of it.
+        // A batch that is halved comes here in ever smaller parts, but the first time as a whole.
         self.events = self.events.max(events.len());
         events
     }
 
-    fn holds(&self, event: &Folded<'_>) -> bool {
+    fn holds(&self, event: &EventRecord<'_>) -> bool {
         if self.held.is_empty() {
             return false;
         }
@@ -186,13 +187,13 @@ impl<'b> Sieve<'b> {
         self.held.contains(&aggregate) || self.held.contains(&aggregate.whole_home())
     }
 
-    fn hold_back(&mut self, event: &Folded<'b>, error: String) {
+    fn hold_back(&mut self, event: &EventRecord<'b>, error: String) {
         let id = Aggregate::of(event.event).id;
         self.held_back.push(HeldBack { record: event.record, is_event: true, id, error });
     }
 
-    /// Parks an event that was refused, and holds back its aggregate from here on.
-    pub fn park(&mut self, event: &Folded<'b>, error: String) {
+    /// Parks an event that the fold has refused. Later events of its aggregate are held back from here on.
+    pub fn park(&mut self, event: &EventRecord<'b>, error: String) {
         tracing::error!(
             projection = self.generation.projection.name,
             topic = event.record.topic.noun(),
@@ -207,7 +208,7 @@ impl<'b> Sieve<'b> {
         self.parked.has_events = true;
     }
 
-    /// It is no event to any reader, so its aggregate goes on; noted only to be looked into.
+    /// Notes a record that is no event to any reader. It holds nothing back.
     fn skip(&mut self, record: &'b Record, reason: &Foreign) {
         tracing::error!(
             projection = self.generation.projection.name,
@@ -224,7 +225,7 @@ impl<'b> Sieve<'b> {
         }
     }
 
-    /// Writes down what was held back; what is parked from here on.
+    /// Writes what was held back into `till.parked`. Returns what is parked from here on, if the transaction is committed.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -240,7 +241,7 @@ impl<'b> Sieve<'b> {
                 record.partition,
                 record.offset,
                 record.key,
-                // Messages quote what is at fault.
+                // Postgres' messages quote the values at fault.
                 storable(error),
                 record.recorded_at,
                 is_event,
@@ -287,7 +288,7 @@ mod tests {
         }
     }
 
-    fn offsets(events: &[Folded<'_>]) -> Vec<i64> {
+    fn offsets(events: &[EventRecord<'_>]) -> Vec<i64> {
         events.iter().map(|event| event.record.offset).collect()
     }
 
@@ -296,16 +297,16 @@ mod tests {
         let generation = Generation::new(ACCOUNTS, 1);
         let records =
             [record(0, "a", true), record(1, "b", true), record(2, "a", true), record(3, "b", false)];
-        let mut sieve = Sieve::new(&generation, Parked::default(), HashSet::new());
-        sieve.park(&records[0].folded().unwrap(), "refused".into());
-        assert_eq!(offsets(&sieve.sound(&records[1..])), [1]);
-        let held: Vec<_> = sieve.held_back.iter().map(|held| (held.record.offset, held.is_event)).collect();
+        let mut filter = ParkingFilter::new(&generation, Parked::default(), HashSet::new());
+        filter.park(&records[0].as_event().unwrap(), "refused".into());
+        assert_eq!(offsets(&filter.admit(&records[1..])), [1]);
+        let held: Vec<_> = filter.held_back.iter().map(|held| (held.record.offset, held.is_event)).collect();
         assert_eq!(held, [(0, true), (2, true), (3, false)]);
         let later = [record(4, "a", true), record(5, "b", true)];
-        let mut next = Sieve::new(&generation, sieve.parked, sieve.held.clone());
-        assert_eq!(offsets(&next.sound(&later)), [5]);
-        let whole_home = HashSet::from([Aggregate::of(later[0].folded().unwrap().event).whole_home()]);
-        assert!(Sieve::new(&generation, sieve.parked, whole_home).sound(&later).is_empty());
+        let mut next = ParkingFilter::new(&generation, filter.parked, filter.held.clone());
+        assert_eq!(offsets(&next.admit(&later)), [5]);
+        let whole_home = HashSet::from([Aggregate::of(later[0].as_event().unwrap().event).whole_home()]);
+        assert!(ParkingFilter::new(&generation, filter.parked, whole_home).admit(&later).is_empty());
     }
 
     #[test]
@@ -314,10 +315,10 @@ mod tests {
         let (home, id) = (b"till".to_vec(), "a\u{FFFD}".to_owned());
         let noted = HashSet::from([Aggregate { topic: Topic::Accounts, home, id }]);
         let events = [record(0, "a\0", true), record(1, "a", true)];
-        let asked = Aggregate::of(events[0].folded().unwrap().event);
+        let asked = Aggregate::of(events[0].as_event().unwrap().event);
         assert!(noted.contains(&asked), "{asked:?} cannot be asked for");
-        let mut sieve = Sieve::new(&generation, Parked::default(), noted);
-        assert_eq!(offsets(&sieve.sound(&events)), [1]);
+        let mut filter = ParkingFilter::new(&generation, Parked::default(), noted);
+        assert_eq!(offsets(&filter.admit(&events)), [1]);
     }
 
     #[test]
@@ -349,9 +350,9 @@ mod tests {
         let closed = HourClosed { window_start: at, window_end: at, slices, recorded, voided, places, parts };
         let events = [figures(HOURS_KEY), closed.into(), figures(HOURS_KEY), figures("cafe")];
         let records: Vec<_> = (0..).zip(&events).map(|(offset, event)| record_of(offset, event)).collect();
-        let mut sieve = Sieve::new(&generation, Parked::default(), HashSet::new());
-        sieve.park(&records[0].folded().unwrap(), "refused".into());
-        assert_eq!(offsets(&sieve.sound(&records[1..])), [1, 3]);
+        let mut filter = ParkingFilter::new(&generation, Parked::default(), HashSet::new());
+        filter.park(&records[0].as_event().unwrap(), "refused".into());
+        assert_eq!(offsets(&filter.admit(&records[1..])), [1, 3]);
     }
 
     #[test]
@@ -359,10 +360,10 @@ mod tests {
         let generation = Generation::new(ACCOUNTS, 1);
         let foreign: Vec<_> = (0..10_100).map(|offset| record(offset, "a", false)).collect();
         let event = [record(20_000, "a", true)];
-        let mut sieve = Sieve::new(&generation, Parked::default(), HashSet::new());
-        assert!(sieve.sound(&foreign).is_empty());
-        assert_eq!(i64::try_from(sieve.held_back.len()).unwrap(), MOST_NOTED_FOREIGN);
-        assert_eq!(offsets(&sieve.sound(&event)), [20_000]);
+        let mut filter = ParkingFilter::new(&generation, Parked::default(), HashSet::new());
+        assert!(filter.admit(&foreign).is_empty());
+        assert_eq!(i64::try_from(filter.held_back.len()).unwrap(), MOST_NOTED_FOREIGN);
+        assert_eq!(offsets(&filter.admit(&event)), [20_000]);
     }
 
     #[test]

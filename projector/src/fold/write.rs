@@ -1,26 +1,27 @@
-//! One batch, one transaction: the guard, the rows, the positions. Events a fold cannot take are parked.
+//! A batch is one transaction: it moves the positions, which guards it against other writers, and writes the rows. Events that a
+//! fold cannot take are parked.
 
 use sqlx::{Connection, PgConnection};
 
-use crate::fold::parked::{Parked, Sieve};
+use crate::fold::parked::{Parked, ParkingFilter};
 use crate::log::record::{Batch, Record};
 use crate::projections::definition::FoldError;
 use crate::tables::generation::Generation;
 use crate::tables::positions::move_positions;
 
-/// Why a batch was not written. Nothing of it was.
+/// Why a batch was not written, not even a part of it.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// Another generation is live.
+    /// The generation is not live any more: a rebuild or a rollback has replaced it.
     #[error("another generation is live")]
     Replaced,
-    /// Someone else moved the positions.
+    /// Another process has moved the positions, so it has folded these events, or others.
     #[error("the positions were moved by another process")]
     Overtaken,
-    /// The events are at fault.
+    /// The same events would be refused again: they are at fault.
     #[error("{0}")]
     Refused(FoldError),
-    /// Most of the latest events are at fault: that is no bad event but a bad binary, and going on would only hide it.
+    /// Most of the latest events were refused. Then it is the binary that is bad, and going on would only hide that.
     #[error(
         "more than half of the latest events cannot be folded: is this binary older than the writer of the log? The log lines and the table till.parked say why; then run `projector rebuild`"
     )]
@@ -42,33 +43,33 @@ impl From<FoldError> for WriteError {
     }
 }
 
-/// What a write's transaction must check.
+/// Who writes a batch, which says what its transaction must check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// That the generation is live.
-    Live,
-    /// Nothing: it is being rebuilt, nobody reads it yet.
-    Rebuilding,
+pub enum Writer {
+    /// A leader: its generation must still be live, or its rows would be lost with the generation.
+    Leader,
+    /// A rebuild: nobody reads its generation yet, so there is nothing to check.
+    Rebuild,
 }
 
-/// Writes a batch into a generation: all of it or nothing.
+/// Writes a batch into a generation, all of it or nothing. An event that the fold refuses for good is parked, and counts as written.
 ///
 /// # Errors
-/// See [`WriteError`]; deterministic errors of single events do not count, they are parked.
+/// See [`WriteError`].
 pub async fn write(
     connection: &mut PgConnection,
     generation: &Generation,
-    standing: Standing,
+    writer: Writer,
     batch: &Batch,
     parked: &mut Parked,
 ) -> Result<(), WriteError> {
-    let attempt = Attempt { generation, standing, batch };
+    let attempt = Attempt { generation, writer, batch };
     let held = parked.held(connection, generation, &batch.records).await?;
-    let sieve = || Sieve::new(generation, *parked, held.clone());
-    *parked = match attempt.whole(connection, sieve()).await {
+    let filter = || ParkingFilter::new(generation, *parked, held.clone());
+    *parked = match attempt.whole(connection, filter()).await {
         Err(WriteError::Refused(error)) => {
             tracing::warn!(projection = generation.projection.name, %error, "looking for the events at fault");
-            attempt.bisected(connection, sieve()).await?
+            attempt.bisected(connection, filter()).await?
         }
         other => other?,
     };
@@ -77,35 +78,40 @@ pub async fn write(
 
 struct Attempt<'b> {
     generation: &'b Generation,
-    standing: Standing,
+    writer: Writer,
     batch: &'b Batch,
 }
 
 impl<'b> Attempt<'b> {
-    /// The way of nearly all batches: one fold over everything.
-    async fn whole(&self, connection: &mut PgConnection, mut sieve: Sieve<'b>) -> Result<Parked, WriteError> {
+    /// Folds the whole batch at once, which is enough for nearly every batch.
+    async fn whole(
+        &self,
+        connection: &mut PgConnection,
+        mut filter: ParkingFilter<'b>,
+    ) -> Result<Parked, WriteError> {
         let mut transaction = connection.begin().await?;
         self.guard(&mut transaction).await?;
-        let events = sieve.sound(&self.batch.records);
+        let events = filter.admit(&self.batch.records);
         if !events.is_empty() {
             (self.generation.projection.fold)(&mut transaction, &events).await?;
         }
-        let parked = sieve.note(&mut transaction).await?;
+        let parked = filter.note(&mut transaction).await?;
         transaction.commit().await?;
         Ok(parked)
     }
 
-    /// Halves what was refused until the events at fault stand alone, each part in a savepoint, in order.
+    /// Folds a batch that was refused as a whole: halves it, each part in a savepoint and in order, until the events at fault stand
+    /// alone and are parked.
     async fn bisected(
         &self,
         connection: &mut PgConnection,
-        mut sieve: Sieve<'b>,
+        mut filter: ParkingFilter<'b>,
     ) -> Result<Parked, WriteError> {
         let mut transaction = connection.begin().await?;
         self.guard(&mut transaction).await?;
         let mut parts: Vec<Vec<&'b Record>> = vec![self.batch.records.iter().collect()];
         while let Some(part) = parts.pop() {
-            let mut events = sieve.sound(part);
+            let mut events = filter.admit(part);
             if events.is_empty() {
                 continue;
             }
@@ -116,7 +122,7 @@ impl<'b> Attempt<'b> {
                 Err(error) => {
                     savepoint.rollback().await?;
                     if let [event] = events[..] {
-                        sieve.park(&event, error.to_string());
+                        filter.park(&event, error.to_string());
                         continue;
                     }
                     let later = events.split_off(events.len() / 2);
@@ -125,7 +131,7 @@ impl<'b> Attempt<'b> {
                 }
             }
         }
-        let parked = sieve.note(&mut transaction).await?;
+        let parked = filter.note(&mut transaction).await?;
         if parked.is_most() {
             return Err(WriteError::TooManyParked);
         }
@@ -138,8 +144,9 @@ impl<'b> Attempt<'b> {
         if !move_positions(transaction, &self.batch.moves).await? {
             return Err(WriteError::Overtaken);
         }
-        // A statement of its own, after the guard: a switch that held the positions until then is seen.
-        if self.standing == Standing::Live && !self.generation.is_live(transaction).await? {
+        // A statement of its own, after the positions were moved. A switch to another generation locks them, so a switch that this
+        // transaction has waited for is seen here.
+        if self.writer == Writer::Leader && !self.generation.is_live(transaction).await? {
             return Err(WriteError::Replaced);
         }
         Ok(())

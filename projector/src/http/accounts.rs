@@ -77,7 +77,7 @@ pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     Ok(Json(Page { accounts, next_cursor }).into_response())
 }
 
-/// `number/realm`, or nothing for the beginning.
+/// The realm and number that a cursor `number/realm` names; without a cursor, what comes before all accounts.
 fn position(id: &str) -> Result<(&str, i64), Problem> {
     if id.is_empty() {
         return Ok(("", 0));

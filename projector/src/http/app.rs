@@ -1,4 +1,4 @@
-//! What handlers need, and who may call them.
+//! What handlers share: what they answer from, and who may call them.
 
 use axum::extract::FromRef;
 use chrono_tz::Tz;
@@ -6,21 +6,21 @@ use runtime::auth::{Role, Tokens};
 
 use crate::read::Reads;
 
-/// Who may read receipts and places.
+/// The roles that may read receipts and places.
 pub const READERS: &[Role] = &[Role::Staff, Role::Analyst, Role::Admin];
-/// Who may read figures.
+/// The roles that may read figures.
 pub const ANALYSTS: &[Role] = &[Role::Analyst, Role::Admin];
 
-/// What handlers need.
+/// The state of the routes.
 #[derive(Clone)]
 pub struct App {
-    /// Snapshots of the projections.
+    /// Opens snapshots of the projections.
     pub reads: Reads,
-    /// Verifies callers.
+    /// Verifies the tokens of callers.
     pub tokens: Tokens,
-    /// Partitions of each event topic.
+    /// The number of partitions of each event topic.
     pub partitions: i32,
-    /// Zone of dates.
+    /// The time zone that dates in parameters are of.
     pub zone: Tz,
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP reads. This file is their table of contents.
+//! The routes of reads. This file is their table of contents.
 
 pub mod accounts;
 pub mod analytics;
@@ -18,7 +18,7 @@ use utoipa::OpenApi;
 use crate::contracts;
 use crate::description::Description;
 
-/// Every route; those of contract 003 where it is switched on.
+/// Every route, with those of contract 003 if it is switched on.
 pub fn router(
     app: App,
     receipts_contract: Option<contracts::receipts::Contract>,

@@ -14,9 +14,9 @@ use super::parameters::{NoQuery, PathId, Read, ReadHeaders};
 use crate::projections::{PLACES, RECEIPTS};
 use crate::read::failed;
 
-/// A query of places with the receipt that names each: its latest one that is not void, or its latest one where all are. Where
-/// none can be read (the projection `receipts` is behind, or holds it back) its fields are NULL. The places are a relation named `p`.
-/// The parts are literals, so that the whole is checked against the database.
+/// Queries places with the receipt that names each: its latest one that is not void, or its latest one if all are. If no receipt of
+/// a place can be read, because the projection `receipts` is behind or has parked them, the receipt's fields are NULL. `$places` is
+/// a relation that is called `p`. All parts are literals, so that sqlx checks the whole query against the tables.
 macro_rules! query_places {
     ($row:ty, $select:literal, $places:literal, $rows:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(

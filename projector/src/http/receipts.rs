@@ -17,7 +17,7 @@ use super::parameters::{NoQuery, PathId, Read, ReadHeaders, flag, id, interval};
 use crate::projections::RECEIPTS;
 use crate::read::failed;
 
-/// `?place_id&from&to&totals_match&cursor&limit`
+/// The parameters of the list: `?place_id&from&to&totals_match&cursor&limit`.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -1,4 +1,4 @@
-//! `projector journal`: the log decoded, an object a line.
+//! `projector journal`: prints the log decoded, a JSON object a line.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -22,7 +22,7 @@ use crate::log::record::{Positions, decode, instant};
 use crate::projections;
 use crate::settings::Settings;
 
-/// What to print.
+/// Which records to print.
 #[derive(Clone, clap::Args)]
 pub struct Options {
     #[arg(long, value_parser = topic_of, help = format!("Only this topic of {}", topic_names()))]
@@ -61,7 +61,7 @@ fn start_of(text: &str) -> Result<Start, String> {
     start.ok_or_else(|| "must be RFC 3339, a date, or a Till-Position such as r3-1042".to_owned())
 }
 
-/// One record.
+/// A record as it is printed.
 #[derive(Serialize)]
 struct Line<'m> {
     topic: &'static str,
@@ -82,7 +82,7 @@ struct Line<'m> {
     error: Option<String>,
 }
 
-/// Prints to standard output; without `--follow` up to where the log ended at the start.
+/// Prints records to standard output. Without `--follow` it ends where the log ended at the start.
 ///
 /// # Errors
 /// In words, when Kafka is away.
@@ -117,7 +117,7 @@ impl Journal {
         let starts = starts(&asker, &topics, &ends, options.from)?;
         let mut assignment = TopicPartitionList::new();
         for ((topic, partition), start) in &starts {
-            // Past the end is no error here: there is nothing yet.
+            // A start past the end would be an error to the reader, but only means that there is nothing yet.
             let start = (*start).min(ends[&(*topic, *partition)]);
             assignment.add_partition_offset(&topic.name(prefix), *partition, Offset::Offset(start))?;
         }
@@ -129,7 +129,7 @@ impl Journal {
         let mut output = std::io::stdout().lock();
         while follow || !self.is_at_the_end()? {
             let Some(message) = self.reader.poll(Duration::from_millis(100)) else {
-                // A reader that follows wants to see the line now.
+                // There is nothing to print for the moment, so what is printed is shown.
                 let _ = output.flush();
                 continue;
             };
@@ -142,7 +142,7 @@ impl Journal {
             }
             let line = serde_json::to_string(&line(topic, &message)).expect("a line has text keys only");
             if writeln!(output, "{line}").is_err() {
-                // The one who read has seen enough.
+                // The program that read the lines, such as `head`, has seen enough.
                 return Ok(());
             }
         }
@@ -218,7 +218,7 @@ fn line<'m>(topic: Topic, message: &'m BorrowedMessage<'_>) -> Line<'m> {
     }
 }
 
-/// Hashes of passwords and tokens stay in the log.
+/// Leaves hashes of passwords and tokens out.
 fn without_secrets(mut event: Value) -> Value {
     if let Some(fields) = event.as_object_mut() {
         fields.remove("password_hash");

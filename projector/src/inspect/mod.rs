@@ -1,4 +1,4 @@
-//! Commands for operators that only look.
+//! Commands with which an operator looks at projections and the log, and changes nothing.
 
 pub mod journal;
 pub mod status;

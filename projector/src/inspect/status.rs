@@ -1,4 +1,4 @@
-//! `projector status`: how far each projection is.
+//! `projector status`: prints how far each projection is.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::settings::Settings;
 use crate::tables::generation::{Generation, GenerationError};
 use crate::tables::identity;
 
-/// How long to look for the oldest record that is not folded yet.
+/// How long the oldest record that is not folded yet is looked for.
 const LOOK_FOR: Duration = Duration::from_secs(3);
 
 struct Line {
@@ -58,7 +58,7 @@ pub async fn print(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// Which projections were folded from another log than this one, a line each.
+/// A line for each projection that was folded from another log than this one.
 async fn faults(settings: &Settings, lines: &[Line], ends: &Positions) -> Result<String, String> {
     let (cluster, prefix) = (Cluster::new(&settings.common), &settings.common.topic_prefix);
     let mut text = String::new();
@@ -125,7 +125,7 @@ fn table(settings: &Settings, lines: &[Line], ends: &Positions) -> Result<String
 
 type Lag = std::collections::BTreeMap<(schemas::Topic, i32), (i64, i64)>;
 
-/// Where each partition that lags stands, and by how many offsets it does.
+/// The partitions that lag, each with the next offset to fold and the number of offsets up to its end.
 fn lag(positions: &Positions, ends: &Positions) -> Lag {
     let behind = positions.iter().filter_map(|(key, next)| {
         let behind = ends.get(key).copied().unwrap_or_default() - next;
@@ -134,7 +134,7 @@ fn lag(positions: &Positions, ends: &Positions) -> Lag {
     behind.collect()
 }
 
-/// The age of the oldest event that is not folded yet; 0 where there is none, `-` where none was found in time.
+/// The age in seconds of the oldest record that is not folded yet: 0 if there is none, `-` if none was found in time.
 fn lag_seconds(cluster: &Cluster, prefix: &str, lag: &Lag) -> Result<String, KafkaError> {
     if lag.is_empty() {
         return Ok("0".to_owned());

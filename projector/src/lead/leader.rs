@@ -1,5 +1,5 @@
-//! One leader a projection: it holds an advisory lock on the connection it writes with, so that a lost connection
-//! is lost leadership, and the guarded positions refuse whoever has not noticed.
+//! A projection has one leader among all replicas. It holds an advisory lock on the connection it writes with, so a lost connection
+//! is lost leadership. A former leader that has not noticed yet can fold nothing twice: the positions have moved.
 
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use crate::database::{LEADER_LOCK, connect_leader, try_lock};
 use crate::fold::folding::{Folding, FoldingError};
 use crate::fold::parked::Parked;
-use crate::fold::write::{Standing, WriteError};
+use crate::fold::write::{WriteError, Writer};
 use crate::lead::progress::Progress;
-use crate::log::ends::Ends;
+use crate::log::ends::SharedEnds;
 use crate::log::reader::ReadError;
 use crate::log::record::Positions;
 use crate::projections::definition::Projection;
@@ -21,33 +21,31 @@ use crate::settings::Settings;
 use crate::tables::generation::Generation;
 use crate::tables::identity;
 
-/// How often a standby asks for the lock, and an idle leader whether its generation is still live.
+/// How often a standby asks for the lock, and a leader without batches whether its generation is still live.
 const TICK: Duration = Duration::from_millis(500);
-/// How often a leader looks whether its reader stands still. It asks Kafka where the committed records end.
+/// How often a leader asks Kafka where the committed records end, to see whether its reader stands still.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// First and longest pause after a failure.
+/// The first and the longest pause after a failure.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
-/// What a leader works with.
+/// Leads projections; a clone for each.
 #[derive(Clone)]
 pub struct Leader {
-    /// All settings.
     pub settings: std::sync::Arc<Settings>,
-    /// Kafka.
     pub cluster: Cluster,
-    /// The ends of the log.
-    pub ends: Ends,
-    /// The ends of what is committed.
-    pub committed: Ends,
-    /// Told of every commit.
+    /// High watermarks: where the log ends.
+    pub ends: SharedEnds,
+    /// Last stable offsets: where the committed records end.
+    pub committed: SharedEnds,
+    /// Learns of every commit.
     pub progress: Progress,
-    /// Ends the work after the batch under way.
+    /// Ends the leading after the batch under way.
     pub shutdown: CancellationToken,
 }
 
 impl Leader {
-    /// Folds the projection whenever no other replica does, until the shutdown. Every failure is retried: an event
-    /// is never skipped.
+    /// Folds the projection whenever no other replica does, until the shutdown. After every failure it begins again where the positions
+    /// stand, so no event is skipped.
     pub async fn run(self, projection: Projection) {
         let mut pause = BACK_OFF.0;
         while !self.shutdown.is_cancelled() {
@@ -64,7 +62,7 @@ impl Leader {
         }
     }
 
-    /// Waits for the lock, then leads until something fails or the shutdown.
+    /// Waits for the lock, then leads until the shutdown or a failure.
     async fn serve(&self, projection: Projection, pause: &mut Duration) -> Result<(), FoldingError> {
         let settings = &self.settings.own;
         let mut connection = connect_leader(settings, projection.name).await?;
@@ -82,7 +80,7 @@ impl Leader {
         }
     }
 
-    /// Leads generation after generation: the lock is the projection's, not a generation's.
+    /// Leads one generation after the other: when a rebuild replaces the live one, the lock stays, because it is the projection's.
     async fn lead_on(
         &self,
         connection: &mut PgConnection,
@@ -113,11 +111,11 @@ impl Leader {
         let prefix = &self.settings.common.topic_prefix;
         identity::check_records(projection, &self.cluster, prefix, (&positions, &last), &ends).await?;
         let parked = Parked::load(connection, generation).await?;
-        let mut folding = Folding::start(&self.settings, &self.cluster, Standing::Live, positions, parked)?;
+        let mut folding = Folding::start(&self.settings, &self.cluster, Writer::Leader, positions, parked)?;
         tracing::info!(projection = projection.name, generation = generation.number, "leading");
         self.progress.set(projection, folding.positions.clone());
         self.progress.set_leading(projection, true);
-        // After a failure only once something has gone well: a reader that must stop says so in a moment.
+        // After a failure the fault stays until something goes well: a reader that must stop again says so in a moment.
         if *pause == BACK_OFF.0 {
             self.progress.set_fault(projection, None);
         }
@@ -128,17 +126,17 @@ impl Leader {
         let mut looks = Looks::new();
         loop {
             tokio::select! {
-                // A batch that is there comes first: where none is, the fold waits for its reader, and what the reader has not
-                // given is seen.
+                // In this order: only a leader that has no batch looks at its reader, so a reader that has batches is not taken for
+                // silent.
                 biased;
                 () = self.shutdown.cancelled() => return Ok(()),
                 batch = folding.next() => {
                     let (batch, begun) = (batch?, Instant::now());
-                    folding.write(connection, generation, Standing::Live, &batch).await?;
+                    folding.write(connection, generation, Writer::Leader, &batch).await?;
                     looks.busy += begun.elapsed();
                     self.progress.moved(projection, &batch.moves);
                 }
-                // Also keeps the session from looking idle to Postgres, and finds a lost connection.
+                // The query also keeps Postgres from ending the session as idle, and finds a lost connection.
                 _ = tick.tick() => if !generation.is_live(connection).await? {
                     return Err(WriteError::Replaced.into());
                 },
@@ -149,14 +147,14 @@ impl Leader {
         }
     }
 
-    /// Ends the term of a reader that has gone silent: the next one makes a new Kafka client.
+    /// Fails where the reader has gone silent. The leader then begins again, with a new Kafka client.
     async fn look(
         &self,
         looks: &mut Looks,
         projection: Projection,
         positions: &Positions,
     ) -> Result<(), ReadError> {
-        // That Kafka is away is the readiness check's to say.
+        // If Kafka is away, the readiness check says so.
         let Ok(committed) = self.committed.ask(projection.topics.iter().copied()).await else {
             return Ok(());
         };
@@ -168,12 +166,12 @@ impl Leader {
     }
 }
 
-/// What a leader has seen of its reader. Where the fold was busy writing, that a partition did not move says nothing of the reader:
-/// it could not hand over what it had.
+/// What a leader has seen of its reader. While the fold is busy writing the reader cannot hand over what it has, so a partition that
+/// does not move then proves nothing.
 struct Looks {
     standstill: Standstill<(Topic, i32)>,
     last: Instant,
-    /// How long the fold has written since the last look.
+    /// How much of the time since the last look the fold was writing.
     busy: Duration,
 }
 
@@ -182,7 +180,7 @@ impl Looks {
         Self { standstill: Standstill::default(), last: Instant::now(), busy: Duration::ZERO }
     }
 
-    /// See [`Standstill::note`]; earlier looks are forgotten where the fold was busy for most of the time since the last one.
+    /// See [`Standstill::note`]. If the fold was busy for most of the time since the last look, earlier looks are forgotten.
     fn note(&mut self, ends: impl IntoIterator<Item = ((Topic, i32), i64, i64)>) -> Option<(Topic, i32)> {
         if self.busy > self.last.elapsed() / 2 {
             self.standstill = Standstill::default();

@@ -1,4 +1,4 @@
-//! How far each projection has got, as this process knows it, for those who wait.
+//! How far each projection has got as this process knows it: reads wait for it, and readiness reports faults.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::projections::ALL;
 use crate::projections::definition::Projection;
 use crate::tables::generation::{Generation, GenerationError};
 
-/// How often positions are read while someone waits for another replica's fold.
+/// How often positions are read from Postgres while a read waits and another replica folds.
 const POLL: Duration = Duration::from_millis(20);
-/// How often they are read while this replica folds: a rebuild may have switched to tables further on.
+/// How often they are read while this replica folds. It knows them then, but a rebuild may switch to tables that are further on.
 const POLL_LEADING: Duration = Duration::from_millis(200);
 
-/// Positions and faults of every projection.
+/// The positions and the fault of every projection. Clones share them.
 #[derive(Clone)]
 pub struct Progress(Arc<BTreeMap<Projection, Projected>>);
 
@@ -31,7 +31,7 @@ struct Projected {
     fault: watch::Sender<Option<String>>,
 }
 
-/// Counts a waiter, for as long as it lives.
+/// While it lives, somebody waits for the projection's positions, and they are kept fresh.
 pub struct Waiting<'p>(&'p Projected);
 
 impl Drop for Waiting<'_> {
@@ -41,7 +41,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Progress {
-    /// Nothing known yet.
+    /// Before anything is known: no positions, and each projection is starting.
     #[must_use]
     pub fn new() -> Self {
         let projected = || Projected {
@@ -63,7 +63,7 @@ impl Progress {
         self.of(projection).positions.send_replace(positions);
     }
 
-    /// Moves positions after a commit.
+    /// Moves positions after a batch of this process was committed.
     pub fn moved(&self, projection: Projection, moves: &[Move]) {
         self.of(projection).positions.send_modify(|positions| {
             for step in moves {
@@ -77,7 +77,7 @@ impl Progress {
         self.of(projection).leads.store(leads, Ordering::Relaxed);
     }
 
-    /// Says why the projection cannot be folded or read, or that it can.
+    /// Notes why the projection cannot be folded or read; `None` that it can.
     pub fn set_fault(&self, projection: Projection, fault: Option<String>) {
         self.of(projection).fault.send_if_modified(|current| {
             let changes = *current != fault;
@@ -86,7 +86,7 @@ impl Progress {
         });
     }
 
-    /// What hinders the projections, a line each.
+    /// The faults of projections, each as `NAME: fault`.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let faults = self.0.iter().filter_map(|(projection, projected)| {
@@ -96,7 +96,7 @@ impl Progress {
         faults.collect()
     }
 
-    /// Positions of a projection as they change; they are kept fresh while the second value lives.
+    /// The positions of a projection as they change. They are kept fresh while the second value lives.
     #[must_use]
     pub fn watch(&self, projection: Projection) -> (watch::Receiver<Positions>, Waiting<'_>) {
         let projected = self.of(projection);
@@ -105,7 +105,7 @@ impl Progress {
         (projected.positions.subscribe(), Waiting(projected))
     }
 
-    /// Reads positions from Postgres while someone waits for them. Ends at `shutdown`.
+    /// Reads the positions from Postgres again and again while somebody waits for them, until `shutdown`.
     pub async fn keep_fresh(self, projection: Projection, pool: PgPool, shutdown: CancellationToken) {
         let work = async {
             let projected = self.of(projection);
@@ -128,7 +128,7 @@ impl Progress {
         }
     }
 
-    /// The leader may have moved on while Postgres answered: what is further counts.
+    /// Takes positions that were read. The leader of this process may have moved on while Postgres answered, so the further one counts.
     fn merge(&self, projection: Projection, read: Positions) {
         self.of(projection).positions.send_if_modified(|positions| {
             let mut changes = false;

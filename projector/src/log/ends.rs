@@ -15,17 +15,17 @@ pub type Answer = Result<Arc<Positions>, String>;
 
 /// Asks Kafka for the ends of event topics. Clones share one thread and one client.
 #[derive(Clone)]
-pub struct Ends(mpsc::Sender<Question>);
+pub struct SharedEnds(mpsc::Sender<Question>);
 
 struct Question {
     topics: BTreeSet<Topic>,
     answer: oneshot::Sender<Answer>,
 }
 
-impl Ends {
-    /// Starts the thread that asks. It ends when the last handle is dropped. With an asker for high watermarks the ends
-    /// stand past every record acknowledged before the question, also where the last stable offset still lags. More than
-    /// `capacity` questions at once wait to be taken.
+impl SharedEnds {
+    /// Starts the thread that asks. It ends when the last clone is dropped. If the asker asks for high watermarks, the ends are past
+    /// every record acknowledged before the question, even where the last stable offset still lags. Questions beyond `capacity`
+    /// wait until others are taken.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -56,8 +56,8 @@ impl Ends {
     }
 }
 
-/// A question that comes while a request is under way waits for the next one: that request may already have been
-/// answered by the broker.
+/// Answers questions, those that have come meanwhile together. A question that comes while a request is under way waits for the next
+/// request, because the broker may have answered the present one before the question came.
 fn answer(asker: &kafka::Ends, prefix: &str, partitions: i32, mut questions: mpsc::Receiver<Question>) {
     while let Some(first) = questions.blocking_recv() {
         let mut asking = vec![first];

@@ -16,26 +16,27 @@ use tokio::sync::mpsc;
 
 use crate::log::record::{Batch, LastRecords, Move, Positions, decode};
 
-/// How long a poll waits where nothing is gathered; also how soon a lone control record is noticed.
+/// How long a poll waits while no record is gathered. A control record that comes alone shows in no poll, so it is noticed after this
+/// time.
 const IDLE_POLL: Duration = Duration::from_millis(20);
-/// How soon a gathered batch is handed over once the fold is free.
+/// How long a poll waits while records are gathered: so late a batch may be handed over after the fold has become free.
 const BUSY_POLL: Duration = Duration::from_millis(1);
-/// Records between two looks at whether the fold is free.
+/// How many records are taken between two looks at whether the fold is free.
 const LOOK_EVERY: usize = 64;
 
-/// How large a batch may get.
+/// How large a batch may become before it is handed over.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Records, at most.
+pub struct BatchLimits {
+    /// The most records that it may have.
     pub events: usize,
-    /// Bytes of values, at most; one record may exceed it.
+    /// With so many bytes of values it takes no further record, so the last one may exceed it.
     pub bytes: usize,
 }
 
 /// Why the log cannot be read on.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The log is not the one the positions were taken from.
+    /// The log ends before a position: it is not the one the positions were taken from.
     #[error(
         "the log ends before the position: is it another log, or was it recreated? Point TILL_KAFKA_BROKERS and TILL_TOPIC_PREFIX at the log the tables were folded from, or fold them anew: projector rebuild"
     )]
@@ -48,27 +49,13 @@ pub enum ReadError {
     NoEnds(String),
     /// This binary is too old for a record.
     #[error("{topic}/{partition} at {offset}: {newer}")]
-    Newer {
-        /// The topic's noun.
-        topic: &'static str,
-        /// The record's partition.
-        partition: i32,
-        /// The record's offset.
-        offset: i64,
-        /// Why.
-        newer: Newer,
-    },
-    /// Nothing comes although there is more.
+    Newer { topic: &'static str, partition: i32, offset: i64, newer: Newer },
+    /// A partition ends further on, and no record of it comes.
     #[error(
         "nothing came of {topic}/{partition} for half a minute although there is more: its Kafka client is made anew"
     )]
-    Silent {
-        /// The topic's noun.
-        topic: &'static str,
-        /// The partition.
-        partition: i32,
-    },
-    /// The thread ended.
+    Silent { topic: &'static str, partition: i32 },
+    /// The thread has ended, and has said why before.
     #[error("the reader has ended")]
     Ended,
 }
@@ -86,15 +73,15 @@ struct Shared {
 }
 
 impl Reader {
-    /// Begins to read.
+    /// Starts the thread that reads, from the positions on.
     ///
     /// # Errors
-    /// When librdkafka refuses.
+    /// When librdkafka refuses, or no thread can be started.
     pub fn start(
         cluster: &Cluster,
         prefix: &str,
         positions: &Positions,
-        limits: Limits,
+        limits: BatchLimits,
     ) -> Result<Self, ReadError> {
         let consumer = cluster.reader(Isolation::Committed)?;
         let mut assignment = TopicPartitionList::new();
@@ -125,7 +112,7 @@ impl Reader {
         Ok(Self { batches, shared })
     }
 
-    /// The next batch; it has records, moves or both. May be cancelled.
+    /// The next batch, as soon as there is anything: records, moves or both. Dropping the future loses no batch.
     ///
     /// # Errors
     /// See [`ReadError`]; after one the reader has ended.
@@ -149,11 +136,11 @@ impl Drop for Reader {
 struct Worker {
     consumer: BaseConsumer,
     topics: HashMap<String, Topic>,
-    limits: Limits,
+    limits: BatchLimits,
     handed_over: Positions,
     gathered: Vec<crate::log::record::Record>,
     bytes: usize,
-    /// The record to stop before; what comes before it is handed over first.
+    /// A record that this binary is too old for. What comes before it is handed over first, then the reader ends.
     stop: Option<((Topic, i32), i64, Newer)>,
     batches: mpsc::Sender<Result<Batch, ReadError>>,
     shared: Arc<Shared>,
@@ -169,7 +156,7 @@ impl Worker {
                 break error;
             }
         };
-        // Nobody listens any more: then nobody misses the error either.
+        // If the reader was dropped meanwhile, nobody needs the error.
         let _ = self.batches.blocking_send(Err(failed));
     }
 
@@ -204,7 +191,7 @@ impl Worker {
         Err(ReadError::Newer { topic: topic.noun(), partition, offset, newer })
     }
 
-    /// Takes what is there without waiting; `false` where nothing was.
+    /// Gathers records that the client has already, without waiting. `false`: there was none.
     fn gather_ready(&mut self) -> Result<bool, ReadError> {
         for taken in 0..LOOK_EVERY {
             if self.is_full() || !self.poll(Duration::ZERO)? {
@@ -235,8 +222,8 @@ impl Worker {
         Ok(true)
     }
 
-    /// What was gathered, and how far the consumer has got with it. Its position also passes control records,
-    /// which no message shows.
+    /// The records gathered, and how far the consumer is after them. Its position also passes control records, which no message
+    /// shows.
     fn take(&mut self) -> KafkaResult<Batch> {
         let mut positions = positions_of(&self.consumer.position()?, &self.topics);
         if let Some((place, offset, _)) = &self.stop {
@@ -266,7 +253,7 @@ fn positions_of(list: &List, topics: &HashMap<String, Topic>) -> Positions {
     known.collect()
 }
 
-/// Lets pass what librdkafka mends itself: it reconnects and asks again.
+/// Lets errors pass that librdkafka mends by itself: it reconnects and asks again.
 fn check(error: KafkaError) -> Result<(), ReadError> {
     use RDKafkaErrorCode as Code;
     if is_outside_the_log(&error) {

@@ -10,42 +10,37 @@ use schemas::record::{Claim, Newer, Reading};
 use schemas::{Event, Topic};
 use uuid::Uuid;
 
-/// One record, decoded.
+/// A record of the log, with the event in it, if it is one.
 #[derive(Debug)]
 pub struct Record {
-    /// Its topic.
     pub topic: Topic,
-    /// Its partition.
     pub partition: i32,
-    /// Its offset.
     pub offset: i64,
-    /// Arrival: the broker's clock.
+    /// When it arrived, by the broker's clock.
     pub recorded_at: DateTime<Utc>,
-    /// The aggregate's home.
+    /// Of an event the home of its aggregate.
     pub key: Vec<u8>,
-    /// The event, or why it is none.
+    /// The event, or why the record is none.
     pub reading: Reading,
-    /// Length of its value.
+    /// The length of the value as it is in the log.
     pub bytes: usize,
-    /// The id of the event in it.
+    /// The id of the event: see [`event_id`].
     pub event_id: Uuid,
 }
 
-/// An event and where it stands.
+/// An event and the record it is in.
 #[derive(Clone, Copy, Debug)]
-pub struct Folded<'r> {
-    /// The record.
+pub struct EventRecord<'r> {
     pub record: &'r Record,
-    /// Its event.
     pub event: &'r Event,
 }
 
 impl Record {
-    /// Its event, where it is one.
+    /// The record with its event, if it is an event to Till.
     #[must_use]
-    pub const fn folded(&self) -> Option<Folded<'_>> {
+    pub const fn as_event(&self) -> Option<EventRecord<'_>> {
         match &self.reading {
-            Reading::Event(event) => Some(Folded { record: self, event }),
+            Reading::Event(event) => Some(EventRecord { record: self, event }),
             Reading::Foreign(_) => None,
         }
     }
@@ -54,38 +49,36 @@ impl Record {
 /// Next offsets by topic and partition.
 pub type Positions = BTreeMap<(Topic, i32), i64>;
 
-/// Offset and event's id of the last record of each partition: what tells whether the log is still the same.
+/// The last record folded of each partition, as its offset and its event's id. If another event stands there, or none, then the
+/// log is another one.
 pub type LastRecords = BTreeMap<(Topic, i32), (i64, Uuid)>;
 
 /// How far a batch moves one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Move {
-    /// The topic.
     pub topic: Topic,
-    /// The partition.
     pub partition: i32,
-    /// The next offset before the batch.
+    /// The next offset to fold before the batch.
     pub from: i64,
-    /// The next offset after it, control records counted.
+    /// The next offset to fold after the batch. Control records take offsets too, so it may be past the last record by more than one.
     pub to: i64,
-    /// Offset and event's id of its last record; `None` where only control records were passed.
+    /// Offset and event's id of the partition's last record; `None` where only control records were passed.
     pub last: Option<(i64, Uuid)>,
 }
 
-/// Records and the moves they make together; the records of a partition are in its order. A batch may have moves
-/// only: control records and aborted transactions take offsets too.
+/// Records, and how far each partition is once they are folded. The records of a partition are in its order. A batch may have
+/// moves and no records, because control records and aborted transactions take offsets too.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The records.
     pub records: Vec<Record>,
-    /// One for each partition that moves.
+    /// A move for each partition that is further after the batch.
     pub moves: Vec<Move>,
 }
 
 /// Decodes a consumed message of `topic`.
 ///
 /// # Errors
-/// When this binary is too old for it.
+/// When a newer Till has written it, with a schema that this binary does not know.
 pub fn decode(topic: Topic, message: &BorrowedMessage<'_>) -> Result<Record, Newer> {
     let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
     let reading = schemas::record::read(topic, key, value, || Claim::of(|name| header(message, name)))?;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 use schemas::Receipt;
 
-/// The first and the last year that tables and answers have: what every client's calendar can hold.
+/// The first and the last year that tables and answers have. Every client's calendar can hold them.
 const YEARS: (i32, i32) = (1, 9999);
 
 /// Whether tables may have the instant as a business time.

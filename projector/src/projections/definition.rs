@@ -1,4 +1,4 @@
-//! What a projection is: data, of which there is one for each in its folder.
+//! What a projection is: a [`Definition`], which stands in its folder.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use schemas::Topic;
 use sqlx::PgConnection;
 
-use crate::log::record::Folded;
+use crate::log::record::EventRecord;
 
 /// A projection: a named, versioned fold of topics into tables of its own.
 pub struct Definition {
@@ -31,8 +31,9 @@ pub struct Definition {
 /// Refers to a projection; two are equal where their names are.
 pub type Projection = &'static Definition;
 
-/// The fold of one batch: the one future that is boxed for it.
-pub type Fold = for<'f> fn(&'f mut PgConnection, &'f [Folded<'f>]) -> BoxFuture<'f, Result<(), FoldError>>;
+/// Folds one batch. The future is the only one boxed for the batch: within it all calls are static.
+pub type Fold =
+    for<'f> fn(&'f mut PgConnection, &'f [EventRecord<'f>]) -> BoxFuture<'f, Result<(), FoldError>>;
 
 /// Fills empty tables that have no keys yet, within one transaction: all events are taken, then the tables get their keys.
 pub trait Bulk: Send {
@@ -43,7 +44,7 @@ pub trait Bulk: Send {
     fn take<'f>(
         &'f mut self,
         connection: &'f mut PgConnection,
-        events: &'f [Folded<'f>],
+        events: &'f [EventRecord<'f>],
     ) -> BoxFuture<'f, Result<(), FoldError>>;
 
     /// Writes what is left once all events are taken, while the tables have no keys.
@@ -75,7 +76,7 @@ pub enum FoldError {
     /// Postgres refused or failed.
     #[error("{0}")]
     Database(#[from] sqlx::Error),
-    /// A sum left what the columns hold.
+    /// A sum is too large for its column.
     #[error("an amount or quantity is too large to be summed")]
     Overflow,
 }
@@ -113,7 +114,7 @@ impl Definition {
     }
 }
 
-/// <http://www.isthe.com/chongo/tech/comp/fnv/>, of 32 bits.
+/// The hash FNV-1a of 32 bits: <http://www.isthe.com/chongo/tech/comp/fnv/>.
 fn fnv_1a(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_fnv_1a() {
-        // Of the vectors of draft-eastlake-fnv.
+        // Some of the test vectors of draft-eastlake-fnv.
         for (text, hash) in [("", 0x811c_9dc5), ("a", 0xe40c_292c), ("foobar", 0xbf9c_f968)] {
             assert_eq!(fnv_1a(text), hash, "{text}");
         }

@@ -20,7 +20,7 @@ macro_rules! projections {
         $(mod $folder;)+
         $(pub use $folder::$projection;)+
 
-        /// Every projection.
+        /// Every projection, in the order in which people are told of them.
         pub const ALL: &[Projection] = &[$($projection),+];
     };
 }
@@ -38,14 +38,14 @@ pub fn named(name: &str) -> Option<Projection> {
     ALL.iter().copied().find(|projection| projection.name == name)
 }
 
-/// The names of all projections, for people.
+/// The names of all projections, separated by commas.
 #[must_use]
 pub fn names() -> String {
     let names: Vec<_> = ALL.iter().map(|projection| projection.name).collect();
     names.join(", ")
 }
 
-/// The topics that projections fold, each once.
+/// The topics that any projection folds.
 #[must_use]
 pub fn topics() -> BTreeSet<Topic> {
     ALL.iter().flat_map(|projection| projection.topics).copied().collect()

@@ -1,4 +1,4 @@
-//! What a read must have seen, by the client's headers.
+//! What a read must have seen, as the client's headers say.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::problems::bad_request;
 
 /// How long a read waits where the client does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
-/// How long it waits at most, whatever the client says.
+/// The longest that a read waits, whatever the client says.
 const LONGEST_WAIT_S: u64 = 30;
 
-/// What a read must have seen, from its headers.
+/// What a read must have seen before it is answered, and how long it waits for that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consistency {
     pub after: Vec<Position>,
@@ -22,19 +22,19 @@ pub struct Consistency {
 }
 
 impl Consistency {
-    /// Sees everything accepted before the read was asked for.
+    /// A read that must see everything accepted before it was asked for.
     #[must_use]
     pub const fn strong() -> Self {
         Self { after: Vec::new(), is_strong: true, wait: DEFAULT_WAIT }
     }
 
-    /// Sees what is folded.
+    /// A read that sees what is folded and waits for nothing.
     #[must_use]
     pub const fn eventual() -> Self {
         Self { after: Vec::new(), is_strong: false, wait: DEFAULT_WAIT }
     }
 
-    /// From `Till-Position` (positions of earlier answers, separated by commas), `Till-Consistency: strong` and
+    /// Reads `Till-Position` (positions of earlier answers, separated by commas), `Till-Consistency: strong` and
     /// `Prefer: wait=SECONDS` (RFC 7240).
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Consistency {
         Ok(Self { after, is_strong, wait })
     }
 
-    /// 503: the time the client gives has passed.
+    /// 503: the time to wait is over.
     #[must_use]
     pub fn late(&self) -> Problem {
         let detail = format!(
@@ -82,7 +82,7 @@ impl Consistency {
     }
 }
 
-/// The values of a header, separated by commas, of all its lines.
+/// The values of a header, which may have several lines, each with values separated by commas.
 fn values(headers: &HeaderMap, name: &'static str) -> Result<Vec<String>, Problem> {
     let mut values = Vec::new();
     for line in headers.get_all(name) {

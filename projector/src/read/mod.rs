@@ -1,4 +1,5 @@
-//! Reads: [`reads`] waits for the [`needs`] of a read's [`consistency`], in its [`turns`], and opens the [`snapshot`] that answers.
+//! Reads of the tables. [`reads`] waits for the [`needs`] of a read's [`consistency`] and opens the [`snapshot`] that answers it;
+//! [`turns`] bound how many do so at once.
 
 mod consistency;
 mod needs;

@@ -11,7 +11,7 @@ use crate::log::record::Positions;
 use crate::projections::definition::Projection;
 use crate::projections::topics;
 
-/// The next offsets that each projection must have reached.
+/// The positions that each projection must have reached before a read is answered.
 pub type Needs = BTreeMap<Projection, Positions>;
 
 /// The topics whose ends a read must know: those that its projections fold, and those of the positions it names, which may be
@@ -21,7 +21,8 @@ pub fn topics_waited_for(projections: &[Projection], after: &[Position]) -> BTre
     projections.iter().flat_map(|projection| projection.topics).copied().chain(named).collect()
 }
 
-/// The next offsets each projection must have reached; a position in a topic it does not read says nothing.
+/// The positions that each projection must have reached: past those that the client names, and `ends`, if the read must have seen
+/// everything. A position in a topic that a projection does not fold is nothing for it to wait for.
 pub fn needs(projections: &[Projection], consistency: &Consistency, ends: Option<&Positions>) -> Needs {
     let mut needs = Needs::new();
     for projection in projections {
@@ -44,7 +45,7 @@ pub fn needs(projections: &[Projection], consistency: &Consistency, ends: Option
     needs
 }
 
-/// Nothing was ever answered with a position past the end of the log: who waits for one waits in vain.
+/// 400 for a position past the end of the log. No answer ever had one, so a read that waited for it would wait in vain.
 pub fn refuse_past_the_end(after: &[Position], ends: &Positions) -> Result<(), Problem> {
     for position in after {
         let Some(end) = ends.get(&(position.topic, position.partition)) else { continue };
@@ -57,6 +58,7 @@ pub fn refuse_past_the_end(after: &[Position], ends: &Positions) -> Result<(), P
     Ok(())
 }
 
+/// Whether positions are nowhere before those wanted.
 pub fn reaches(positions: &Positions, wanted: &Positions) -> bool {
     wanted.iter().all(|(key, next)| positions.get(key).copied().unwrap_or_default() >= *next)
 }

@@ -1,4 +1,4 @@
-//! What a read that cannot be answered is to the client.
+//! The problems that clients are told of when a read cannot be answered.
 
 use axum::http::StatusCode;
 use runtime::Problem;
@@ -7,12 +7,12 @@ use super::turns::NoTurn;
 use crate::projections::definition::Projection;
 use crate::tables::generation::GenerationError;
 
-/// 400.
+/// 400, with what is wrong in words.
 pub fn bad_request(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
-/// What a failed query means to the client. Logged here, once.
+/// What a failed query is to the client: 503 if it may go well later, else 500. It is logged here, and nowhere else.
 #[must_use]
 #[allow(clippy::needless_pass_by_value, reason = "the form `map_err` wants")]
 pub fn failed(error: sqlx::Error) -> Problem {
@@ -22,7 +22,7 @@ pub fn failed(error: sqlx::Error) -> Problem {
         return Problem::unavailable("the read took too long; ask for less", 5);
     }
     let is_away = match &error {
-        // Connections, resources, shutdown and recovery.
+        // SQLSTATE classes: connections, resources, interventions such as a shutdown, and rolled back transactions.
         sqlx::Error::Database(_) => ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)),
         sqlx::Error::Io(_)
         | sqlx::Error::PoolTimedOut

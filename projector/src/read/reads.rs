@@ -1,4 +1,4 @@
-//! Reads that have seen what they must: they wait for positions, bounded, and check them in the snapshot that
+//! Reads that have seen what they must. They wait for positions, for a bounded time, and check them again in the snapshot that
 //! answers.
 
 use std::time::{Duration, Instant};
@@ -13,32 +13,31 @@ use super::snapshot::{Snapshot, begin_snapshot};
 use super::turns::Turns;
 use crate::database::{enter, pool};
 use crate::lead::progress::Progress;
-use crate::log::ends::Ends;
+use crate::log::ends::SharedEnds;
 use crate::projections::definition::Projection;
 use crate::settings::ProjectorSettings;
 use crate::tables::generation::Generation;
 use crate::tables::positions::positions;
 
-/// How long a read waits until others of its caller, which have all the connections that one may have, are answered.
+/// How long a read waits for a connection while other reads of its caller have all that one caller may have.
 const TURN_WAIT: Duration = Duration::from_secs(5);
 
-/// Where reads come from.
+/// Opens snapshots for reads. Clones share connections and turns.
 #[derive(Clone)]
 pub struct Reads {
     pool: PgPool,
     progress: Progress,
-    ends: Ends,
-    /// Turns of reads that wait for what they must have seen.
+    ends: SharedEnds,
+    /// The turns to wait for what a read must have seen.
     waiting: Turns,
-    /// Turns of reads that have a connection.
+    /// The turns to have a connection.
     connected: Turns,
 }
 
 impl Reads {
-    /// Reads through a pool of their own. As many of them may wait at the same time as the settings say, and half of the
-    /// connections may be one caller's.
+    /// Makes the pool of reads. The settings say how many reads may wait at once; one caller may have half of the connections.
     #[must_use]
-    pub fn new(settings: &ProjectorSettings, progress: Progress, ends: Ends) -> Self {
+    pub fn new(settings: &ProjectorSettings, progress: Progress, ends: SharedEnds) -> Self {
         let connections = usize::try_from(settings.database_connections).unwrap_or(usize::MAX);
         Self {
             pool: pool(settings),
@@ -49,11 +48,11 @@ impl Reads {
         }
     }
 
-    /// A snapshot of the projections, for a caller, that is as consistent as asked.
+    /// Opens a snapshot of the projections that has seen what `consistency` asks for. `caller` is whose turns it takes.
     ///
     /// # Errors
-    /// 400 where it names a position that the log does not have, 429 where too many of the caller's reads wait or are under way,
-    /// 503 where it does not come to what was asked in time, where too many wait in all, or where Postgres or Kafka is away.
+    /// 400 for a position that the log does not have; 429 if too many of the caller's reads wait or are under way; 503 if the
+    /// projections do not get as far in time, too many reads wait in all, or Postgres or Kafka is away.
     pub async fn snapshot(
         &self,
         projections: &[Projection],
@@ -88,7 +87,7 @@ impl Reads {
         } else if let Some(snapshot) = self.open(projections, &needs, caller).await? {
             return Ok(snapshot);
         } else if let Ok(ends) = self.ends.ask(asked()).await {
-            // Without Kafka nobody knows: then it waits, and may see what is folded elsewhere meanwhile.
+            // While Kafka is away nobody knows where the log ends. Then the read waits: another replica may have folded so far already.
             refuse_past_the_end(&consistency.after, &ends)?;
         }
         loop {
@@ -100,13 +99,13 @@ impl Reads {
             if let Some(snapshot) = self.open(projections, &needs, caller).await? {
                 return Ok(snapshot);
             }
-            // What this process knew was ahead of the tables: Postgres lost its last moments, or a generation was
-            // rolled back. The fold goes over it again.
+            // The tables are behind what this process knew: Postgres has lost its last commits, or a generation was rolled
+            // back. The leader folds these events again.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Opens a snapshot, if it has what is needed.
+    /// Opens a snapshot. `None`: the tables are not as far as needed.
     async fn open(
         &self,
         projections: &[Projection],

@@ -1,4 +1,4 @@
-//! Snapshots: what a read is answered from.
+//! Snapshots: a read is answered from one state of the tables.
 
 use std::ops::{Deref, DerefMut};
 
@@ -6,9 +6,9 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::turns::Turn;
 
-/// A transaction that sees one state of the database and changes nothing. Dropping it ends it.
+/// A transaction that sees one state of the database and changes nothing. It ends when it is dropped.
 pub struct Snapshot {
-    // In this order: the turn is another read's once the connection is free.
+    // Fields are dropped in this order: the connection is free before the next read gets the turn.
     transaction: Transaction<'static, Postgres>,
     _turn: Turn,
 }
@@ -27,12 +27,12 @@ impl DerefMut for Snapshot {
     }
 }
 
-/// Begins a snapshot, whose turn it is until it ends.
+/// Begins a snapshot, which keeps the turn until it ends.
 ///
 /// A client may hang up at any moment, and the future that serves it is dropped then. sqlx forgets a `BEGIN` whose future is
 /// dropped before Postgres has answered: the pool would lend the connection on with the transaction still open, and later
-/// reads would be answered from its old snapshot. So the transaction begins in a task of its own, which nobody drops; one
-/// that nobody waits for any more is rolled back at once.
+/// reads would be answered from its old snapshot. So the transaction begins in a task of its own, which nobody drops. If
+/// nobody waits for it any more, it is rolled back at once.
 ///
 /// # Errors
 /// When no connection is free in time, or Postgres fails.

@@ -1,4 +1,4 @@
-//! How many reads may do the same at the same time: in all, and of one caller, so that no caller can take every turn.
+//! Turns bound how many reads do the same thing at once, in all and of one caller, so that no caller can have all turns.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use runtime::shares::Shares;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Turns of reads.
+/// The turns there are. Clones share them.
 #[derive(Clone)]
 pub struct Turns(Arc<Shared>);
 
@@ -16,7 +16,7 @@ struct Shared {
     of_callers: Shares,
 }
 
-/// A read's turn; dropping it gives it back.
+/// A read's turn. It is given back when it is dropped.
 pub struct Turn {
     _of_caller: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
@@ -25,14 +25,14 @@ pub struct Turn {
 /// Why there is no turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoTurn {
-    /// The caller has all of its own: so many.
+    /// The caller has all turns that one caller may have: so many.
     OfCaller(usize),
-    /// All callers together have all there are.
+    /// All callers together have all turns.
     OfAll,
 }
 
 impl Turns {
-    /// So many turns in all, and so many of one caller.
+    /// Makes `most` turns, of which one caller may have `most_of_a_caller`.
     #[must_use]
     pub fn new(most: usize, most_of_a_caller: usize) -> Self {
         let (all, of_callers) = (Arc::new(Semaphore::new(most)), Shares::new(most_of_a_caller));
@@ -50,12 +50,12 @@ impl Turns {
         Ok(Turn { _of_caller: of_caller, _of_all: of_all })
     }
 
-    /// Takes a turn for a read of this caller as soon as there is one: each caller's reads in the order they came.
+    /// Takes a turn for a read of this caller as soon as there is one. A caller's reads get theirs in the order they came.
     ///
     /// # Errors
-    /// See [`NoTurn`], after `patience`.
-    pub async fn take(&self, caller: &str, patience: Duration) -> Result<Turn, NoTurn> {
-        let deadline = tokio::time::Instant::now() + patience;
+    /// See [`NoTurn`], if there is none for as long as `longest`.
+    pub async fn take(&self, caller: &str, longest: Duration) -> Result<Turn, NoTurn> {
+        let deadline = tokio::time::Instant::now() + longest;
         // The caller's own turn first: a read that waits for it takes nobody else's.
         let of_caller = self.0.of_callers.of(caller).acquire_owned();
         let of_caller = tokio::time::timeout_at(deadline, of_caller).await;

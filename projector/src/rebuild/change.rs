@@ -8,10 +8,10 @@ use crate::projections::definition::Projection;
 use crate::settings::Settings;
 use crate::tables::generation::{Generation, GenerationError};
 
-/// How long the switch waits for locks before it lets others pass and tries again.
+/// Bounds how long a statement waits for a lock. Those who come after it wait behind it, so it lets them pass and is tried again.
 pub const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
 
-/// A connection that holds the lock of whoever changes which generation is live.
+/// Connects, and takes the lock that a process must hold to change which generation is live.
 pub async fn connect_alone(
     settings: &Settings,
     what: &str,
@@ -24,11 +24,13 @@ pub async fn connect_alone(
     Ok(connection)
 }
 
+/// Whether a lock was not free within [`LOCK_TIMEOUT`].
 pub fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
 }
 
-/// Drops generations that nobody reads, and what was parked in them.
+/// Drops the generations that meet a condition, and forgets what was parked in them. One that is still read stays until the next
+/// rebuild.
 pub async fn drop_where(
     connection: &mut PgConnection,
     projection: Projection,

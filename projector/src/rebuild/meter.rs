@@ -1,14 +1,14 @@
-//! How a rebuild goes on: a bar with rate and time left on a terminal, a line now and then elsewhere.
+//! Shows how far a rebuild is: as a bar with rate and time left on a terminal, elsewhere as a line now and then.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Between two lines where standard error is no terminal.
+/// The time between two lines if standard error is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Counts the offsets passed.
+/// Counts the offsets folded and shows them on standard error.
 pub struct Meter {
     name: &'static str,
     total: i64,
@@ -19,7 +19,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Begins at nothing of `total` offsets.
+    /// Begins to count, up to `total` offsets.
     #[must_use]
     pub fn start(name: &'static str, total: i64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| bar(name, total));
@@ -29,7 +29,7 @@ impl Meter {
         meter
     }
 
-    /// Counts offsets.
+    /// Counts so many more offsets.
     pub fn add(&mut self, offsets: i64) {
         self.passed += offsets;
         if let Some(bar) = &self.bar {
@@ -40,7 +40,7 @@ impl Meter {
         }
     }
 
-    /// Names a step that has no count.
+    /// Shows a step whose length is not known.
     pub fn say(&self, step: &'static str) {
         match &self.bar {
             Some(bar) => bar.set_message(step),
@@ -48,7 +48,7 @@ impl Meter {
         }
     }
 
-    /// Begins anew.
+    /// Begins to count from 0 again.
     pub fn restart(&mut self) {
         (self.passed, self.started) = (0, Instant::now());
         if let Some(bar) = &self.bar {
@@ -56,7 +56,7 @@ impl Meter {
         }
     }
 
-    /// Takes the bar away.
+    /// Takes the bar off the terminal.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

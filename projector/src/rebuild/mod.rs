@@ -1,4 +1,4 @@
-//! Changing which generation of a projection is live: to one that is folded anew, and back.
+//! Changes which generation of a projection is live: [`run`] to one that it folds anew, [`rollback`] back to the one before.
 
 mod change;
 mod meter;

@@ -1,4 +1,4 @@
-//! `projector rollback`: back to the tables that a rebuild has replaced.
+//! `projector rollback`: goes back to the tables that a rebuild has replaced.
 
 use sqlx::Connection;
 
@@ -9,7 +9,7 @@ use crate::projections::definition::Projection;
 use crate::settings::Settings;
 use crate::tables::generation::{Generation, GenerationError};
 
-/// Makes the generation before the live one live again; the leader goes on from its positions.
+/// Makes the generation before the live one live again. The leader folds on from that one's positions.
 ///
 /// # Errors
 /// When there is none, a rebuild is under way, or Postgres fails.

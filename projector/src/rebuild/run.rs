@@ -1,4 +1,4 @@
-//! `projector rebuild`: the next generation beside the live one, from offset 0, and the switch to it.
+//! `projector rebuild`: folds the next generation beside the live one, from offset 0, and switches to it.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -10,8 +10,8 @@ use super::change::{LOCK_TIMEOUT, connect_alone, drop_where, is_lock_timeout};
 use super::meter::Meter;
 use crate::database::execute;
 use crate::fold::folding::{Folding, FoldingError, at_or_past};
-use crate::fold::parked::{Parked, Sieve};
-use crate::fold::write::{Standing, WriteError};
+use crate::fold::parked::{Parked, ParkingFilter};
+use crate::fold::write::{WriteError, Writer};
 use crate::log::ends;
 use crate::log::reader::ReadError;
 use crate::log::record::Positions;
@@ -22,7 +22,7 @@ use crate::tables::identity;
 use crate::tables::migrate::beginning;
 use crate::tables::positions::{insert_positions, positions};
 
-/// Between two looks at whether the new generation has caught up.
+/// The time between two looks at whether the new generation has caught up with the live one.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// One rebuild under way.
@@ -31,14 +31,15 @@ struct Rebuild<'s> {
     cluster: Cluster,
     generation: Generation,
     connection: PgConnection,
-    /// Where the log ended, if the live generation was folded from another one: its positions mean nothing then.
+    /// How far to fold if the live generation was folded from another log, whose positions mean nothing in this one: where this log
+    /// ended at the start.
     only_target: Option<Positions>,
 }
 
-/// Builds the next generation of the projection and makes it live. Says how it goes on standard error.
+/// Folds the next generation of the projection and makes it live. Shows on standard error how far it is.
 ///
 /// # Errors
-/// See [`FoldingError`]; the live generation is as it was, and the rebuild can be run again.
+/// See [`FoldingError`]. The live generation stays as it is, and the rebuild can be run again.
 pub async fn rebuild(settings: &Settings, projection: Projection) -> Result<(), FoldingError> {
     let cluster = Cluster::new(&settings.common);
     let mut connection = connect_alone(settings, "rebuild", projection).await?;
@@ -77,7 +78,7 @@ impl Rebuild<'_> {
         Ok(asked.await.expect("asking does not panic").map_err(ReadError::Kafka)?)
     }
 
-    /// Notes whether the live generation was folded from this log.
+    /// Compares the log with the one the live generation was folded from. If that was another one, only the ends of this one count.
     async fn compare(&mut self, live: &Generation, ends: &Positions) -> Result<(), FoldingError> {
         let (positions, last) = live.checkpoint(&mut self.connection).await?;
         let prefix = &self.settings.common.topic_prefix;
@@ -94,10 +95,11 @@ impl Rebuild<'_> {
 
     fn start_from_the_beginning(&self) -> Result<Folding, ReadError> {
         let positions = beginning(self.generation.projection, self.settings.common.partitions);
-        Folding::start(self.settings, &self.cluster, Standing::Rebuilding, positions, Parked::default())
+        Folding::start(self.settings, &self.cluster, Writer::Rebuild, positions, Parked::default())
     }
 
-    /// Fills the generation up to `ends`: in bulk, or batch by batch where rows refuse that.
+    /// Fills the generation up to `ends`. If an event is refused, nothing is filled: then every batch is folded by itself, which finds
+    /// the event and parks it.
     async fn fill(&mut self, ends: &Positions, meter: &mut Meter) -> Result<Folding, FoldingError> {
         match self.load(ends, meter).await {
             Err(FoldingError::Write(WriteError::Refused(error))) => {
@@ -109,8 +111,8 @@ impl Rebuild<'_> {
         }
     }
 
-    /// One transaction, so that nothing is left of one that fails, and that a Postgres which allows it needs not log
-    /// rows of a table nobody else has seen. Indexes come last.
+    /// Fills the generation in one transaction. So nothing is left of a load that fails, and Postgres (with `wal_level=minimal`) need
+    /// not log the rows of a table that nobody else has seen.
     async fn load(&mut self, ends: &Positions, meter: &mut Meter) -> Result<Folding, FoldingError> {
         let mut folding = self.start_from_the_beginning()?;
         let generation = self.generation.clone();
@@ -125,14 +127,14 @@ impl Rebuild<'_> {
         }
         while !folding.has_reached(ends) {
             let batch = folding.next().await?;
-            // An event that is refused ends the bulk load: none is held back.
-            let mut sieve = Sieve::new(&generation, folding.parked, HashSet::new());
-            let events = sieve.sound(&batch.records);
+            // An event that is refused ends the load, so no event of it is ever held back.
+            let mut filter = ParkingFilter::new(&generation, folding.parked, HashSet::new());
+            let events = filter.admit(&batch.records);
             match &mut bulk {
                 Some(bulk) => bulk.take(&mut transaction, &events).await?,
                 None => (projection.fold)(&mut transaction, &events).await?,
             }
-            folding.parked = sieve.note(&mut transaction).await?;
+            folding.parked = filter.note(&mut transaction).await?;
             meter.add(folding.advance(&batch));
         }
         meter.say("sums, keys and indexes");
@@ -149,6 +151,7 @@ impl Rebuild<'_> {
         Ok(folding)
     }
 
+    /// Makes the generation empty and with its keys, to be folded batch by batch.
     async fn prepare_batchwise(&mut self) -> Result<Folding, FoldingError> {
         let folding = self.start_from_the_beginning()?;
         let mut transaction = self.connection.begin().await?;
@@ -159,7 +162,7 @@ impl Rebuild<'_> {
         Ok(folding)
     }
 
-    /// Folds on as the live leader does, until the switch succeeds.
+    /// Folds on batch by batch, as a leader does, until the switch succeeds.
     async fn catch_up(
         &mut self,
         live: &Generation,
@@ -178,12 +181,12 @@ impl Rebuild<'_> {
             let Ok(batch) = tokio::time::timeout(LOOK_EVERY, folding.next()).await else { continue };
             let batch = batch?;
             let Self { connection, generation, .. } = self;
-            meter.add(folding.write(connection, generation, Standing::Rebuilding, &batch).await?);
+            meter.add(folding.write(connection, generation, Writer::Rebuild, &batch).await?);
         }
     }
 
-    /// Holds the live positions still, and publishes the new generation where it is at or past each. `false`: not
-    /// yet, or someone holds a lock too long.
+    /// Keeps the live positions from being moved, and makes the new generation live if it is at or past each of them. `false`: it is
+    /// not, or somebody else holds a lock for too long.
     async fn switch(&mut self, live: &Generation, live_version: i32) -> Result<bool, FoldingError> {
         match self.try_switch(live, live_version).await {
             Err(error) if is_lock_timeout(&error) => {

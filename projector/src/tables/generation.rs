@@ -1,4 +1,4 @@
-//! Generations: a projection's tables in a Postgres schema of their own, one of them live.
+//! Generations: each is one set of a projection's tables, in a Postgres schema of its own. Reads are answered from the live one.
 
 use sqlx::{Connection, PgConnection};
 
@@ -10,52 +10,45 @@ use crate::projections::definition::Projection;
 /// One set of a projection's tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generation {
-    /// Whose tables they are.
+    /// The projection whose tables they are.
     pub projection: Projection,
-    /// Counts up with every rebuild, from 1.
+    /// Counts the projection's generations, from 1.
     pub number: i32,
     /// The Postgres schema, such as `places_v1_g3`.
     pub schema: String,
 }
 
-/// Why a projection cannot be worked with.
+/// Why a projection's tables cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerationError {
     /// Postgres refused or failed.
     #[error("Postgres: {0}")]
     Database(#[from] sqlx::Error),
-    /// No migration of this binary has run.
+    /// `projector migrate` of this binary has not run.
     #[error("the projection's tables are missing, or lack columns: run `projector migrate`")]
     Missing,
-    /// One process at a time may change which generation is live.
+    /// Another process is changing which generation of the projection is live.
     #[error("another rebuild or rollback of {0} is under way; wait for it, or end it")]
     UnderWay(&'static str),
-    /// There is nothing to go back to.
+    /// There is no generation to go back to.
     #[error("{0} has no generation before the live one; a rebuild makes one")]
     NoneBefore(&'static str),
-    /// The live tables are another version's.
+    /// The live tables are of another version than this binary folds.
     #[error(
         "its live tables are of version {live}, this binary folds version {own}: run `projector rebuild {name}` with it, or start the binary that folds version {live}"
     )]
-    Version {
-        /// The projection.
-        name: &'static str,
-        /// Version of the live tables.
-        live: i32,
-        /// Version of this binary.
-        own: i32,
-    },
+    Version { name: &'static str, live: i32, own: i32 },
 }
 
 impl Generation {
-    /// The generation of this number, of this binary's version.
+    /// Names a generation of the version that this binary folds. It need not exist.
     #[must_use]
     pub fn new(projection: Projection, number: i32) -> Self {
         let schema = format!("{}_v{}_g{number}", projection.name, projection.version);
         Self { projection, number, schema }
     }
 
-    /// The generation reads are answered from, whatever its version.
+    /// The live generation and its version, which may be another one than this binary folds.
     ///
     /// # Errors
     /// When there is none, or Postgres fails.
@@ -74,7 +67,7 @@ impl Generation {
         Ok((Self { projection, number: row.generation, schema: row.schema_name }, row.version))
     }
 
-    /// The generation reads are answered from.
+    /// The live generation.
     ///
     /// # Errors
     /// When there is none, it is of another version, or Postgres fails.
@@ -90,7 +83,7 @@ impl Generation {
         Ok(live)
     }
 
-    /// Whether reads are answered from it.
+    /// Whether it is the live generation.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -104,7 +97,7 @@ impl Generation {
         Ok(schema.as_deref() == Some(&self.schema))
     }
 
-    /// Makes its schema and tables, without keys and indexes, and enters it.
+    /// Makes its schema and tables, without keys and indexes, and enters it: see [`Self::enter`].
     ///
     /// # Errors
     /// When Postgres refuses, e.g. the role may not create schemas.
@@ -124,7 +117,7 @@ impl Generation {
         execute(connection, self.projection.ddl().1).await
     }
 
-    /// Lets unqualified names mean its tables until the transaction ends.
+    /// Lets names without a schema mean its tables until the transaction ends.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -132,7 +125,7 @@ impl Generation {
         enter(connection, &self.schema).await
     }
 
-    /// Drops it, if it is there.
+    /// Drops its schema with all tables, if it exists.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -140,7 +133,7 @@ impl Generation {
         execute(connection, format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema)).await
     }
 
-    /// Its positions.
+    /// Reads its positions in a transaction of its own.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -150,12 +143,12 @@ impl Generation {
         positions(&mut transaction).await
     }
 
-    /// Gives positions made by a former binary the columns that this one keeps.
+    /// Adds the columns that its table of positions lacks if a former binary has made it.
     ///
     /// # Errors
     /// When Postgres fails.
     pub async fn complete_positions(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        // Looked for first: even where nothing is missing, ALTER TABLE would wait for every read.
+        // Looked for first, because ALTER TABLE waits for every read, even if there is nothing to add.
         let has_them = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT FROM information_schema.columns WHERE table_schema = $1
                    AND table_name = 'positions' AND column_name = 'last_event_id') AS "has_them!""#,
@@ -170,7 +163,7 @@ impl Generation {
         execute(connection, format!("ALTER TABLE {}.positions {columns}", self.schema)).await
     }
 
-    /// Its positions, and the last records it has folded.
+    /// Reads its positions and the last records it has folded.
     ///
     /// # Errors
     /// When Postgres fails, or a former binary made the positions.
@@ -184,8 +177,8 @@ impl Generation {
         Ok((positions, last_records(&mut transaction).await.map_err(missing_table)?))
     }
 
-    /// Makes it the one reads are answered from: in the register and in the public views, within the caller's
-    /// transaction.
+    /// Makes it the live generation, in `till.projections` and in the views that show its tables, within the caller's transaction.
+    /// `replaced_version` is the version of the generation that was live.
     ///
     /// # Errors
     /// When Postgres fails, or a view is locked past the caller's `lock_timeout`.
@@ -197,7 +190,8 @@ impl Generation {
         let version = self.projection.version;
         let name = self.projection.name;
         for table in self.projection.tables {
-            // The same columns: replacing keeps grants and what others built on the view.
+            // A view of the same version has the same columns. It is replaced, which keeps grants and what others have built on it;
+            // one of another version must be dropped.
             if replaced_version != Some(version) {
                 execute(connection, format!("DROP VIEW IF EXISTS till.{table}")).await?;
             }
@@ -219,7 +213,7 @@ impl Generation {
         .map(drop)
     }
 
-    /// Every generation of the projection that has tables, oldest first.
+    /// Every generation of the projection that exists, of any version, the oldest first.
     ///
     /// # Errors
     /// When Postgres fails.
@@ -241,7 +235,7 @@ impl Generation {
     }
 }
 
-/// `undefined_table`, `invalid_schema_name` and `undefined_column` mean that no migration of this binary has run.
+/// An undefined table, schema or column means that no migration of this binary has run.
 fn missing_table(error: sqlx::Error) -> GenerationError {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     match code.as_deref() {

@@ -1,4 +1,4 @@
-//! Whether the log is the one the tables were folded from.
+//! Whether the log is the one the tables were folded from: tables of one log are never folded on from another.
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use crate::log::record::{LastRecords, Positions};
 use crate::projections::definition::Projection;
 
-/// Why the log does not fit the tables.
+/// Why tables cannot be folded on from the log.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// Postgres refused or failed.
@@ -18,14 +18,14 @@ pub enum IdentityError {
     /// Kafka did not say which cluster it is.
     #[error("Kafka does not say which cluster it is")]
     Kafka,
-    /// The tables are another log's.
+    /// The tables were folded from the log of another cluster, prefix or partition count.
     #[error(
         "the tables were folded from another log ({folded}), not from this one ({found}): set TILL_KAFKA_BROKERS, TILL_TOPIC_PREFIX and TILL_PARTITIONS to that log's, or TILL_DATABASE_URL to an empty database"
     )]
     Another {
-        /// The log in the tables.
+        /// The log that the tables name, in words.
         folded: String,
-        /// The log of the settings.
+        /// The log of the settings, in words.
         found: String,
     },
     /// The log has lost records that the tables were folded from.
@@ -33,12 +33,11 @@ pub enum IdentityError {
         "the log is not the one the tables were folded from any more ({difference}): it lost its tail, or was made anew. Bring that log back, or fold the tables from this one: projector rebuild {projection}"
     )]
     Changed {
-        /// The projection.
         projection: &'static str,
-        /// The first difference.
+        /// The first difference, in words.
         difference: String,
     },
-    /// Kafka could not be read.
+    /// The records to compare could not be read.
     #[error("Kafka: {0}")]
     Unread(#[from] KafkaError),
 }
@@ -51,7 +50,7 @@ impl IdentityError {
     }
 }
 
-/// Compares the log with the one noted; notes it where none is.
+/// Compares the log of the settings with the one noted in `till.log`. The first log ever compared is noted.
 ///
 /// # Errors
 /// See [`IdentityError`].
@@ -80,10 +79,10 @@ pub async fn check(
     if folded == found { Ok(()) } else { Err(IdentityError::Another { folded, found }) }
 }
 
-/// Reads the last record that a projection has folded of each partition again.
+/// Reads the last record that a projection has folded of each partition again, and compares it. `ends` are the high watermarks.
 ///
 /// # Errors
-/// [`IdentityError::Changed`] where one is another or gone, or `ends` are before the positions.
+/// [`IdentityError::Changed`] if another event stands there, or none, or a partition ends before its position.
 pub async fn check_records(
     projection: Projection,
     cluster: &Cluster,

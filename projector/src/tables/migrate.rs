@@ -1,4 +1,4 @@
-//! `projector migrate`: the tables of every projection, made where they are missing.
+//! `projector migrate`: makes the tables of every projection where they are missing.
 
 use runtime::Common;
 use sqlx::{Connection, PgConnection};
@@ -10,13 +10,13 @@ use crate::log::record::{LastRecords, Positions};
 use crate::projections::ALL;
 use crate::projections::definition::Projection;
 
-/// Makes what is missing; what is there stays. Safe to run by several processes at once.
+/// Makes the tables that are missing and leaves those that exist. Several processes may run it at once.
 ///
 /// # Errors
 /// When Postgres refuses, or live tables are of another version.
 pub async fn migrate(connection: &mut PgConnection, common: &Common) -> Result<(), GenerationError> {
     let mut transaction = connection.begin().await?;
-    // `CREATE … IF NOT EXISTS` of two sessions at once may still collide.
+    // One after the other: `CREATE … IF NOT EXISTS` fails if another session creates the same at the same time.
     sqlx::raw_sql("SELECT pg_advisory_xact_lock(28945)").execute(&mut *transaction).await?;
     execute(&mut transaction, include_str!("till.sql")).await?;
     for projection in ALL {
@@ -44,7 +44,7 @@ async fn first(connection: &mut PgConnection, projection: Projection, partitions
     Ok(())
 }
 
-/// Offset 0 of every partition the projection reads.
+/// The positions of a projection that has folded nothing: offset 0 of every partition of its topics.
 #[must_use]
 pub fn beginning(projection: Projection, partitions: i32) -> Positions {
     let topics = projection.topics.iter();

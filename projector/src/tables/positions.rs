@@ -1,4 +1,4 @@
-//! How far a generation has folded: its table of positions. Each function works on the generation that the transaction has entered.
+//! How far a generation has folded. The functions work on the table `positions` of the generation that the transaction has entered.
 
 use schemas::Topic;
 use sqlx::PgConnection;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::log::record::{LastRecords, Move, Positions};
 
-/// The positions of the generation entered.
+/// Reads the next offset to fold of each partition.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -16,7 +16,7 @@ pub async fn positions(connection: &mut PgConnection) -> sqlx::Result<Positions>
     Ok(rows.into_iter().filter_map(|row| Some(((known(&row.topic)?, row.partition), row.next))).collect())
 }
 
-/// The last records that the generation entered has folded.
+/// Reads the last record folded of each partition that has any.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -33,7 +33,7 @@ pub async fn last_records(connection: &mut PgConnection) -> sqlx::Result<LastRec
     Ok(last.collect())
 }
 
-/// Writes the first positions of the generation entered.
+/// Writes the positions of a generation that has none yet.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -67,7 +67,8 @@ fn last_columns(last: &[Option<(i64, Uuid)>]) -> LastColumns {
     last.iter().map(|last| (last.map(|(offset, _)| offset), last.map(|(_, id)| id))).unzip()
 }
 
-/// The guard: moves the positions of the generation entered, all or none. `false`: someone else moved them.
+/// Moves the positions. `false`: not all of them stood where the moves begin, so another writer has moved them, and the transaction
+/// must be rolled back.
 ///
 /// # Errors
 /// When Postgres fails.

@@ -1,5 +1,5 @@
--- How far a generation has folded: `next` is the first offset not yet folded, control records counted. The last record before
--- it is named, because a log that lost its tail or was made anew may have grown past `next` again.
+-- How far a generation has folded: `next` is the first offset that is not folded yet. Control records take offsets too.
+-- The last record before it is named, because a log that has lost its tail, or was made anew, may have grown past `next` again.
 CREATE TABLE positions (
     topic text COLLATE "C" NOT NULL,
     partition integer NOT NULL,

@@ -1,4 +1,4 @@
--- What the projector keeps about its projections. Idempotent: `projector migrate` runs it at every start.
+-- What the projector keeps about its projections. `projector migrate` runs this again and again: what exists stays.
 CREATE SCHEMA IF NOT EXISTS till;
 
 -- The live generation of each projection.

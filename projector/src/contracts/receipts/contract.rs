@@ -1,4 +1,4 @@
-//! The contract, where it is switched on: what its handlers need.
+//! What the contract's handlers share.
 
 use runtime::Problem;
 use runtime::contracts::receipts::NAME;
@@ -9,7 +9,7 @@ use crate::projections::definition::Projection;
 use crate::read::{Consistency, Reads, Snapshot};
 use crate::settings::Settings;
 
-/// What its handlers work with.
+/// The state of the contract's routes.
 #[derive(Clone)]
 pub struct Contract {
     reads: Reads,
@@ -18,7 +18,7 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// The contract, where it is switched on.
+    /// The contract, if the settings switch it on.
     pub fn from_settings(settings: &Settings, reads: &Reads) -> Option<Self> {
         settings.common.serves(NAME).then(|| Self {
             reads: reads.clone(),
@@ -27,13 +27,13 @@ impl Contract {
         })
     }
 
-    /// A snapshot of the projections that has seen everything accepted so far.
+    /// Opens a snapshot of projections that has seen everything accepted so far.
     pub async fn snapshot(&self, projections: &[Projection], caller: &str) -> Result<Snapshot, Problem> {
         self.reads.snapshot(projections, &Consistency::strong(), caller).await
     }
 
-    /// A snapshot of what is folded, which waits for nothing: for a look at what may be old, and for the later parts of an
-    /// answer whose first part was [`Self::snapshot`]'s.
+    /// Opens a snapshot of what is folded, without waiting. It is for what may be old, and for the later parts of an answer whose
+    /// first part comes from [`Self::snapshot`].
     pub async fn eventual_snapshot(
         &self,
         projections: &[Projection],

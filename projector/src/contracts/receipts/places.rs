@@ -14,10 +14,10 @@ use super::list::{Part, list as streamed};
 use crate::projections::{PLACES, RECEIPTS};
 use crate::read::failed;
 
-/// Places of a part, at most.
+/// The most places of a part.
 const MOST: i64 = 1000;
 
-/// A place as its first receipt made it that is not void, or its first one where all are.
+/// A place as it was made by its first receipt that is not void, or by its first one if all are.
 #[derive(Serialize)]
 struct Place {
     place_id: String,
@@ -25,7 +25,7 @@ struct Place {
     date_create: String,
 }
 
-/// `GET /api/places/`: by id.
+/// `GET /api/places/`: all places, by id.
 pub async fn list(State(contract): State<Contract>, headers: HeaderMap) -> Result<Response, Refused> {
     let turn = Caller::of(&contract, &headers).await?.turn();
     let part = move |after| part(contract.clone(), turn.clone(), after);

@@ -15,7 +15,7 @@ use crate::http::parameters::{Read, ReadHeaders, interval};
 use crate::projections::HOURS;
 use crate::read::failed;
 
-/// `?from&to&cursor&limit`
+/// The parameters of the list: `?from&to&cursor&limit`.
 #[derive(serde::Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -138,7 +138,8 @@ async fn totals(
     .await
 }
 
-/// Every closed window from a place's first one on has a row: its own, or zeros and the running sums so far.
+/// A row for each place and each closed window since the place's first one. A window in which the place had no receipts has zeros and
+/// the running sums so far.
 async fn hours(snapshot: &mut PgConnection, of: &FiguresOf) -> sqlx::Result<Vec<PlaceHour>> {
     let after = of.after.as_ref();
     query_places!(

@@ -1,4 +1,4 @@
-//! Accounts as last changed. An account is registered before anything of it changes: one key holds all.
+//! Accounts as last changed. The events of a realm are in one partition, so an account is there before anything of it changes.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use schemas::{AccountRegistered, Event, RolesAssigned, Topic};
 use sqlx::PgConnection;
 
 use super::definition::{Definition, FoldError, Projection};
-use crate::log::record::Folded;
+use crate::log::record::EventRecord;
 
 /// A row an account, with its roles, places and login token as last changed.
 pub const ACCOUNTS: Projection = &Definition {
@@ -22,14 +22,14 @@ pub const ACCOUNTS: Projection = &Definition {
 
 type Key<'e> = (&'e str, &'e str);
 
-/// An account's login token.
+/// An account's login token after the batch.
 struct Token<'e> {
     generation: i64,
     hash: Option<&'e [u8]>,
 }
 
 /// Inserts accounts registered, then sets roles and tokens to what they are at the end of the batch.
-async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
+async fn fold(connection: &mut PgConnection, events: &[EventRecord<'_>]) -> Result<(), FoldError> {
     let mut registered: Vec<(&AccountRegistered, DateTime<Utc>)> = Vec::new();
     let mut assigned: BTreeMap<Key<'_>, &RolesAssigned> = BTreeMap::new();
     let mut tokens: BTreeMap<Key<'_>, Token<'_>> = BTreeMap::new();
@@ -89,7 +89,7 @@ async fn insert(
         registered.iter().map(|(event, _)| of(event)).collect()
     };
     let numbers: Vec<_> = registered.iter().map(|(event, _)| event.number).collect();
-    // Arrays of arrays must be rectangular in Postgres: lists travel as JSON.
+    // An array of arrays must be rectangular in Postgres, so a list is sent as JSON.
     let json = |list: &Vec<String>| serde_json::to_string(list).expect("a list of texts");
     let roles: Vec<_> = registered.iter().map(|(event, _)| json(&event.roles)).collect();
     let places: Vec<_> = registered.iter().map(|(event, _)| json(&event.places)).collect();

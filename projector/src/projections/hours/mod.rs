@@ -1,4 +1,5 @@
-//! Figures by arrival: the worker's events as they are, a row a place and window, whose categories may come in parts.
+//! Figures by arrival. The analytics worker has worked them out, and its events become rows as they are: a row for a place and
+//! window, whose categories may come in several events.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::definition::{Definition, FoldError, Projection};
-use crate::log::record::{Folded, Record};
+use crate::log::record::{EventRecord, Record};
 
 /// The windows that the analytics worker has closed, and the figures of places in them.
 pub const HOURS: Projection = &Definition {
@@ -24,9 +25,9 @@ pub const HOURS: Projection = &Definition {
 
 /// Writes the windows closed and the figures of places in them.
 ///
-/// A transaction of the worker that was torn leaves events of a window that was worked out again: then the last of each row
-/// counts. They carry totals, not differences.
-async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
+/// If a transaction of the worker was torn, a part of its events stays, and the worker works the window out again. Then the last event
+/// of each row counts, which is right because events carry totals, not differences.
+async fn fold(connection: &mut PgConnection, events: &[EventRecord<'_>]) -> Result<(), FoldError> {
     let mut computed = Rows::default();
     for folded in events {
         match folded.event {
@@ -43,7 +44,7 @@ async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<()
     write_categories(connection, &computed.categories).await
 }
 
-/// The first of two events that close a window counts, as it does for the worker: the next window begins where it ends.
+/// Inserts a window. If two events close it, the first one counts, as for the worker: the next window begins where that one ends.
 async fn close(connection: &mut PgConnection, record: &Record, event: &HourClosed) -> Result<(), FoldError> {
     let slice = |slice: &Slice| json!({"partition": slice.partition, "start": slice.start, "end": slice.end});
     let slices = event.slices.iter().map(slice).collect::<Value>().to_string();
@@ -64,13 +65,13 @@ async fn close(connection: &mut PgConnection, record: &Record, event: &HourClose
     Ok(())
 }
 
-/// The rows of a batch in the order of their keys: a statement writes each once.
+/// The rows of a batch by their keys, because one statement may write a row only once.
 #[derive(Default)]
 struct Rows<'e> {
     seen: BTreeMap<&'e str, Seen<'e>>,
-    /// By place and window: the sums of a place's window stand in its first part.
+    /// By place and window. The sums of a place's window stand in the first of its events.
     sums: BTreeMap<(&'e str, DateTime<Utc>), &'e PlaceHourComputed>,
-    /// By place, window and name.
+    /// By place, window and the category's name.
     categories: BTreeMap<(&'e str, DateTime<Utc>, &'e str), &'e CategorySums>,
 }
 
@@ -82,7 +83,7 @@ struct Seen<'e> {
 }
 
 impl<'e> Rows<'e> {
-    /// Takes an event, the later in the log the later.
+    /// Takes the next event of the log. A later event replaces the rows of an earlier one.
     fn take(&mut self, event: &'e PlaceHourComputed) {
         let (place_id, name, at) = (event.place_id.as_str(), event.place_name.as_str(), event.window_start);
         let seen = self.seen.entry(place_id).or_insert(Seen { name, first: at, last: at });

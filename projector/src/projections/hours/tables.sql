@@ -1,4 +1,4 @@
--- Figures by arrival, as the analytics worker recorded them. A window is the time between two of its ticks.
+-- Figures by arrival, as the analytics worker has recorded them. A window is the time between two ticks of its schedule.
 CREATE TABLE hours (
     window_start timestamptz NOT NULL,
     window_end timestamptz NOT NULL,

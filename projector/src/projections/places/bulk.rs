@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::changes::{Changes, Sums};
 use crate::database::execute;
-use crate::log::record::Folded;
+use crate::log::record::EventRecord;
 use crate::projections::copy::{Copy, Row};
 use crate::projections::definition::{Bulk, FoldError};
 
@@ -23,7 +23,7 @@ impl Bulk for Load {
     fn take<'f>(
         &'f mut self,
         connection: &'f mut PgConnection,
-        events: &'f [Folded<'f>],
+        events: &'f [EventRecord<'f>],
     ) -> BoxFuture<'f, Result<(), FoldError>> {
         Box::pin(async move {
             self.changes.apply(events)?;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use schemas::{Event, Item, Money, Receipt};
 
-use crate::log::record::Folded;
+use crate::log::record::EventRecord;
 use crate::projections::business_time::business_time;
 use crate::projections::definition::FoldError;
 
@@ -83,21 +83,21 @@ impl CategorySums {
 }
 
 impl Changes {
-    /// What events change.
+    /// Gathers what events change.
     ///
     /// # Errors
     /// When a sum leaves what the columns hold.
-    pub fn of(events: &[Folded<'_>]) -> Result<Self, FoldError> {
+    pub fn of(events: &[EventRecord<'_>]) -> Result<Self, FoldError> {
         let mut changes = Self::default();
         changes.apply(events)?;
         Ok(changes)
     }
 
-    /// Adds what further events change.
+    /// Gathers what further events change.
     ///
     /// # Errors
     /// As [`Self::of`].
-    pub fn apply(&mut self, events: &[Folded<'_>]) -> Result<(), FoldError> {
+    pub fn apply(&mut self, events: &[EventRecord<'_>]) -> Result<(), FoldError> {
         for folded in events {
             match folded.event {
                 Event::ReceiptRecorded(event) => self.receipt(&event.receipt, Sign::Plus)?,
@@ -110,7 +110,7 @@ impl Changes {
 
     fn receipt(&mut self, receipt: &Receipt, sign: Sign) -> Result<(), FoldError> {
         let start = hour_of(business_time(receipt))?;
-        // Looked up by reference first: nearly always the row is there, and then nothing is allocated.
+        // Nearly always the row is there already. Looking it up by reference allocates nothing, which `entry` would.
         if !self.places.contains_key(&receipt.place_id) {
             self.places.insert(receipt.place_id.clone(), Place::default());
             self.rows += 1;

@@ -7,14 +7,14 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use super::changes::{CategorySums, Changes, Place, Sums};
-use crate::log::record::Folded;
+use crate::log::record::EventRecord;
 use crate::projections::definition::FoldError;
 
-/// See [`Definition::fold`](crate::projections::definition::Definition::fold).
+/// Folds a batch of events, as a definition's `fold` does.
 ///
 /// # Errors
 /// See [`FoldError`].
-pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
+pub async fn fold(connection: &mut PgConnection, events: &[EventRecord<'_>]) -> Result<(), FoldError> {
     let changes = Changes::of(events)?;
     let places = changes.in_key_order();
     if places.is_empty() {

@@ -1,4 +1,4 @@
--- The parts added up, in key order.
+-- Adds the parts up and inserts the sums in the order of their keys.
 INSERT INTO places
 SELECT place_id, sum(purchases), sum(total_amount), sum(tax_amount), sum(tips_amount)
 FROM places_parts GROUP BY place_id ORDER BY place_id;

@@ -1,5 +1,5 @@
 -- Figures by business time. A voided receipt is in none of them; a row stays when its figures fall to zero.
--- What a place is called is read from its receipts: a void may come at any time, and takes its receipt's word for it away.
+-- The name of a place is not here but read from its receipts, because a void may take away the receipt that named it.
 CREATE TABLE places (
     place_id text COLLATE "C" NOT NULL,
     purchases bigint NOT NULL,

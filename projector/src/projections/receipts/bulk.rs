@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::fold::{Voids, collect_voids, mark_voided, recorded};
 use crate::database::execute;
-use crate::log::record::Folded;
+use crate::log::record::EventRecord;
 use crate::projections::business_time::business_time;
 use crate::projections::copy::Copy;
 use crate::projections::definition::{Bulk, FoldError};
@@ -24,7 +24,7 @@ impl Bulk for Load {
     fn take<'f>(
         &'f mut self,
         connection: &'f mut PgConnection,
-        events: &'f [Folded<'f>],
+        events: &'f [EventRecord<'f>],
     ) -> BoxFuture<'f, Result<(), FoldError>> {
         Box::pin(async move {
             copy_rows(connection, events).await?;
@@ -57,7 +57,7 @@ impl Bulk for Load {
 }
 
 impl Load {
-    /// Puts the voids in memory aside in a table of the transaction's own, whose `position` keeps their order.
+    /// Puts the voids in memory aside in a table of the transaction's own, whose `position` says which were put aside first.
     async fn spill(&mut self, connection: &mut PgConnection) -> Result<(), FoldError> {
         if !self.spilled {
             let sql = "CREATE TEMPORARY TABLE spilled_voids (position bigint GENERATED ALWAYS AS IDENTITY,
@@ -74,7 +74,7 @@ impl Load {
     }
 }
 
-async fn copy_rows(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
+async fn copy_rows(connection: &mut PgConnection, events: &[EventRecord<'_>]) -> Result<(), FoldError> {
     let mut copy = Copy::default();
     for (record, event) in recorded(events) {
         let receipt = &event.receipt;

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use schemas::{Event, ReceiptRecorded};
 use sqlx::PgConnection;
 
-use crate::log::record::{Folded, Record};
+use crate::log::record::{EventRecord, Record};
 use crate::projections::business_time::business_time;
 use crate::projections::definition::FoldError;
 
@@ -21,11 +21,11 @@ pub struct Void {
 /// Voids by transaction id; the first of a receipt counts.
 pub type Voids = HashMap<String, Void>;
 
-/// See [`Definition::fold`](crate::projections::definition::Definition::fold).
+/// Folds a batch of events, as a definition's `fold` does.
 ///
 /// # Errors
 /// See [`FoldError`].
-pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Result<(), FoldError> {
+pub async fn fold(connection: &mut PgConnection, events: &[EventRecord<'_>]) -> Result<(), FoldError> {
     let mut rows = Columns::default();
     let mut voids = Voids::new();
     let mut in_key_order: Vec<_> = recorded(events).collect();
@@ -44,7 +44,9 @@ pub async fn fold(connection: &mut PgConnection, events: &[Folded<'_>]) -> Resul
 }
 
 /// The receipts recorded among the events, in their order.
-pub fn recorded<'r>(events: &'r [Folded<'r>]) -> impl Iterator<Item = (&'r Record, &'r ReceiptRecorded)> {
+pub fn recorded<'r>(
+    events: &'r [EventRecord<'r>],
+) -> impl Iterator<Item = (&'r Record, &'r ReceiptRecorded)> {
     events.iter().filter_map(|folded| match folded.event {
         Event::ReceiptRecorded(event) => Some((folded.record, event)),
         _ => None,
@@ -52,7 +54,7 @@ pub fn recorded<'r>(events: &'r [Folded<'r>]) -> impl Iterator<Item = (&'r Recor
 }
 
 /// Adds the voids among the events.
-pub fn collect_voids(events: &[Folded<'_>], voids: &mut Voids) {
+pub fn collect_voids(events: &[EventRecord<'_>], voids: &mut Voids) {
     for folded in events {
         let Event::ReceiptVoided(event) = folded.event else { continue };
         voids.entry(event.receipt.transaction_id.clone()).or_insert_with(|| Void {

@@ -1,4 +1,4 @@
-//! The journal: a row a receipt, as recorded, and its void.
+//! The receipts: each is a row, as it was recorded, with its void.
 
 mod bulk;
 mod fold;
@@ -7,7 +7,7 @@ use schemas::Topic;
 
 use super::definition::{Definition, Projection};
 
-/// A row a receipt, and its void.
+/// A row a receipt, as it was recorded, with its void.
 pub const RECEIPTS: Projection = &Definition {
     name: "receipts",
     version: 2,

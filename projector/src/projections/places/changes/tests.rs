@@ -53,7 +53,7 @@ fn record(number: i64) -> Record {
 /// The events' changes, each a record of the number beside it.
 fn changes_of(events: &[(i64, Event)]) -> Changes {
     let records: Vec<_> = events.iter().map(|(number, _)| record(*number)).collect();
-    let folded = events.iter().zip(&records).map(|((_, event), record)| Folded { record, event });
+    let folded = events.iter().zip(&records).map(|((_, event), record)| EventRecord { record, event });
     Changes::of(&folded.collect::<Vec<_>>()).unwrap()
 }
 
