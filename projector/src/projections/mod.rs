@@ -75,6 +75,19 @@ mod tests {
     }
 
     #[test]
+    fn every_folder_is_a_projection_of_its_name() {
+        let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/projections");
+        let entries = std::fs::read_dir(here).unwrap().map(Result::unwrap);
+        let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+        let folders: BTreeSet<_> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        let names: BTreeSet<_> = ALL.iter().map(|projection| projection.name.to_owned()).collect();
+        assert_eq!(
+            folders, names,
+            "a folder lacks its line in `projections!`, or is not called as its projection"
+        );
+    }
+
+    #[test]
     fn projections_that_former_binaries_know_keep_their_locks() {
         let former = [(RECEIPTS, 1), (PLACES, 2), (ACCOUNTS, 3), (HOURS, 4)];
         for (projection, number) in former {
