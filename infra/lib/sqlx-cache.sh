@@ -34,9 +34,9 @@ main() {
 # create_tables: every projection's in one schema; the queries leave the schema to the search path.
 create_tables() {
     local file
-    for file in till positions projections/receipts projections/places projections/accounts projections/hours; do
+    for file in "$ROOT"/projector/src/tables/{till,positions}.sql "$ROOT"/projector/src/projections/*/tables.sql; do
         PGOPTIONS='-c client_min_messages=warning' PGPASSWORD=$(postgres_password till) "$(find_postgres)/psql" --no-psqlrc --quiet \
-            --set=ON_ERROR_STOP=1 --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username=till --dbname=till --file="$ROOT/projector/src/$file.sql"
+            --set=ON_ERROR_STOP=1 --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username=till --dbname=till --file="$file"
     done
 }
 

@@ -8,7 +8,7 @@ use utoipa::OpenApi;
 use crate::contracts::Tags;
 use crate::http::{accounts, analytics, places, receipts};
 
-/// The whole of it.
+/// The description of all routes but the contracts'.
 #[derive(OpenApi)]
 #[openapi(
     info(

@@ -1,41 +1,30 @@
 //! The projector: folds the topics into Postgres, one leader a projection, and answers HTTP reads from the tables.
 //!
-//! The way of a receipt: [`reader`] (the log, on a thread of its own) -> [`leader`] -> [`folding`] -> [`write`] (guard, rows and
-//! positions in one transaction) -> [`projections`] -> tables of the live [`generation`] -> [`reads`] (a snapshot
-//! that has seen what the client asks for) -> [`http`]. [`rebuild`] makes the next generation beside the live one.
+//! The way of a receipt: [`log`] (read on a thread of its own) -> [`lead`] -> [`fold`] (guard, rows and positions in one
+//! transaction) -> [`projections`] -> [`tables`] of the live generation -> [`read`] (a snapshot that has seen what the client
+//! asks for) -> [`http`]. [`rebuild`] makes the next generation beside the live one.
 
 mod contracts;
 mod database;
 mod description;
-mod ends;
-mod folding;
-mod generation;
+mod fold;
 mod http;
-mod journal;
-mod leader;
-mod log_identity;
-mod meter;
-mod migrate;
-mod parked;
-mod progress;
-mod projection;
+mod inspect;
+mod lead;
+mod log;
 mod projections;
-mod reader;
-mod reads;
+mod read;
 mod rebuild;
-mod record;
 mod serve;
 mod settings;
-mod status;
-mod turns;
-mod write;
+mod tables;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use description::Description;
-use projection::Projection;
+use projections::definition::Projection;
 use runtime::kafka::{Cluster, Isolation, partition_count};
 use schemas::Topic;
 use settings::{OperatorSettings, ProjectorSettings, Settings};
@@ -64,27 +53,22 @@ enum Command {
     Migrate,
     /// Fold a projection anew beside the live tables, then switch to the result.
     Rebuild {
-        /// receipts, places, accounts or hours.
-        #[arg(value_parser = projection_of)]
+        #[arg(value_parser = projection_of, help = projections::names())]
         projection: Projection,
     },
     /// Go back to the tables a rebuild replaced.
     Rollback {
-        /// receipts, places, accounts or hours.
-        #[arg(value_parser = projection_of)]
+        #[arg(value_parser = projection_of, help = projections::names())]
         projection: Projection,
     },
     /// Show each projection's version, generation, position and lag.
     Status,
     /// Print the log as JSON lines, each partition in its order.
-    Journal(journal::Options),
+    Journal(inspect::journal::Options),
 }
 
 fn projection_of(name: &str) -> Result<Projection, String> {
-    Projection::from_name(name).ok_or_else(|| {
-        let names: Vec<_> = Projection::ALL.iter().map(|projection| projection.name()).collect();
-        format!("the projections are {}", names.join(", "))
-    })
+    projections::named(name).ok_or_else(|| format!("the projections are {}", projections::names()))
 }
 
 fn main() -> ExitCode {
@@ -115,13 +99,13 @@ fn run(arguments: Arguments) -> Result<(), String> {
     runtime::telemetry::start(&settings.common)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("no threads: {error}"))?;
     let ended = runtime.block_on(execute(arguments.command, settings));
-    // Threads that wait for Kafka need not be waited for.
+    // Threads that wait for Kafka may take seconds, and have nothing left to do.
     runtime.shutdown_background();
     ended
 }
 
 impl Arguments {
-    /// All settings that the command needs.
+    /// Loads and checks the settings that the command needs.
     fn settings(&self) -> Result<Settings, String> {
         let file = self.config.as_deref();
         let settings = match self.command {
@@ -133,7 +117,8 @@ impl Arguments {
     }
 }
 
-/// The partitions of the log as it is, for operators' commands: a shell need not know the setting of the services.
+/// Takes the number of partitions from the log itself. An operator's command then works from a shell where `TILL_PARTITIONS` is not
+/// what the services have.
 async fn with_partitions_of_the_log(mut settings: Settings) -> Result<Settings, String> {
     let (cluster, topic) =
         (Cluster::new(&settings.common), Topic::Receipts.name(&settings.common.topic_prefix));
@@ -160,7 +145,9 @@ async fn execute(command: Command, settings: Settings) -> Result<(), String> {
         Command::Serve => serve::serve(settings).await,
         Command::Migrate => {
             let mut connection = database::connect(own, "migrate").await.map_err(postgres)?;
-            migrate::migrate(&mut connection, &settings.common).await.map_err(|error| error.to_string())
+            tables::migrate::migrate(&mut connection, &settings.common)
+                .await
+                .map_err(|error| error.to_string())
         }
         Command::Rebuild { projection } => {
             rebuild::rebuild(&settings, projection).await.map_err(|error| error.to_string())
@@ -168,7 +155,20 @@ async fn execute(command: Command, settings: Settings) -> Result<(), String> {
         Command::Rollback { projection } => {
             rebuild::roll_back(&settings, projection).await.map_err(|error| error.to_string())
         }
-        Command::Status => status::print(&settings).await,
-        Command::Journal(options) => journal::print(settings, options).await,
+        Command::Status => inspect::status::print(&settings).await,
+        Command::Journal(options) => inspect::journal::print(settings, options).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_names_every_projection() {
+        let mut command = Arguments::command();
+        command.build();
+        let help = command.find_subcommand_mut("rebuild").unwrap().render_help().to_string();
+        assert!(projections::ALL.iter().all(|projection| help.contains(projection.name)), "{help}");
     }
 }

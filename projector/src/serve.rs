@@ -1,4 +1,4 @@
-//! `projector serve`: leaders, reads, health.
+//! `projector serve`: starts the leaders, the reads and the health checks, and ends them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,24 +6,25 @@ use std::time::Duration;
 use runtime::auth::Tokens;
 use runtime::kafka::{self, Cluster, TopicSpec, await_topics};
 use runtime::server::{self, Edge, Readiness, Sites};
+use schemas::Topic;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::contracts;
 use crate::database::own_pool;
-use crate::ends::{Ends, TOPICS};
 use crate::http::{App, router};
-use crate::leader::Leader;
-use crate::progress::Progress;
-use crate::projection::Projection;
-use crate::reads::Reads;
+use crate::lead::leader::Leader;
+use crate::lead::progress::Progress;
+use crate::log::ends::SharedEnds;
+use crate::projections;
+use crate::read::Reads;
 use crate::settings::Settings;
 
-/// Between two looks at whether everything works.
+/// The time between two looks at whether everything works.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Serves until SIGTERM or SIGINT. Kafka and Postgres may come later, go and come again.
+/// Serves until SIGTERM or SIGINT. Kafka and Postgres may come later, and may go away and come again.
 ///
 /// # Errors
 /// When the address is taken, or the topics are not what Till needs.
@@ -32,11 +33,11 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let listener = server::bind(&own.projector_listen, "TILL_PROJECTOR_LISTEN").await?;
     let cluster = Cluster::new(common);
     let start_ends = |asker, capacity| {
-        let started = Ends::start(asker, &common.topic_prefix, common.partitions, capacity);
+        let started = SharedEnds::start(asker, &common.topic_prefix, common.partitions, capacity);
         started.map_err(|error| format!("no threads: {error}"))
     };
     let ends = start_ends(kafka::Ends::new(&cluster), own.waiting_reads)?;
-    let committed = start_ends(kafka::Ends::committed(&cluster), Projection::ALL.len())?;
+    let committed = start_ends(kafka::Ends::committed(&cluster), projections::ALL.len())?;
     let (progress, pool) = (Progress::new(), own_pool(own));
     let readiness = Readiness::waiting("starting");
     let shutdown = server::shutdown_on_signal();
@@ -65,7 +66,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
         Health { progress: progress.clone(), pool: pool.clone(), ends, readiness: readiness.clone() };
     let folding = fold_when_topics_are_there(leader, tasks.clone(), readiness.clone());
     tasks.spawn(health.watch(shutdown.clone()));
-    for projection in Projection::ALL {
+    for &projection in projections::ALL {
         tasks.spawn(progress.clone().keep_fresh(projection, pool.clone(), shutdown.clone()));
     }
     tracing::info!(listen = settings.own.projector_listen, "serving");
@@ -82,27 +83,28 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     ended
 }
 
-/// Topics are made and checked before anything is folded: a log that is not whole must not be. Ends only where it is not,
-/// with the faults in words.
+/// Makes and checks the topics, then starts a leader for each projection: a log that is not whole must not be folded. Returns only
+/// if it is not whole, with the faults in words.
 async fn fold_when_topics_are_there(leader: Leader, tasks: TaskTracker, readiness: Readiness) -> String {
     let common = &leader.settings.common;
-    let specs = TOPICS.map(|topic| TopicSpec {
+    let spec = |topic: Topic| TopicSpec {
         name: topic.name(&common.topic_prefix),
         partitions: topic.partition_count(common.partitions, common.shards),
         replication_factor: common.replication_factor,
         config: topic.config(),
         from_the_beginning: topic.is_event_log(),
-    });
+    };
+    let specs: Vec<_> = projections::topics().into_iter().map(spec).collect();
     let waiting = |reason| {
         readiness.set_waiting(reason);
-        for projection in Projection::ALL {
+        for projection in projections::ALL {
             leader.progress.set_fault(projection, Some("waiting for the topics".into()));
         }
     };
     if let Err(faults) = await_topics(&leader.cluster, &specs, waiting).await {
         return faults;
     }
-    for projection in Projection::ALL {
+    for &projection in projections::ALL {
         tasks.spawn(leader.clone().run(projection));
     }
     std::future::pending().await
@@ -111,19 +113,20 @@ async fn fold_when_topics_are_there(leader: Leader, tasks: TaskTracker, readines
 struct Health {
     progress: Progress,
     pool: PgPool,
-    ends: Ends,
+    ends: SharedEnds,
     readiness: Readiness,
 }
 
 impl Health {
-    /// Ready: Postgres and Kafka answer, and every projection is folded here or elsewhere.
+    /// Keeps the readiness: the service is ready while Postgres and Kafka answer and every projection is folded, here or by another
+    /// replica.
     async fn watch(self, shutdown: CancellationToken) {
         loop {
             let mut faults = self.progress.faults();
             if let Err(error) = sqlx::query("SELECT 1").execute(&self.pool).await {
                 faults.push(format!("Postgres: {error}"));
             }
-            if let Err(reason) = self.ends.ask().await {
+            if let Err(reason) = self.ends.ask(projections::topics()).await {
                 faults.push(reason);
             }
             if faults.is_empty() {

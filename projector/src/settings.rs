@@ -23,7 +23,7 @@ pub struct ProjectorSettings {
     pub contracts: contracts::Settings,
 }
 
-/// All settings of the process.
+/// The settings of the process: its own and those of all services.
 pub type Settings = runtime::Settings<ProjectorSettings>;
 
 impl Own for ProjectorSettings {
@@ -35,7 +35,7 @@ impl Own for ProjectorSettings {
     }
 }
 
-/// The settings of an operator's command, which answers no request: it needs no secret.
+/// The settings of an operator's command. It answers no request, so it needs no secret.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub struct OperatorSettings(ProjectorSettings);
@@ -62,7 +62,7 @@ impl ProjectorSettings {
             }
         };
         require(self.projector_listen.contains(':'), "TILL_PROJECTOR_LISTEN must be host:port");
-        // The URL itself is left out: it may hold a password.
+        // The fault does not quote the URL, which may hold a password.
         require(
             self.database_url.parse::<PgConnectOptions>().is_ok(),
             "TILL_DATABASE_URL must be postgres://user:password@host:port/database",

@@ -1,5 +1,5 @@
 //! What every Till service needs and no business: settings, telemetry, Kafka clients with all their options
-//! in one place, a schema registry's client, JWT, problem details, health, shutdown
+//! in one place, a schema registry's client, JWT, problem details, health, shutdown, shares of callers
 //! and descriptions of the HTTP APIs.
 
 pub mod auth;
@@ -10,6 +10,7 @@ pub mod problem;
 pub mod registry;
 pub mod server;
 pub mod settings;
+pub mod shares;
 pub mod telemetry;
 
 /// Messages are allocated by librdkafka's threads and freed by ours, which glibc's arenas keep for a long time and take

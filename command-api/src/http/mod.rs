@@ -16,7 +16,6 @@ mod pace;
 pub mod receipts;
 mod room;
 mod segment;
-mod shares;
 
 use std::convert::Infallible;
 use std::sync::Arc;

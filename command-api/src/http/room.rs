@@ -9,12 +9,12 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
+use runtime::shares::Shares;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ApiError;
 use super::error::overloaded;
 use super::pace::{Pace, TOO_SLOW, TooSlow};
-use super::shares::Shares;
 
 /// Room for callers who may do something, KiB.
 const CALLERS_KIB: usize = 16 * 1024;

@@ -1,5 +1,5 @@
-//! Bare lists of any length: JSON made part by part while the client reads, so that memory holds one part. No part holds a
-//! connection to Postgres while the client is slow.
+//! Lists of any length without pages. The JSON is made part by part while the client reads, so memory holds one part, and no
+//! connection to Postgres is held while the client is slow.
 
 use std::io;
 
@@ -10,66 +10,66 @@ use futures_util::stream::try_unfold;
 use runtime::Problem;
 use serde::Serialize;
 
-/// A part is ended once it has so many bytes.
+/// A part that has so many bytes has enough.
 const PART_BYTES: usize = 256 * 1024;
 
 /// A piece of a list, and where the next part begins, if there is one.
 pub struct Part<C> {
     json: Vec<u8>,
     next: Option<C>,
-    /// Whether it begins within an element that an earlier part began.
+    /// Whether it begins within an element that an earlier part has begun.
     goes_on_within: bool,
 }
 
 impl<C> Part<C> {
-    /// No elements yet.
+    /// A part without any element yet.
     pub fn new() -> Self {
         Self { json: Vec::new(), next: None, goes_on_within: false }
     }
 
-    /// Goes on within an element that an earlier part has begun, with its JSON as it is.
+    /// A part that goes on within an element that an earlier part has begun.
     pub fn within() -> Self {
         Self { goes_on_within: true, ..Self::new() }
     }
 
-    /// Begins an element, whose JSON is written piece by piece.
+    /// Begins an element. Its JSON is written piece by piece, perhaps over several parts.
     pub fn begin_element(&mut self) {
         if !self.json.is_empty() {
             self.json.push(b',');
         }
     }
 
-    /// JSON of an element that does not stand whole in this part.
+    /// Writes a piece of an element's JSON as it is.
     pub fn write(&mut self, json: &str) {
         self.json.extend_from_slice(json.as_bytes());
     }
 
-    /// The JSON of a value of such an element.
+    /// Writes the JSON of a value within an element.
     pub fn write_value(&mut self, value: &impl Serialize) {
         serde_json::to_writer(&mut self.json, value).expect("elements have text keys only");
     }
 
-    /// Whether it has not enough yet.
+    /// Whether the part has not enough yet.
     pub fn has_room(&self) -> bool {
         self.json.len() < PART_BYTES
     }
 
-    /// Adds an element; `false` once the part has enough.
+    /// Writes a whole element. `false`: the part has enough.
     pub fn push(&mut self, element: &impl Serialize) -> bool {
         self.begin_element();
         self.write_value(element);
         self.has_room()
     }
 
-    /// There are more elements from `next` on.
+    /// Says that the list goes on, and where.
     pub fn goes_on(mut self, next: C) -> Self {
         self.next = Some(next);
         self
     }
 }
 
-/// The list whose parts `part` makes, the first from `None`. The first is made before the answer begins, so that what is
-/// wrong is told by a status; what goes wrong later breaks the connection.
+/// Answers with the list whose parts `part` makes, the first one from `None`. The first part is made before the answer begins, so a
+/// failure there has its status. A later failure can only break the connection.
 pub async fn list<C, F, R>(mut part: F) -> Result<Response, Problem>
 where
     C: Send + 'static,
@@ -88,7 +88,7 @@ where
             Rest::Made(bytes, next) => Some((bytes, (part, Rest::From(next)))),
             Rest::From(cursor) => {
                 let made = part(Some(cursor)).await.map_err(|problem| broken(&problem))?;
-                // The part before may have been the last one without knowing.
+                // The part before may have been the last one without knowing it, so this one may be empty.
                 let comma = if made.json.is_empty() || made.goes_on_within { "" } else { "," };
                 let end = if made.next.is_none() { "]" } else { "" };
                 let bytes = [comma.as_bytes(), &made.json, end.as_bytes()].concat();
@@ -100,7 +100,7 @@ where
     Ok((StatusCode::OK, json, Body::from_stream(stream)).into_response())
 }
 
-/// What is still to be sent.
+/// What of the list is still to be sent.
 enum Rest<C> {
     Made(Vec<u8>, C),
     From(C),
@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    /// Numbers below `end`, `size` a part.
+    /// The list of numbers below `end`, in parts of `size`.
     async fn body(end: u32, size: u32) -> String {
         let part = move |from: Option<u32>| async move {
             let from = from.unwrap_or(0);
@@ -127,7 +127,7 @@ mod tests {
             for number in from..until {
                 part.push(&number);
             }
-            // A full part goes on, also where nothing follows.
+            // A full part goes on, even if nothing follows.
             Ok(if until - from == size { part.goes_on(until) } else { part })
         };
         let response = list(part).await.unwrap();

@@ -1,4 +1,4 @@
-//! The drop-in contracts' reads, where `TILL_CONTRACTS` names them.
+//! The reads of drop-in contracts, each if `TILL_CONTRACTS` names it.
 
 mod list;
 

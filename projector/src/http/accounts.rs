@@ -9,11 +9,10 @@ use runtime::openapi::responses::{OfCallers, OfReads};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::paging::{self, Cursor};
+use super::paging::{self, Cursor, PageQuery};
 use super::parameters::{Read, ReadHeaders, refused};
-use super::places::PageQuery;
-use crate::projection::Projection;
-use crate::reads::failed;
+use crate::projections::ACCOUNTS;
+use crate::read::failed;
 
 /// An account.
 #[derive(Serialize, ToSchema)]
@@ -60,7 +59,7 @@ pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     read.require(&[Role::Admin])?;
     let (after, limit) = read.query.bounds()?;
     let (realm, number) = position(&after)?;
-    let mut snapshot = read.snapshot(&[Projection::Accounts]).await?;
+    let mut snapshot = read.snapshot(&[ACCOUNTS]).await?;
     let mut accounts = sqlx::query_as!(
         Account,
         "SELECT realm, username, number, roles, places, registered_at FROM accounts
@@ -78,7 +77,7 @@ pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     Ok(Json(Page { accounts, next_cursor }).into_response())
 }
 
-/// `number/realm`, or nothing for the beginning.
+/// The realm and number that a cursor `number/realm` names; without a cursor, what comes before all accounts.
 fn position(id: &str) -> Result<(&str, i64), Problem> {
     if id.is_empty() {
         return Ok(("", 0));

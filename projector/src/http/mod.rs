@@ -1,47 +1,21 @@
-//! The HTTP reads. This file is their table of contents.
+//! The routes of reads. This file is their table of contents.
 
 pub mod accounts;
 pub mod analytics;
+mod app;
 mod paging;
 mod parameters;
 pub mod places;
 pub mod receipts;
 
+pub use app::App;
 use axum::Router;
-use axum::extract::FromRef;
 use axum::routing::get;
-use chrono_tz::Tz;
-use runtime::auth::{Role, Tokens};
 use runtime::openapi;
 use runtime::server::{Readiness, health_routes, with_fallbacks};
 use utoipa::OpenApi;
 
 use crate::description::Description;
-use crate::reads::Reads;
-
-/// Who may read receipts and places.
-const READERS: &[Role] = &[Role::Staff, Role::Analyst, Role::Admin];
-/// Who may read figures.
-const ANALYSTS: &[Role] = &[Role::Analyst, Role::Admin];
-
-/// What handlers need.
-#[derive(Clone)]
-pub struct App {
-    /// Snapshots of the projections.
-    pub reads: Reads,
-    /// Verifies callers.
-    pub tokens: Tokens,
-    /// Partitions of each event topic.
-    pub partitions: i32,
-    /// Zone of dates.
-    pub zone: Tz,
-}
-
-impl FromRef<App> for Tokens {
-    fn from_ref(app: &App) -> Self {
-        app.tokens.clone()
-    }
-}
 
 /// Every route; `contracts` are those of the contracts that are switched on.
 pub fn router(app: App, contracts: Router, readiness: Readiness) -> Router {

@@ -1,27 +1,29 @@
-//! Pages: `limit` rows after a `cursor`, which is opaque to clients and names the last row of the page before.
+//! Lists are answered in pages: `limit` rows after a `cursor`, which names the last row of the page before. Clients send a cursor as
+//! they got it.
 
 use chrono::{DateTime, Utc};
 use runtime::Problem;
+use serde::Deserialize;
 
 use super::parameters::refused;
-use crate::projections::is_business_time;
+use crate::projections::business_time::is_business_time;
 
-/// Rows of a page where the client does not say.
+/// The rows of a page if the client does not say.
 const DEFAULT_LIMIT: i64 = 100;
-/// Rows of a page, at most.
+/// The most rows that a page may have.
 const MOST: i64 = 1000;
 
-/// The rows of a page.
+/// Reads the number of rows that a page may have.
 ///
 /// # Errors
-/// 400 where it is no number of 1 to 1000.
+/// 400 if it is no number from 1 to 1000.
 pub fn limit(text: Option<&str>) -> Result<i64, Problem> {
     let Some(text) = text else { return Ok(DEFAULT_LIMIT) };
     let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
     limit.ok_or_else(|| refused(format!("`limit` must be a number from 1 to {MOST}")))
 }
 
-/// Takes the row that was asked for beyond the page away; whether there was one.
+/// Drops the row that was asked for beyond the page. Says whether there was one, so whether there is a next page.
 pub fn cut<R>(rows: &mut Vec<R>, limit: i64) -> bool {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;
@@ -29,39 +31,62 @@ pub fn cut<R>(rows: &mut Vec<R>, limit: i64) -> bool {
     has_more
 }
 
-/// The last row of a page, by what its list is in order of: a time, an id, or both.
+/// The parameters of a list that has no others: `?cursor&limit`.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Rows of the page; 100 where it is missing.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+}
+
+impl PageQuery {
+    /// The id after which the page begins (empty for the first page), and the rows it may have.
+    ///
+    /// # Errors
+    /// 400 if one of them cannot be read.
+    pub fn bounds(&self) -> Result<(String, i64), Problem> {
+        let after = Cursor::parse(self.cursor.as_deref())?.map(|cursor| cursor.id).unwrap_or_default();
+        Ok((after, limit(self.limit.as_deref())?))
+    }
+}
+
+/// The last row of a page. It is named by what its list is in order of: a time, an id, or both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The time; 1970 in lists without.
+    /// The time; the begin of 1970 in lists that are in order of ids.
     pub at: DateTime<Utc>,
-    /// The id; empty in lists without.
+    /// The id; empty in lists that are in order of times.
     pub id: String,
 }
 
 impl Cursor {
-    /// A row of a list in order of time and id.
+    /// Names a row of a list in order of time and id.
     #[must_use]
     pub fn new(at: DateTime<Utc>, id: &str) -> Self {
         Self { at, id: id.to_owned() }
     }
 
-    /// A row of a list in order of ids.
+    /// Names a row of a list in order of ids.
     #[must_use]
     pub fn of_id(id: &str) -> Self {
         Self::new(DateTime::UNIX_EPOCH, id)
     }
 
-    /// Its text: hexadecimal of `microseconds:id`.
+    /// The cursor as clients get it: `microseconds:id` in hexadecimal.
     #[must_use]
     pub fn text(&self) -> String {
         let plain = format!("{}:{}", self.at.timestamp_micros(), self.id);
         plain.bytes().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Reads [`Cursor::text`].
+    /// Reads what [`Cursor::text`] has written.
     ///
     /// # Errors
-    /// 400 where it is none.
+    /// 400 if the text is no cursor.
     pub fn parse(text: Option<&str>) -> Result<Option<Self>, Problem> {
         let Some(text) = text else { return Ok(None) };
         let cursor = Self::read(text);

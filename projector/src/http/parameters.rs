@@ -1,6 +1,7 @@
-//! Parameters of reads: parsed at the edge, refused with 400 in words that say what is right.
+//! The parameters of reads. They are parsed before anything is read; one that cannot be is refused with 400, and words that say what
+//! would be right.
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{FromRef, FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone, Utc};
@@ -10,18 +11,17 @@ use runtime::auth::{Caller, Role, Tokens};
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use utoipa::{IntoParams, ToSchema};
 
-use super::App;
-use crate::projection::Projection;
-use crate::projections::is_business_time;
-use crate::reads::{Consistency, Snapshot};
-use axum::extract::FromRef;
+use super::app::App;
+use crate::projections::business_time::is_business_time;
+use crate::projections::definition::Projection;
+use crate::read::{Consistency, Snapshot};
 
-/// Longest id the write side accepts, in characters.
+/// The longest id that the write side accepts, in characters.
 const LONGEST_ID: usize = 150;
 
-/// A caller with the query's parameters `Q` and the consistency asked for.
+/// A read as it is asked for: the caller, the query's parameters `Q` and the consistency.
 pub struct Read<Q> {
-    /// The query string.
+    /// The parameters of the query string.
     pub query: Q,
     app: App,
     caller: Caller,
@@ -40,6 +40,11 @@ impl<Q: DeserializeOwned + Send> FromRequestParts<App> for Read<Q> {
     }
 }
 
+/// The query of a path that takes no parameters.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoQuery {}
+
 /// The names of the parameters that a query has.
 #[derive(Default)]
 struct Names(&'static [&'static str]);
@@ -53,7 +58,7 @@ impl Names {
     }
 }
 
-/// What serde's derived code asks a format for: the fields' names.
+/// The names of a query's parameters, which serde's derived code tells to the format it reads from.
 fn names<Q: DeserializeOwned>() -> Names {
     let mut names = Names::default();
     let _ = Q::deserialize(&mut names);
@@ -84,23 +89,23 @@ impl<'de> Deserializer<'de> for &mut Names {
 }
 
 impl<Q> Read<Q> {
-    /// Refuses callers without one of the roles.
+    /// Refuses a caller who has none of the roles.
     ///
     /// # Errors
-    /// 403.
+    /// 403 for such a caller.
     pub fn require(&self, roles: &[Role]) -> Result<(), Problem> {
         self.caller.require(roles)
     }
 
-    /// The zone of dates.
+    /// The time zone that dates in parameters are of.
     pub fn zone(&self) -> Tz {
         self.app.zone
     }
 
-    /// See [`crate::reads::Reads::snapshot`].
+    /// Opens a snapshot of projections that is as consistent as the caller asks for.
     ///
     /// # Errors
-    /// 400, 429, 503.
+    /// As [`crate::read::Reads::snapshot`].
     pub async fn snapshot(&self, projections: &[Projection]) -> Result<Snapshot, Problem> {
         self.app.reads.snapshot(projections, &self.consistency, &self.caller.username).await
     }
@@ -130,7 +135,7 @@ enum ConsistencyHeader {
     Eventual,
 }
 
-/// The one id in the path; `None` where no such id can exist.
+/// The one id in the path; `None` if no such id can exist.
 pub struct PathId(pub Option<String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathId
@@ -140,7 +145,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // Not UTF-8: no id either.
+        // A path that is not UTF-8 has no id either.
         let id = Path::<String>::from_request_parts(parts, state).await.ok().map(|Path(id)| id);
         Ok(Self(id.filter(|id| is_id(id))))
     }
@@ -150,15 +155,15 @@ fn is_id(id: &str) -> bool {
     !id.is_empty() && id.chars().count() <= LONGEST_ID && !id.contains('\0')
 }
 
-/// 400.
+/// 400, with what is wrong in words.
 pub fn refused(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
-/// An id given as parameter `name`.
+/// Reads an id that is given as parameter `name`.
 ///
 /// # Errors
-/// 400 where no such id can exist.
+/// 400 if no such id can exist.
 pub fn id(name: &str, value: Option<&str>) -> Result<Option<String>, Problem> {
     match value {
         Some(value) if !is_id(value) => {
@@ -168,28 +173,28 @@ pub fn id(name: &str, value: Option<&str>) -> Result<Option<String>, Problem> {
     }
 }
 
-/// `true` or `false`, given as parameter `name`.
+/// Reads `true` or `false`, given as parameter `name`.
 ///
 /// # Errors
-/// 400 where it is neither.
+/// 400 if it is neither.
 pub fn flag(name: &str, value: Option<&str>) -> Result<Option<bool>, Problem> {
     let refused = || refused(format!("`{name}` must be `true` or `false`"));
     value.map(|value| value.parse().map_err(|_| refused())).transpose()
 }
 
-/// A half-open interval of time; an end that is `None` is open.
+/// An interval of time. An end that is `None` has no bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
-    /// First instant within.
+    /// The first instant in the interval.
     pub from: Option<DateTime<Utc>>,
-    /// First instant after.
+    /// The first instant after the interval.
     pub to: Option<DateTime<Utc>>,
 }
 
-/// The interval of the parameters `from` and `to`.
+/// Reads the interval of the parameters `from` and `to`.
 ///
 /// # Errors
-/// 400 where one cannot be read, or nothing lies between them.
+/// 400 if one cannot be read, or nothing lies between them.
 pub fn interval(from: Option<&str>, to: Option<&str>, zone: Tz) -> Result<Interval, Problem> {
     let interval = Interval { from: instant("from", from, zone)?, to: instant("to", to, zone)? };
     match interval {
@@ -200,15 +205,15 @@ pub fn interval(from: Option<&str>, to: Option<&str>, zone: Tz) -> Result<Interv
     }
 }
 
-/// RFC 3339, or a date, meaning its first instant in the zone. Years 1 to 9999: others no receipt has, and not every
-/// component can write them.
+/// Reads an instant: RFC 3339, or a date, which means its first instant in the zone. The years are 1 to 9999, because no row has
+/// others and Postgres cannot write all of them.
 fn instant(name: &str, text: Option<&str>, zone: Tz) -> Result<Option<DateTime<Utc>>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let instant = DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.to_utc());
     let instant = instant.or_else(|| first_of_day(text.parse().ok()?, zone));
     let in_range = instant.filter(|instant| is_business_time(*instant));
     let wrong = || {
-        // A `+` in a query string is a space.
+        // The usual mistake is a `+`, which in a query string is a space.
         refused(format!(
             "`{name}` must be RFC 3339 such as 2024-05-01T12:00:00Z, or a date such as 2024-05-01; write + as %2B"
         ))
@@ -216,7 +221,7 @@ fn instant(name: &str, text: Option<&str>, zone: Tz) -> Result<Option<DateTime<U
     in_range.map(Some).ok_or_else(wrong)
 }
 
-/// Where a clock change skips midnight, the day begins after the gap.
+/// The first instant of a day. If a change of the clocks skips midnight, the day begins after the gap.
 fn first_of_day(date: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
     let midnight = date.and_time(NaiveTime::MIN);
     let candidates = (0..24).map(|half_hours| midnight + chrono::TimeDelta::minutes(30 * half_hours));
@@ -260,7 +265,7 @@ mod tests {
             limit: Option<String>,
         }
         assert!(names::<Sample>().told().ends_with(": from, limit"));
-        assert_eq!(names::<crate::http::receipts::NoQuery>().told(), "this path takes no query parameters");
+        assert_eq!(names::<NoQuery>().told(), "this path takes no query parameters");
     }
 
     #[test]

@@ -5,19 +5,18 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use runtime::Problem;
 use runtime::openapi::responses::{OfCallers, OfReads};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::READERS;
-use super::paging::{self, Cursor};
-use super::parameters::{PathId, Read, ReadHeaders};
-use super::receipts::NoQuery;
-use crate::projection::Projection;
-use crate::reads::failed;
+use super::app::READERS;
+use super::paging::{self, Cursor, PageQuery};
+use super::parameters::{NoQuery, PathId, Read, ReadHeaders};
+use crate::projections::{PLACES, RECEIPTS};
+use crate::read::failed;
 
-/// A query of places with the receipt that names each: its latest one that is not void, or its latest one where all are. Where
-/// none can be read (the projection `receipts` is behind, or holds it back) its fields are NULL. The places are a relation named `p`.
-/// The parts are literals, so that the whole is checked against the database.
+/// Queries places with the receipt that names each: its latest one that is not void, or its latest one if all are. If no receipt of
+/// a place can be read, because the projection `receipts` is behind or has parked them, the receipt's fields are NULL. `$places` is
+/// a relation that is called `p`. All parts are literals, so that sqlx checks the whole query against the tables.
 macro_rules! query_places {
     ($row:ty, $select:literal, $places:literal, $rows:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -36,29 +35,6 @@ macro_rules! query_places {
     };
 }
 pub(super) use query_places;
-
-/// `?cursor&limit`
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct PageQuery {
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// Rows of the page; 100 where it is missing.
-    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
-    limit: Option<String>,
-}
-
-impl PageQuery {
-    /// The id after which the page begins, and its rows.
-    ///
-    /// # Errors
-    /// 400.
-    pub fn bounds(&self) -> Result<(String, i64), Problem> {
-        let after = Cursor::parse(self.cursor.as_deref())?.map(|cursor| cursor.id).unwrap_or_default();
-        Ok((after, paging::limit(self.limit.as_deref())?))
-    }
-}
 
 /// A place: its name on its latest receipt that is not void, or on its latest one where all are, and that receipt's
 /// business time.
@@ -99,7 +75,7 @@ struct Page {
 )]
 pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
     read.require(READERS)?;
-    let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[PLACES, RECEIPTS]).await?;
     let place = query_places!(
         Place,
         r#"SELECT p.place_id, latest.place_name AS "place_name!", latest.occurred_at AS "latest_receipt_at!""#,
@@ -129,7 +105,7 @@ pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Pr
 pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     read.require(READERS)?;
     let (after, limit) = read.query.bounds()?;
-    let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[PLACES, RECEIPTS]).await?;
     let mut places = query_places!(
         Place,
         r#"SELECT p.place_id, latest.place_name AS "place_name!", latest.occurred_at AS "latest_receipt_at!""#,

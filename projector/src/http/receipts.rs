@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::READERS;
+use super::app::READERS;
 use super::paging::{self, Cursor};
-use super::parameters::{PathId, Read, ReadHeaders, flag, id, interval};
-use crate::projection::Projection;
-use crate::reads::failed;
+use super::parameters::{NoQuery, PathId, Read, ReadHeaders, flag, id, interval};
+use crate::projections::RECEIPTS;
+use crate::read::failed;
 
-/// `?place_id&from&to&totals_match&cursor&limit`
+/// The parameters of the list: `?place_id&from&to&totals_match&cursor&limit`.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -40,11 +40,6 @@ pub struct ListQuery {
     #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
 }
-
-/// No parameters.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoQuery {}
 
 /// A receipt as answered: as it was sent, who sent it, when it arrived and where it stands in the log.
 #[derive(Serialize, ToSchema)]
@@ -174,7 +169,7 @@ impl From<Row> for Receipt {
 )]
 pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
     read.require(READERS)?;
-    let mut snapshot = read.snapshot(&[Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[RECEIPTS]).await?;
     let row = sqlx::query_as!(
         Row,
         r#"SELECT transaction_id, place_id, place_name, occurred_at, items::text AS "items!",
@@ -216,7 +211,7 @@ pub async fn list(read: Read<ListQuery>) -> Result<Response, Problem> {
         (Some(cursor), _) => (Some(cursor.at), cursor.id.clone()),
         (None, to) => (to, String::new()),
     };
-    let mut snapshot = read.snapshot(&[Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[RECEIPTS]).await?;
     let mut rows = match place_id {
         Some(place_id) => {
             of_place(&mut snapshot, &place_id, within.from, before, &before_id, totals_match, limit + 1).await

@@ -1,4 +1,4 @@
-//! Rows in COPY's text form.
+//! Rows in the text form of Postgres' COPY.
 
 use std::fmt::{Display, Write};
 
@@ -6,27 +6,27 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use crate::projection::FoldError;
+use super::definition::FoldError;
 
-/// Rows for one COPY.
+/// The rows of one COPY statement.
 #[derive(Default)]
 pub struct Copy {
     text: String,
 }
 
-/// One row being written; its fields in the statement's order. It ends when it is dropped.
+/// A row that is being written, field by field in the order of the statement's columns. It ends when it is dropped.
 pub struct Row<'c> {
     text: &'c mut String,
     is_first: bool,
 }
 
 impl Copy {
-    /// Begins a row.
+    /// Begins the next row.
     pub fn row(&mut self) -> Row<'_> {
         Row { text: &mut self.text, is_first: true }
     }
 
-    /// Sends the rows; none need no statement.
+    /// Sends the rows. Without rows it sends nothing, not even the statement.
     ///
     /// # Errors
     /// When Postgres refuses or fails.
@@ -52,26 +52,26 @@ impl Row<'_> {
         self.is_first = false;
     }
 
-    /// A field whose text has nothing to escape: numbers, money, booleans.
+    /// Writes a field whose text has nothing to escape: a number, money or a boolean.
     pub fn shown(&mut self, value: impl Display) -> &mut Self {
         self.begin();
         write!(self.text, "{value}").expect("writing to memory does not fail");
         self
     }
 
-    /// A text field.
+    /// Writes a field of type text.
     pub fn text(&mut self, value: &str) -> &mut Self {
         self.begin();
         escape(value, self.text);
         self
     }
 
-    /// A timestamp field.
+    /// Writes a field of type timestamptz.
     pub fn instant(&mut self, value: DateTime<Utc>) -> &mut Self {
         self.shown(value.to_rfc3339_opts(SecondsFormat::AutoSi, true))
     }
 
-    /// A field of JSON.
+    /// Writes a field of type jsonb.
     pub fn json(&mut self, value: &impl Serialize) -> &mut Self {
         self.begin();
         let json = serde_json::to_string(value).expect("rows have text keys only");
@@ -86,7 +86,7 @@ impl Drop for Row<'_> {
     }
 }
 
-/// Backslash, and what separates fields and rows.
+/// Escapes the backslash, and the characters that separate fields and rows.
 fn escape(value: &str, text: &mut String) {
     if !value.bytes().any(|byte| matches!(byte, b'\\' | b'\t' | b'\n' | b'\r')) {
         return text.push_str(value);

@@ -1,29 +1,97 @@
-//! What each projection makes of events; the tables stand beside in SQL.
+//! The projections. Each is a folder: `mod.rs` with its [`Definition`] and its fold, `tables.sql` with its tables.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
-use schemas::receipts::Receipt;
-
-pub mod accounts;
+pub mod business_time;
 pub mod copy;
-pub mod hours;
-pub mod places;
-pub mod receipts;
+pub mod definition;
 
-/// The first and the last year that tables and answers have: what every client's calendar can hold.
-const YEARS: (i32, i32) = (1, 9999);
+use std::collections::BTreeSet;
 
-/// Whether tables may have the instant as a business time.
-#[must_use]
-pub fn is_business_time(instant: DateTime<Utc>) -> bool {
-    (YEARS.0..=YEARS.1).contains(&instant.year())
+use definition::Projection;
+use schemas::Topic;
+
+/// Declares the folder of each projection, and lists the projections in [`ALL`]. A line `receipts::RECEIPTS` stands for
+///
+/// ```ignore
+/// mod receipts;
+/// pub use receipts::RECEIPTS;
+/// ```
+macro_rules! projections {
+    ($($folder:ident::$projection:ident,)+) => {
+        $(mod $folder;)+
+        $(pub use $folder::$projection;)+
+
+        /// Every projection, in the order in which people are told of them.
+        pub const ALL: &[Projection] = &[$($projection),+];
+    };
 }
 
-/// When a receipt says it was written. Former Tills have accepted years that neither Postgres nor most clients can
-/// hold, and a fold must take whatever was ever accepted: such an instant counts as the nearest one that can be held.
+projections! {
+    receipts::RECEIPTS,
+    places::PLACES,
+    accounts::ACCOUNTS,
+    hours::HOURS,
+}
+
+/// Finds a projection by its name.
 #[must_use]
-pub fn business_time(receipt: &Receipt) -> DateTime<Utc> {
-    let first_of =
-        |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default().and_time(NaiveTime::MIN).and_utc();
-    let (first, after) = (first_of(YEARS.0), first_of(YEARS.1 + 1));
-    receipt.occurred_at.clamp(first, after - chrono::TimeDelta::microseconds(1))
+pub fn named(name: &str) -> Option<Projection> {
+    ALL.iter().copied().find(|projection| projection.name == name)
+}
+
+/// The names of all projections, separated by commas.
+#[must_use]
+pub fn names() -> String {
+    let names: Vec<_> = ALL.iter().map(|projection| projection.name).collect();
+    names.join(", ")
+}
+
+/// The topics that any projection folds.
+#[must_use]
+pub fn topics() -> BTreeSet<Topic> {
+    ALL.iter().flat_map(|projection| projection.topics).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tables_and_locks_are_each_ones_own() {
+        let tables: Vec<_> = ALL.iter().flat_map(|projection| projection.tables).collect();
+        let distinct: BTreeSet<_> = tables.iter().collect();
+        assert_eq!(tables.len(), distinct.len());
+        let locks: BTreeSet<_> = ALL.iter().map(|projection| projection.lock_number()).collect();
+        assert_eq!(locks.len(), ALL.len());
+        for projection in ALL {
+            assert_eq!(named(projection.name), Some(*projection));
+            let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+            assert!(projection.name.bytes().all(is_plain), "{projection:?} is a part of SQL");
+            let (tables, keys) = projection.ddl();
+            for table in projection.tables {
+                assert!(tables.contains(&format!("CREATE TABLE {table} (")), "{table}");
+                assert!(keys.contains(&format!("ALTER TABLE {table} ADD PRIMARY KEY")), "{table}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_folder_is_a_projection_of_its_name() {
+        let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/projections");
+        let entries = std::fs::read_dir(here).unwrap().map(Result::unwrap);
+        let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+        let folders: BTreeSet<_> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        let names: BTreeSet<_> = ALL.iter().map(|projection| projection.name.to_owned()).collect();
+        assert_eq!(
+            folders, names,
+            "a folder lacks its line in `projections!`, or is not called as its projection"
+        );
+    }
+
+    #[test]
+    fn projections_that_former_binaries_know_keep_their_locks() {
+        let former = [(RECEIPTS, 1), (PLACES, 2), (ACCOUNTS, 3), (HOURS, 4)];
+        for (projection, number) in former {
+            assert_eq!(projection.lock_number(), number, "{projection:?}");
+        }
+    }
 }

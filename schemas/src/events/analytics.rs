@@ -128,7 +128,7 @@ impl HourClosed {
     }
 }
 
-stream! { Analytics keyed by key;
+stream! { Analytics keyed by key, named id;
     PlaceHourComputed: "place_hour_computed/v1", "place_hour_computed/v2";
     HourClosed: "hour_closed/v1", "hour_closed/v2";
 }
@@ -140,5 +140,13 @@ fn key(event: &Event) -> Cow<'_, str> {
     match event {
         Event::PlaceHourComputed(event) => event.place_id.as_str().into(),
         Event::HourClosed(_) => HOURS_KEY.into(),
+    }
+}
+
+/// The home again. A place may be called [`HOURS_KEY`]: its figures and the closing of windows are two aggregates.
+fn id(event: &Event) -> Cow<'_, str> {
+    match event {
+        Event::PlaceHourComputed(event) => event.place_id.as_str().into(),
+        Event::HourClosed(_) => "".into(),
     }
 }

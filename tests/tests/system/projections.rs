@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveTime, Utc};
+use schemas::Event;
+use schemas::accounts::{AccountRegistered, RolesAssigned};
 use serde_json::{Value, json};
 use till_tests::client::eventually;
 use till_tests::receipts::simple;
@@ -148,6 +150,69 @@ async fn a_place_keeps_its_figures_and_its_right_name_after_a_void_and_without_i
     let analyst = consumer.with_header("authorization", &format!("Token {}", token.as_str().unwrap()));
     let shown = analyst.get("/api/analytics/voided/").await.expect(200).body;
     assert_eq!((&shown[0]["place_name"], &shown[0]["total_purchases"]), (&json!("voided"), &json!(1)));
+}
+
+/// An account of realm `till` that nobody opened.
+fn registered(username: &str, number: i64) -> Event {
+    let (realm, username, password_hash) = ("till".to_owned(), username.to_owned(), "none".to_owned());
+    let (roles, places, idempotency_id) = (Vec::new(), Vec::new(), None);
+    AccountRegistered { realm, username, number, password_hash, roles, places, idempotency_id }.into()
+}
+
+fn assigned(username: &str) -> Event {
+    let (realm, username, assigned_by) = ("till".to_owned(), username.to_owned(), "nobody".to_owned());
+    RolesAssigned { realm, username, roles: vec!["analyst".into()], places: Vec::new(), assigned_by }.into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_event_holds_back_its_account_and_no_other_of_its_realm_and_status_counts_it() {
+    let mut till = Till::start("parked-account").await;
+    let admin = till.admin().await;
+    // What is appended here is no command's: its owner would have to take over again.
+    assert!(till.command_api.terminate().success());
+    // No two accounts of a realm have one number, so that of `late` is refused.
+    let events = [
+        registered("first", 900_001),
+        registered("late", 900_001),
+        registered("other", 900_002),
+        assigned("late"),
+        assigned("other"),
+    ];
+    let accounts = till.topic("accounts");
+    forged::append(&accounts, events.iter().map(|event| forged::record(event, 4)).collect()).await;
+    // Later batches hold it back too.
+    forged::append(
+        &accounts,
+        vec![forged::record(&assigned("late"), 4), forged::record(&assigned("first"), 4)],
+    )
+    .await;
+
+    let mut database = till.servers.postgres.connect(&till.prefix).await;
+    for generation in 1..=2 {
+        let listed = admin.get_strong("/v1/accounts?limit=1000").await.expect(200).body;
+        let roles = |username: &str| {
+            let mut accounts = listed["accounts"].as_array().unwrap().iter();
+            accounts.find(|account| account["username"] == username).map(|account| account["roles"].clone())
+        };
+        assert_eq!((roles("first"), roles("late")), (Some(json!(["analyst"])), None), "{listed}");
+        assert_eq!(roles("other"), Some(json!(["analyst"])), "another account of the realm goes on");
+
+        let parked: Vec<(Vec<u8>, String)> = sqlx::query_as(
+            "SELECT key, aggregate FROM till.parked WHERE projection = 'accounts' AND is_event AND generation = $1",
+        )
+        .bind(generation)
+        .fetch_all(&mut database)
+        .await
+        .unwrap();
+        assert_eq!(parked, vec![(b"till".to_vec(), "late".to_owned()); 3]);
+        let status = till.projector.run("status", &[]).success("projector status");
+        let line = status.lines().find(|line| line.starts_with("accounts")).expect("a line a projection");
+        let cells: Vec<_> = line.split_whitespace().collect();
+        assert_eq!((cells[2], cells[6]), (generation.to_string().as_str(), "3"), "{status}");
+        if generation == 1 {
+            let _ = till.projector.run("rebuild", &["accounts"]).success("projector rebuild");
+        }
+    }
 }
 
 async fn send(client: &Client, prefix: &str, count: usize) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use runtime::auth::Caller;
+use runtime::shares::Shares;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ROOM_BYTES;
@@ -12,7 +13,6 @@ use crate::http::ApiError;
 use crate::http::client_address::Peer;
 use crate::http::error::overloaded;
 use crate::http::forward::{FORWARDED, declared_length};
-use crate::http::shares::Shares;
 
 /// Batches under way at once: each takes a few MiB.
 const BATCHES: usize = 8;

@@ -12,22 +12,23 @@ use contracts::answers::Refused;
 use runtime::Problem;
 use sqlx::PgConnection;
 
-use super::Contract;
 use super::caller::Caller;
+use super::contract::Contract;
 use super::windows::{FirstWindow, Totals, Windows};
 use crate::contracts::list::{Part, list as streamed};
-use crate::projection::Projection;
-use crate::reads::{Snapshot, failed};
+use crate::projections::definition::Projection;
+use crate::projections::{HOURS, PLACES, RECEIPTS};
+use crate::read::{Snapshot, failed};
 
-const PROJECTIONS: [Projection; 3] = [Projection::Places, Projection::Hours, Projection::Receipts];
+const PROJECTIONS: [Projection; 3] = [PLACES, HOURS, RECEIPTS];
 
-/// Places of a part, at most.
+/// The most places of a part.
 const MOST: usize = 100;
 
-/// The places that are shown, in the windows that all of them are shown in.
+/// What the list shows: which places, and in which windows each of them.
 #[derive(Clone)]
 struct Shown {
-    /// One, or all.
+    /// The only place, if one is asked for.
     only: Option<String>,
     windows: Arc<Windows>,
 }
@@ -43,15 +44,15 @@ struct Cursor {
 /// What of a place is not written yet: its categories.
 struct Rest {
     totals: Totals,
-    /// The next ones, as far as they were read.
+    /// The next categories, as far as they are read.
     categories: IntoIter<FirstWindow>,
-    /// From this name on they are still to be read.
+    /// The name from which on categories are still to be read.
     from: String,
     is_first: bool,
 }
 
 impl Rest {
-    /// The next category, by name.
+    /// The next category in the order of names, with its first window.
     async fn next(
         &mut self,
         snapshot: &mut PgConnection,
@@ -63,27 +64,27 @@ impl Rest {
         }
         let next = self.categories.next();
         if let Some((category, _)) = &next {
-            // Text in Postgres has no U+0000, so that no name lies between this one and the one it is followed by.
+            // No text in Postgres has U+0000, so no name lies between this one and itself with U+0001 appended.
             self.from = format!("{category}\u{1}");
         }
         Ok(next)
     }
 }
 
-/// Each place, by id.
+/// The list of all places, by id.
 pub async fn list(State(contract): State<Contract>, headers: HeaderMap) -> Result<Response, Refused> {
     let turn = Caller::analyst(&contract, &headers).await?.turn();
     answer(contract, turn, None).await
 }
 
-/// A list of the one place, or of none.
+/// The list of one place; it is empty if there is no such place.
 pub async fn one(
     State(contract): State<Contract>,
     place_id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let turn = Caller::analyst(&contract, &headers).await?.turn();
-    // Neither what is no text nor what Postgres cannot store is a place's id.
+    // An id that is not UTF-8, or that Postgres cannot store, is no place's.
     let place_id = place_id.map(|Path(id)| id).unwrap_or_default().replace('\0', "\u{fffd}");
     answer(contract, turn, Some(place_id)).await
 }
@@ -123,7 +124,7 @@ async fn part(
     }
 }
 
-/// Places after one, until the part has enough.
+/// Writes the places after one until the part has enough.
 async fn places(
     mut snapshot: Snapshot,
     shown: Shown,
@@ -147,8 +148,8 @@ async fn places(
     Ok(part.goes_on(Cursor { shown, place_id: after, rest: None }))
 }
 
-/// The place after one, by id, and its name on its first receipt that is not void, or on its first one where all are; its id
-/// where no receipt of it can be read.
+/// The next place by id after one, with its name: as on its first receipt that is not void, or on its first one if all are; its id if
+/// no receipt of it can be read.
 async fn next_place(
     snapshot: &mut PgConnection,
     only: Option<&str>,
@@ -174,7 +175,7 @@ async fn next_place(
     Ok(row.map(|row| (row.place_id, row.place_name)))
 }
 
-/// Writes a place up to its categories. `average_receipt` is what the original works out and does not show.
+/// Writes a place up to its categories. The original system works `average_receipt` out as well, but does not show it.
 async fn begin_place(
     snapshot: &mut PgConnection,
     windows: &Windows,
@@ -198,7 +199,7 @@ async fn begin_place(
     Ok(Rest { totals, categories: Vec::new().into_iter(), from: String::new(), is_first: true })
 }
 
-/// Writes categories until the part has enough; what is left of the place, or `None` once it has ended.
+/// Writes categories until the part has enough. Returns what is left of the place; `None` if it is written to its end.
 async fn categories(
     snapshot: &mut PgConnection,
     windows: &Windows,

@@ -1,4 +1,4 @@
-//! Who calls: the account a login token is of, as it is now, and `GET /auth/user/`.
+//! The caller: the account of a login token as it is now; and `GET /auth/user/`, which shows it.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -11,11 +11,11 @@ use runtime::Problem;
 use runtime::auth::Role;
 use serde::Serialize;
 
-use super::Contract;
-use crate::projection::Projection;
-use crate::reads::{Snapshot, failed};
+use super::contract::Contract;
+use crate::projections::ACCOUNTS;
+use crate::read::{Snapshot, failed};
 
-/// Whose turns looks at tokens take that are of no account as far as is folded.
+/// The caller whose turns it takes to look up a token that is of no account in what is folded.
 const STRANGERS: &str = "bearers of unknown tokens of the receipts contract";
 
 /// An account whose token was sent.
@@ -37,16 +37,16 @@ struct User {
 }
 
 impl Caller {
-    /// The account of `Authorization: Token <token>`, as it is now; 401 where there is none.
+    /// The account of `Authorization: Token <token>` as it is now; 401 if there is none.
     ///
-    /// Looking takes a turn of a caller, and anyone may send tokens. So the account is first looked up in what is folded: it
-    /// only decides whose turn the look that counts takes, and strangers take none of an account's.
+    /// Each look-up takes a turn of a caller, and anyone may send tokens. So the token is first looked up in what is folded, which may be
+    /// old. That only decides whose turn the look-up that counts takes: with unknown tokens nobody takes the turns of an account.
     pub async fn of(contract: &Contract, headers: &HeaderMap) -> Result<Self, Refused> {
         let token = presented(headers).map_err(|text| DIALECT.unauthorized(text))?;
-        let folded = contract.eventual_snapshot(&[Projection::Accounts], STRANGERS).await?;
+        let folded = contract.eventual_snapshot(&[ACCOUNTS], STRANGERS).await?;
         let turn =
             Self::find(contract, folded, token).await?.map_or_else(|| STRANGERS.to_owned(), |of| of.turn());
-        let newest = contract.snapshot(&[Projection::Accounts], &turn).await?;
+        let newest = contract.snapshot(&[ACCOUNTS], &turn).await?;
         Ok(Self::find(contract, newest, token).await?.ok_or_else(|| DIALECT.unauthorized(BAD_TOKEN))?)
     }
 
@@ -65,12 +65,12 @@ impl Caller {
         Ok(found.filter(is_of))
     }
 
-    /// Whose turns its reads take: the realms of accounts have names of their own.
+    /// The caller whose turns its reads take. Accounts of other realms may have the same name, so it names the realm.
     pub fn turn(&self) -> String {
         format!("{REALM}/{}", self.username)
     }
 
-    /// As [`Self::of`], and an analyst: not even an admin is one by itself.
+    /// As [`Self::of`], but 401 if it is no analyst. An admin is not one without that role.
     pub async fn analyst(contract: &Contract, headers: &HeaderMap) -> Result<Self, Refused> {
         let caller = Self::of(contract, headers).await?;
         if caller.roles.iter().any(|role| role == Role::Analyst.name()) {
@@ -80,7 +80,7 @@ impl Caller {
     }
 }
 
-/// `GET /auth/user/`
+/// `GET /auth/user/`: the caller's own account.
 pub async fn user(State(contract): State<Contract>, headers: HeaderMap) -> Result<Response, Refused> {
     let Caller { number, username, .. } = Caller::of(&contract, &headers).await?;
     let user = User { pk: number, username, email: "", first_name: "", last_name: "" };

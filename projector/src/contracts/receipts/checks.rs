@@ -10,15 +10,15 @@ use futures_util::TryStreamExt;
 use runtime::Problem;
 use serde::{Deserialize, Serialize};
 
-use super::Contract;
+use super::contract::Contract;
 use crate::contracts::list::{Part, list as streamed};
-use crate::projection::Projection;
-use crate::reads::failed;
+use crate::projections::RECEIPTS;
+use crate::read::failed;
 
-/// Checks of a part, at most.
+/// The most checks of a part.
 const MOST: i64 = 1000;
 
-/// Whose turns the reads of the open list take.
+/// The caller whose turns reads of the list take, because anyone may read it without a token.
 const ANYONE: &str = "readers of the receipts contract's open list";
 
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ struct Check {
     place_name: String,
 }
 
-/// In the order of the contract's document; the table's JSON has its own.
+/// An item, with its fields in the order of the contract's document; the table's JSON has another.
 #[derive(Serialize, Deserialize)]
 struct Item {
     product_id: String,
@@ -55,13 +55,13 @@ struct Row {
     place_name: String,
 }
 
-/// The check before the next part.
+/// The last check of a part: the next part begins after it.
 struct Cursor {
     occurred_at: DateTime<Utc>,
     transaction_id: String,
 }
 
-/// `GET /api/ch/`
+/// `GET /api/ch/`: all checks, by business time.
 pub async fn list(State(contract): State<Contract>) -> Result<Response, Refused> {
     let part = move |after| part(contract.clone(), after);
     Ok(streamed(part).await?)
@@ -69,8 +69,8 @@ pub async fn list(State(contract): State<Contract>) -> Result<Response, Refused>
 
 async fn part(contract: Contract, after: Option<Cursor>) -> Result<Part<Cursor>, Problem> {
     let mut snapshot = match after {
-        None => contract.snapshot(&[Projection::Receipts], ANYONE).await?,
-        Some(_) => contract.eventual_snapshot(&[Projection::Receipts], ANYONE).await?,
+        None => contract.snapshot(&[RECEIPTS], ANYONE).await?,
+        Some(_) => contract.eventual_snapshot(&[RECEIPTS], ANYONE).await?,
     };
     let mut rows = sqlx::query_as!(
         Row,

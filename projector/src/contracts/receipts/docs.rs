@@ -10,7 +10,7 @@ use contracts::RECEIPTS;
 use contracts::django::slashed;
 use contracts::receipts::DIALECT;
 
-use super::Contract;
+use super::contract::Contract;
 
 const PRODUCER: &str = include_str!("producer.openapi.json");
 const CONSUMER: &str = include_str!("consumer.openapi.json");

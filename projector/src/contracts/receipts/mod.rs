@@ -4,47 +4,23 @@
 mod analytics;
 mod caller;
 mod checks;
+mod contract;
 mod docs;
 mod places;
 mod windows;
 
 use axum::Router;
 use axum::routing::get;
+use contract::Contract;
 use contracts::RECEIPTS;
 use contracts::receipts::DIALECT;
-use contracts::receipts::token::LoginTokens;
-use runtime::Problem;
-use runtime::openapi::Pages;
 
 use crate::http::App;
-use crate::projection::Projection;
-use crate::reads::{Consistency, Reads, Snapshot};
 use crate::settings::Settings;
 
 /// Said of it in the description of this service.
 pub const ABOUT: &str = "It has a description of its own there (`/swagger/`), by its clients' rules: the producer's list of \
     checks needs no token.";
-
-/// What its handlers work with.
-#[derive(Clone)]
-struct Contract {
-    reads: Reads,
-    tokens: LoginTokens,
-    docs: Pages,
-}
-
-impl Contract {
-    /// A snapshot of the projections that has seen everything accepted so far.
-    async fn snapshot(&self, projections: &[Projection], caller: &str) -> Result<Snapshot, Problem> {
-        self.reads.snapshot(projections, &Consistency::strong(), caller).await
-    }
-
-    /// A snapshot of what is folded, which waits for nothing: for a look at what may be old, and for the later parts of an
-    /// answer whose first part was [`Self::snapshot`]'s.
-    async fn eventual_snapshot(&self, projections: &[Projection], caller: &str) -> Result<Snapshot, Problem> {
-        self.reads.snapshot(projections, &Consistency::eventual(), caller).await
-    }
-}
 
 /// Every route, the producer's first.
 pub fn routes(app: &App, settings: &Settings) -> Router {
@@ -55,10 +31,5 @@ pub fn routes(app: &App, settings: &Settings) -> Router {
         ("/contracts/receipts/consumer/api/analytics/{place_id}/", get(analytics::one)),
         ("/contracts/receipts/consumer/auth/user/", get(caller::user)),
     ];
-    let contract = Contract {
-        reads: app.reads.clone(),
-        tokens: LoginTokens::new(&settings.own.jwt_secret),
-        docs: Pages::of("../swagger.json"),
-    };
-    DIALECT.complete(&RECEIPTS, docs::routes(), routes).with_state(contract)
+    DIALECT.complete(&RECEIPTS, docs::routes(), routes).with_state(Contract::new(app, settings))
 }

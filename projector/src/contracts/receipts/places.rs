@@ -8,16 +8,16 @@ use contracts::receipts::local_time;
 use runtime::Problem;
 use serde::Serialize;
 
-use super::Contract;
 use super::caller::Caller;
+use super::contract::Contract;
 use crate::contracts::list::{Part, list as streamed};
-use crate::projection::Projection;
-use crate::reads::failed;
+use crate::projections::{PLACES, RECEIPTS};
+use crate::read::failed;
 
-/// Places of a part, at most.
+/// The most places of a part.
 const MOST: i64 = 1000;
 
-/// A place as its first receipt made it that is not void, or its first one where all are.
+/// A place as it was made by its first receipt that is not void, or by its first one if all are.
 #[derive(Serialize)]
 struct Place {
     place_id: String,
@@ -25,7 +25,7 @@ struct Place {
     date_create: String,
 }
 
-/// `GET /api/places/`: by id.
+/// `GET /api/places/`: all places, by id.
 pub async fn list(State(contract): State<Contract>, headers: HeaderMap) -> Result<Response, Refused> {
     let turn = Caller::of(&contract, &headers).await?.turn();
     let part = move |after| part(contract.clone(), turn.clone(), after);
@@ -34,8 +34,8 @@ pub async fn list(State(contract): State<Contract>, headers: HeaderMap) -> Resul
 
 async fn part(contract: Contract, turn: String, after: Option<String>) -> Result<Part<String>, Problem> {
     let mut snapshot = match after {
-        None => contract.snapshot(&[Projection::Places, Projection::Receipts], &turn).await?,
-        Some(_) => contract.eventual_snapshot(&[Projection::Places, Projection::Receipts], &turn).await?,
+        None => contract.snapshot(&[PLACES, RECEIPTS], &turn).await?,
+        Some(_) => contract.eventual_snapshot(&[PLACES, RECEIPTS], &turn).await?,
     };
     let rows = sqlx::query!(
         r#"SELECT p.place_id, first.place_name AS "first_name!", first.recorded_at AS "first_at!"

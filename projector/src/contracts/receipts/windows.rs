@@ -1,4 +1,4 @@
-//! The worker's closed windows, and what one place had in them: nothing in a window is a row of zeros.
+//! The windows that the worker has closed, and the figures of one place in them. A window without receipts of the place has zeros.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use schemas::Money;
 use serde::Serialize;
 use sqlx::PgConnection;
 
-/// Windows shown, the newest: a year of hours and more.
+/// The most windows that are shown, the newest ones: hours of more than a year.
 const MOST: i64 = 10_000;
-/// Categories whose names are read at once, at most: a place may have any number.
+/// The most categories whose names are read at once. A place may have any number.
 const MOST_CATEGORIES: i64 = 100;
 
-/// Closed windows in order, by their begin; with the end of each as the contract writes times.
+/// Closed windows in their order: the begin of each, and its end as the contract writes times.
 pub struct Windows(Vec<(DateTime<Utc>, String)>);
 
 /// Taxes and tips of a window.
@@ -39,12 +39,12 @@ struct Spent {
     date_create: String,
 }
 
-/// What a place's receipts add up to, window by window; without its categories, which are read one by one.
+/// What a place's receipts add up to, window by window. Categories are left out: they are read one by one.
 #[derive(Default)]
 pub struct Totals {
-    /// Receipts of all closed windows.
+    /// The receipts in all closed windows, voided ones taken out.
     pub purchases: i64,
-    /// Their average.
+    /// Their average total.
     pub average_receipt: Money,
     sums: BTreeMap<DateTime<Utc>, Sums>,
     first_window: Option<DateTime<Utc>>,
@@ -60,7 +60,7 @@ struct Sums {
 pub type FirstWindow = (String, DateTime<Utc>);
 
 impl Windows {
-    /// The newest ones.
+    /// Reads the newest windows.
     pub async fn load(snapshot: &mut PgConnection) -> sqlx::Result<Self> {
         let rows = sqlx::query!(
             "SELECT window_start, window_end FROM hours ORDER BY window_start DESC LIMIT $1",
@@ -71,7 +71,7 @@ impl Windows {
         Ok(Self(rows.into_iter().rev().map(|row| (row.window_start, local_time(row.window_end))).collect()))
     }
 
-    /// What the place had up to the last of them.
+    /// Reads what a place had up to the last of the windows.
     pub async fn of_place(&self, snapshot: &mut PgConnection, place_id: &str) -> sqlx::Result<Totals> {
         let (Some((from, _)), Some((to, _))) = (self.0.first(), self.0.last()) else {
             return Ok(Totals::default());
@@ -99,7 +99,7 @@ impl Windows {
         self.0.iter().skip_while(move |(start, _)| *start < first)
     }
 
-    /// Each window since the place's first.
+    /// The taxes and tips of each window since the place's first.
     pub fn taxes(&self, totals: &Totals) -> Vec<Taxes> {
         let sums = &totals.sums;
         let row = |(start, end): &(DateTime<Utc>, String)| Taxes {
@@ -110,7 +110,7 @@ impl Windows {
         totals.first_window.map(|first| self.since(first).map(row).collect()).unwrap_or_default()
     }
 
-    /// The place's next categories from a name on, by name; none after the last.
+    /// Reads the place's next categories from a name on, by name; none if there is none.
     pub async fn categories_from(
         &self,
         snapshot: &mut PgConnection,

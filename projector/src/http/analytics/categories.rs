@@ -12,14 +12,14 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use super::intervals::{FiguresOf, FiguresQuery, Parts};
-use crate::http::ANALYSTS;
+use crate::http::app::ANALYSTS;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Interval, Read, ReadHeaders};
 use crate::http::places::query_places;
-use crate::projection::Projection;
-use crate::reads::failed;
+use crate::projections::{HOURS, PLACES, RECEIPTS};
+use crate::read::failed;
 
-/// Categories listed in the totals, at most.
+/// The most categories that the totals list.
 const MOST_CATEGORIES: i64 = 1000;
 
 /// The answer. `totals` are by business time, exact for any interval, the greatest amounts first, 1,000 categories
@@ -126,7 +126,7 @@ impl From<PlaceHourRow> for PlaceHour {
 pub async fn read(read: Read<FiguresQuery>) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let of = FiguresOf::parse(&read)?;
-    let projections = [Projection::Hours, Projection::Places, Projection::Receipts];
+    let projections = [HOURS, PLACES, RECEIPTS];
     let mut snapshot = read.snapshot(&projections).await?;
     let (totals, other) = totals(&mut snapshot, of.place_id.as_deref(), of.within).await.map_err(failed)?;
     let mut rows = hours(&mut snapshot, &of).await.map_err(failed)?;
@@ -139,8 +139,8 @@ pub async fn read(read: Read<FiguresQuery>) -> Result<Response, Problem> {
         .into_response())
 }
 
-/// The greatest categories, and all others as one. A category whose pieces cancel out stays while its amounts do not:
-/// categories add up to their places. More pieces than a 64-bit number holds are shown as the most it holds.
+/// The greatest categories, and all others as one. A category whose pieces cancel out is listed as long as its amounts do not, so
+/// that categories add up to their places. More pieces than a 64-bit number can hold are shown as the most it can.
 async fn totals(
     snapshot: &mut PgConnection,
     place_id: Option<&str>,
@@ -191,7 +191,7 @@ async fn totals(
     Ok((listed, other))
 }
 
-/// Every closed window from a place's first one on has a row.
+/// A row for each place and each closed window since the place's first one.
 async fn hours(snapshot: &mut PgConnection, of: &FiguresOf) -> sqlx::Result<Vec<PlaceHourRow>> {
     let after = of.after.as_ref();
     query_places!(

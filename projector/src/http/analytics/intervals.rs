@@ -1,4 +1,4 @@
-//! Intervals of figures: whole hours are summed already, the edges are summed from the receipts themselves.
+//! Intervals of figures. The sums of whole hours are in the tables; the rest of an interval is summed from the receipts themselves.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use runtime::Problem;
@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Interval, Read, id, interval};
 
-/// `?from&to&place_id&cursor&limit`
+/// The parameters of figures of an interval: `?from&to&place_id&cursor&limit`.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -29,23 +29,23 @@ pub struct FiguresQuery {
     limit: Option<String>,
 }
 
-/// The parameters, read.
+/// Which figures are asked for.
 pub struct FiguresOf {
-    /// One place, or all.
+    /// The only place, if one is given.
     pub place_id: Option<String>,
-    /// When.
+    /// The interval, of business times and of begins of windows.
     pub within: Interval,
-    /// The last by-arrival row of the page before.
+    /// The last window of the page before.
     pub after: Option<Cursor>,
-    /// By-arrival rows of the page.
+    /// The most windows that the page may have.
     pub limit: i64,
 }
 
 impl FiguresOf {
-    /// Reads the parameters.
+    /// Reads the parameters of a query.
     ///
     /// # Errors
-    /// 400.
+    /// 400 if one of them cannot be read.
     pub fn parse(read: &Read<FiguresQuery>) -> Result<Self, Problem> {
         let query = &read.query;
         Ok(Self {
@@ -60,18 +60,18 @@ impl FiguresOf {
 /// An interval in parts that do not overlap: whole hours, and the edges before and after them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parts {
-    /// First whole hour.
+    /// The begin of the first whole hour.
     pub hours_from: Option<DateTime<Utc>>,
-    /// First hour after the whole ones.
+    /// The end of the last whole hour.
     pub hours_to: Option<DateTime<Utc>>,
-    /// The part of an hour at the beginning; empty where both are the same.
+    /// The part of an hour before them, from one instant to before another; empty if both are the same.
     pub head: (DateTime<Utc>, DateTime<Utc>),
-    /// The part of an hour at the end.
+    /// The part of an hour after them, likewise.
     pub tail: (DateTime<Utc>, DateTime<Utc>),
 }
 
 impl Parts {
-    /// Splits an interval.
+    /// Splits an interval into its parts.
     #[must_use]
     pub fn of(within: Interval) -> Self {
         const NOTHING: (DateTime<Utc>, DateTime<Utc>) = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH);
@@ -82,7 +82,7 @@ impl Parts {
             (within.from, within.to, hours_from, hours_to)
             && first > after
         {
-            // Within one hour.
+            // The interval lies within one hour.
             return Self { head: (from, to), ..parts };
         }
         if let Some((from, first)) = within.from.zip(hours_from) {

@@ -8,13 +8,12 @@ use runtime::openapi::responses::{OfCallers, OfReads};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::ANALYSTS;
-use crate::http::paging::{self, Cursor};
-use crate::http::parameters::{PathId, Read, ReadHeaders};
-use crate::http::places::{PageQuery, query_places};
-use crate::http::receipts::NoQuery;
-use crate::projection::Projection;
-use crate::reads::failed;
+use crate::http::app::ANALYSTS;
+use crate::http::paging::{self, Cursor, PageQuery};
+use crate::http::parameters::{NoQuery, PathId, Read, ReadHeaders};
+use crate::http::places::query_places;
+use crate::projections::{PLACES, RECEIPTS};
+use crate::read::failed;
 
 /// A place's figures, and its name on its latest receipt that is not void, or on its latest one where all are; `average_receipt` is `total_amount / purchases`, rounded half up, 0 without purchases.
 #[derive(Serialize, ToSchema)]
@@ -62,7 +61,7 @@ struct Page {
 )]
 pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
-    let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[PLACES, RECEIPTS]).await?;
     let figures = query_places!(
         Figures,
         r#"SELECT p.place_id, coalesce(latest.place_name, p.place_id) AS "place_name!", purchases, total_amount::text AS "total_amount!",
@@ -95,7 +94,7 @@ pub async fn one(read: Read<NoQuery>, PathId(id): PathId) -> Result<Response, Pr
 pub async fn list(read: Read<PageQuery>) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let (after, limit) = read.query.bounds()?;
-    let mut snapshot = read.snapshot(&[Projection::Places, Projection::Receipts]).await?;
+    let mut snapshot = read.snapshot(&[PLACES, RECEIPTS]).await?;
     let mut places = query_places!(
         Figures,
         r#"SELECT p.place_id, coalesce(latest.place_name, p.place_id) AS "place_name!", purchases, total_amount::text AS "total_amount!",

@@ -9,13 +9,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::http::ANALYSTS;
+use crate::http::app::ANALYSTS;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Read, ReadHeaders, interval};
-use crate::projection::Projection;
-use crate::reads::failed;
+use crate::projections::HOURS;
+use crate::read::failed;
 
-/// `?from&to&cursor&limit`
+/// The parameters of the list: `?from&to&cursor&limit`.
 #[derive(serde::Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -85,7 +85,7 @@ pub async fn list(read: Read<RunsQuery>) -> Result<Response, Problem> {
     let limit = paging::limit(read.query.limit.as_deref())?;
     let after = Cursor::parse(read.query.cursor.as_deref())?;
     let before = after.map(|cursor| cursor.at).or(within.to);
-    let mut snapshot = read.snapshot(&[Projection::Hours]).await?;
+    let mut snapshot = read.snapshot(&[HOURS]).await?;
     let mut rows = sqlx::query!(
         r#"SELECT window_start, window_end, recorded, voided, places, closed_at, slices::text AS "slices!"
            FROM hours

@@ -11,12 +11,12 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use super::intervals::{FiguresOf, FiguresQuery, Parts};
-use crate::http::ANALYSTS;
+use crate::http::app::ANALYSTS;
 use crate::http::paging::{self, Cursor};
 use crate::http::parameters::{Interval, Read, ReadHeaders};
 use crate::http::places::query_places;
-use crate::projection::Projection;
-use crate::reads::failed;
+use crate::projections::{HOURS, PLACES, RECEIPTS};
+use crate::read::failed;
 
 /// The answer. `totals` are by business time, exact for any interval; `hours` are the closed windows that begin in
 /// the interval, by arrival, in order of window and place, a page of them.
@@ -94,7 +94,7 @@ struct PlaceHour {
 pub async fn read(read: Read<FiguresQuery>) -> Result<Response, Problem> {
     read.require(ANALYSTS)?;
     let of = FiguresOf::parse(&read)?;
-    let projections = [Projection::Hours, Projection::Places, Projection::Receipts];
+    let projections = [HOURS, PLACES, RECEIPTS];
     let mut snapshot = read.snapshot(&projections).await?;
     let totals = totals(&mut snapshot, of.place_id.as_deref(), of.within).await.map_err(failed)?;
     let mut hours = hours(&mut snapshot, &of).await.map_err(failed)?;
@@ -138,7 +138,8 @@ async fn totals(
     .await
 }
 
-/// Every closed window from a place's first one on has a row: its own, or zeros and the running sums so far.
+/// A row for each place and each closed window since the place's first one. A window in which the place had no receipts has zeros and
+/// the running sums so far.
 async fn hours(snapshot: &mut PgConnection, of: &FiguresOf) -> sqlx::Result<Vec<PlaceHour>> {
     let after = of.after.as_ref();
     query_places!(

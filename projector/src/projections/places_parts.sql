@@ -1,4 +1,0 @@
--- Parts of sums that a bulk load puts aside; of its transaction only.
-CREATE TEMPORARY TABLE places_parts (LIKE places) ON COMMIT DROP;
-CREATE TEMPORARY TABLE place_hours_parts (LIKE place_hours) ON COMMIT DROP;
-CREATE TEMPORARY TABLE place_hour_categories_parts (LIKE place_hour_categories) ON COMMIT DROP;

@@ -1,0 +1,14 @@
+//! Reads of the tables. [`reads`] waits for the [`needs`] of a read's [`consistency`] and opens the [`snapshot`] that answers it;
+//! [`turns`] bound how many do so at once.
+
+mod consistency;
+mod needs;
+mod problems;
+mod reads;
+mod snapshot;
+mod turns;
+
+pub use consistency::Consistency;
+pub use problems::failed;
+pub use reads::Reads;
+pub use snapshot::Snapshot;

@@ -1,0 +1,59 @@
+//! What a rebuild and a rollback share: one process at a time changes which generation of a projection is live.
+
+use sqlx::{Connection, PgConnection};
+
+use crate::database::{REBUILD_LOCK, connect, execute, try_lock};
+use crate::fold::folding::FoldingError;
+use crate::projections::definition::Projection;
+use crate::settings::Settings;
+use crate::tables::generation::{Generation, GenerationError};
+
+/// Bounds how long a statement waits for a lock. Those who come after it wait behind it, so it lets them pass and is tried again.
+pub const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
+
+/// Connects, and takes the lock that a process must hold to change which generation is live.
+pub async fn connect_alone(
+    settings: &Settings,
+    what: &str,
+    projection: Projection,
+) -> Result<PgConnection, FoldingError> {
+    let mut connection = connect(&settings.own, &format!("{what} {}", projection.name)).await?;
+    if !try_lock(&mut connection, REBUILD_LOCK, projection.lock_number()).await? {
+        return Err(GenerationError::UnderWay(projection.name).into());
+    }
+    Ok(connection)
+}
+
+/// Whether a lock was not free within [`LOCK_TIMEOUT`].
+pub fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
+}
+
+/// Drops the generations that meet a condition, and forgets what was parked in them. One that is still read stays until the next
+/// rebuild.
+pub async fn drop_where(
+    connection: &mut PgConnection,
+    projection: Projection,
+    condition: impl Fn(&Generation) -> bool,
+) -> Result<(), FoldingError> {
+    for generation in Generation::all(connection, projection).await?.iter().filter(|found| condition(found)) {
+        let mut transaction = connection.begin().await?;
+        execute(&mut transaction, LOCK_TIMEOUT).await?;
+        match generation.drop(&mut transaction).await {
+            Err(error) if is_lock_timeout(&error) => {
+                tracing::warn!(schema = generation.schema, "still read: the next rebuild drops it");
+                continue;
+            }
+            other => other?,
+        }
+        sqlx::query!(
+            "DELETE FROM till.parked WHERE projection = $1 AND generation = $2",
+            projection.name,
+            generation.number
+        )
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}
