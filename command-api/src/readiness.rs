@@ -22,7 +22,7 @@ pub async fn watch(app: App, engine: Arc<Engine>, readiness: Readiness, stopping
 }
 
 async fn look(app: &App, engine: &Engine, readiness: &Readiness) {
-    while !engine.follower.is_near_the_end() {
+    while !engine.is_near_the_end() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     readiness.set_waiting("waiting for an owner of every shard");
@@ -39,10 +39,8 @@ async fn look(app: &App, engine: &Engine, readiness: &Readiness) {
     let mut unserved_since = None;
     loop {
         let unserved = app.shards.unserved();
-        if engine.follower.stands_still() {
-            readiness.set_waiting("the log goes on and the local store does not follow");
-        } else if engine.directory.stands_still() {
-            readiness.set_waiting("the shards' topic goes on and is not read: their owners are not known");
+        if let Some(reason) = engine.stands_still() {
+            readiness.set_waiting(reason);
         } else if unserved.is_empty() {
             unserved_since = None;
             if readiness.reason().is_some() {

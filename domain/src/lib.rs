@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use aggregate::Class;
 pub use states::{Recorded, States};
-pub use todo::{Act, Due, Key as TodoKey, Settle, Sort, UnknownTodo, Waiting};
+pub use todo::{Due, Key as TodoKey, Sort, UnknownTodo};
 
 use schemas::{Event, Position, Topic};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,21 @@ impl Decision {
     pub fn append(event: impl Into<Event>) -> Self {
         Self::Append(Arc::new(event.into()))
     }
+}
+
+/// What is to be done.
+pub type Act = todo::Act<Command>;
+/// Makes of told commands' events the command that settles a to-do.
+pub type Settle = todo::Settle<Command>;
+/// A to-do as it waits in a store.
+pub type Waiting = todo::Waiting<Todo>;
+
+/// Raises the `nth` to-do (from 0) of an event that was recorded. The key is for the aggregate's state.
+#[must_use]
+fn raise(states: &mut impl States, recorded: &Recorded, nth: u8, due: Due, todo: impl Into<Todo>) -> TodoKey {
+    let todo = todo.into();
+    let sort = todo.act(recorded.event_id).sort();
+    todo::raise(states, recorded, nth, due, sort, todo)
 }
 
 /// The name and the content of a JSON object with one member.

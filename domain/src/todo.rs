@@ -3,10 +3,11 @@
 
 use chrono::{DateTime, Utc};
 use schemas::{Event, Position, Topic};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-use crate::{Command, Recorded, States, Todo};
+use crate::states::{Recorded, States};
 
 /// Counts up whenever the bytes of keys or values below change.
 pub(crate) const FOLD_VERSION: u32 = 1;
@@ -15,36 +16,35 @@ pub(crate) const FOLD_VERSION: u32 = 1;
 const PREFIX: u8 = b't';
 
 /// From the events of told commands, in the commands' order, to the command of the to-do's own home that settles it.
-pub type Settle = Box<dyn FnOnce(&[Event]) -> Command + Send>;
+pub type Settle<C> = Box<dyn FnOnce(&[Event]) -> C + Send>;
 
-/// What is to be done.
-pub enum Act {
+/// What is to be done; `C` is any command.
+pub enum Act<C> {
     /// The owner decides this command in a batch of its own: its home is the to-do's.
-    Command(Box<Command>),
+    Command(Box<C>),
     /// The owners of other homes are told these commands; what their events say becomes the command that settles the to-do.
     Tell {
         /// Each is decided once, however often it is told.
-        commands: Vec<Command>,
+        commands: Vec<C>,
         /// Makes the command that settles the to-do.
-        settle: Settle,
+        settle: Settle<C>,
     },
 }
 
-impl Act {
+impl<C> Act<C> {
     /// To decide a command of the to-do's own home.
-    pub fn command(command: impl Into<Command>) -> Self {
+    pub fn command(command: impl Into<C>) -> Self {
         Self::Command(Box::new(command.into()))
     }
 
     /// To tell commands to other homes, and to settle the to-do by what their events say.
-    pub fn tell<C: Into<Command>>(
-        commands: Vec<Command>,
-        settle: impl FnOnce(&[Event]) -> C + Send + 'static,
-    ) -> Self {
+    pub fn tell<S: Into<C>>(commands: Vec<C>, settle: impl FnOnce(&[Event]) -> S + Send + 'static) -> Self {
         Self::Tell { commands, settle: Box::new(|events| settle(events).into()) }
     }
 
-    const fn sort(&self) -> Sort {
+    /// The queue that such to-dos wait in.
+    #[must_use]
+    pub const fn sort(&self) -> Sort {
         match self {
             Self::Command(_) => Sort::Command,
             Self::Tell { .. } => Sort::Tell,
@@ -187,15 +187,15 @@ impl<'de> Deserialize<'de> for Key {
     }
 }
 
-/// A to-do as it waits in a store, under its [`Key`].
+/// A to-do as it waits in a store, under its [`Key`]; `T` is any to-do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waiting {
+pub struct Waiting<T> {
     /// The id of the event that raised it.
     pub cause: Uuid,
     /// See [`Due::InLane`].
     pub lane: Option<String>,
     /// What is owed.
-    pub todo: Todo,
+    pub todo: T,
 }
 
 /// A to-do of a kind that this binary does not know: it is kept for one that does.
@@ -203,7 +203,7 @@ pub struct Waiting {
 #[error("this binary does not know how to do {0}")]
 pub struct UnknownTodo(String);
 
-impl Waiting {
+impl<T: DeserializeOwned> Waiting<T> {
     /// Reads a store's value.
     ///
     /// # Errors
@@ -224,24 +224,22 @@ fn kind_of(value: &[u8]) -> String {
     }
 }
 
-/// Raises the `nth` to-do (from 0) of an event that was recorded. The key is for the aggregate's state.
-#[must_use]
+/// Raises the `nth` to-do (from 0) of an event that was recorded, to wait in the queue of a sort.
 pub(crate) fn raise(
     states: &mut impl States,
     recorded: &Recorded,
     nth: u8,
     due: Due,
-    todo: impl Into<Todo>,
+    sort: Sort,
+    todo: impl Serialize,
 ) -> Key {
-    let todo = todo.into();
     let (lane, due_micros) = match due {
         Due::InLane(lane) => (Some(lane), 0),
         Due::At(due) => (None, due.timestamp_micros().max(1)),
     };
-    let cause = recorded.event_id;
-    let key = Key::new(recorded.position, todo.act(cause).sort(), due_micros, nth);
-    let waiting = serde_json::to_vec(&Waiting { cause, lane, todo }).expect("a to-do has text keys only");
-    states.put(key.0.to_vec(), waiting);
+    let key = Key::new(recorded.position, sort, due_micros, nth);
+    let waiting = Waiting { cause: recorded.event_id, lane, todo };
+    states.put(key.0.to_vec(), serde_json::to_vec(&waiting).expect("a to-do has text keys only"));
     key
 }
 
@@ -281,7 +279,7 @@ mod tests {
     #[test]
     fn a_to_do_of_an_unknown_kind_is_named_without_its_fields() {
         let newer = br#"{"cause":"00000000-0000-0000-0000-000000000001","lane":null,"todo":{"Robot":{"Dance":{"with":"ana"}}}}"#;
-        let error = Waiting::from_bytes(newer).unwrap_err().to_string();
+        let error = Waiting::<()>::from_bytes(newer).unwrap_err().to_string();
         assert!(error.contains("Robot.Dance") && !error.contains("ana"), "{error}");
     }
 }

@@ -20,6 +20,8 @@ use uuid::Uuid;
 struct Memory {
     states: BTreeMap<Vec<u8>, Vec<u8>>,
     log: Vec<(Event, Recorded)>,
+    /// Events have the places of a batch that is not in the log yet: -1, -2, ….
+    is_provisional: bool,
 }
 
 impl States for Memory {
@@ -41,7 +43,8 @@ impl Memory {
     fn when(&mut self, command: Command) -> Result<Decision, Rejection> {
         let decision = decide(self, command)?;
         if let Decision::Append(event) = &decision {
-            let offset = self.log.len() as i64;
+            let index = self.log.len() as i64;
+            let offset = if self.is_provisional { -1 - index } else { index };
             let position = Position { topic: event.topic(), partition: 3, offset };
             let recorded = Recorded { position, event_id: Uuid::from_u128(self.log.len() as u128 + 1) };
             evolve(self, event, &recorded);
@@ -51,7 +54,7 @@ impl Memory {
     }
 
     fn replayed(&self) -> Self {
-        let mut replayed = Self { states: BTreeMap::new(), log: self.log.clone() };
+        let mut replayed = Self { states: BTreeMap::new(), ..self.clone() };
         for (event, recorded) in &self.log {
             evolve(&mut replayed, event, recorded);
         }
@@ -420,6 +423,22 @@ proptest! {
             }
             (first, second) => prop_assert_eq!(first, second),
         }
+    }
+
+    /// The law of batches: commands are decided alike whether the events before them are in the log or about to be.
+    #[test]
+    fn a_batch_decides_as_the_log_does(commands in prop::collection::vec(any_command(), 0..40)) {
+        let mut in_the_log = Memory::default();
+        let mut in_a_batch = Memory { is_provisional: true, ..Memory::default() };
+        for command in commands {
+            match (in_the_log.when(command.clone()), in_a_batch.when(command)) {
+                (Ok(Decision::Already(place)), Ok(Decision::Already(provisional))) => {
+                    prop_assert_eq!(provisional.offset, -1 - place.offset);
+                }
+                (one, other) => prop_assert_eq!(one, other),
+            }
+        }
+        prop_assert_eq!(in_the_log.todos().len(), in_a_batch.todos().len());
     }
 
     /// The law of to-dos: each, once done, is settled, and none is left when all are done.

@@ -11,10 +11,8 @@ use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 
 use crate::Event;
+use crate::datum::{Reader, Writer};
 use crate::history::{self, Fingerprint, Version};
-
-pub(crate) type Writer = GenericDatumWriter<'static>;
-pub(crate) type Reader = GenericDatumReader<'static>;
 
 const SINGLE_OBJECT: [u8; 2] = [0xC3, 0x01];
 const SINGLE_OBJECT_HEADER_BYTES: usize = 10;
@@ -155,7 +153,7 @@ pub fn decode(value: &[u8], schema_header: Option<&[u8]>) -> Result<Event, Decod
     };
     let mut rest = datum;
     let event = if version.is_latest {
-        Event::read(version, &codec.reader, &mut rest)
+        Event::read(version.topic, version.event_type, &codec.reader, &mut rest)
     } else {
         read_older(codec, &mut rest)
     };
@@ -186,7 +184,7 @@ fn read_older(older: &Codec, datum: &mut &[u8]) -> Result<Event, apache_avro::Er
     let latest = &CODECS[&LATEST[older.version.event_type]];
     let resolved = widened(older.reader.read_value(datum)?)?.resolve(&latest.version.schema)?;
     let rewritten = latest.writer.write_value_to_vec(resolved)?;
-    Event::read(latest.version, &latest.reader, &mut rewritten.as_slice())
+    Event::read(latest.version.topic, latest.version.event_type, &latest.reader, &mut rewritten.as_slice())
 }
 
 /// The bytes of the largest amount a schema allows: 38 digits.

@@ -4,6 +4,7 @@
 //! Nothing here does I/O. A reader follows [`Topic`] -> [`record`] -> [`codec`] -> [`Event`] -> [`Position`].
 
 pub mod codec;
+mod datum;
 mod events;
 pub mod headers;
 pub mod history;

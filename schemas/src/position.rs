@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use crate::Topic;
 
 /// The place of one record: topic, partition and offset.
@@ -34,11 +36,33 @@ impl FromStr for Position {
     type Err = PositionError;
 
     fn from_str(text: &str) -> Result<Self, PositionError> {
-        let letter = text.bytes().next().ok_or(PositionError)?;
-        let topic = Topic::lettered(letter).ok_or(PositionError)?;
-        let (partition, offset) = text[1..].split_once('-').ok_or(PositionError)?;
+        let (topic, partition, offset) = parts(text).ok_or(PositionError)?;
         Ok(Self { topic, partition: number(partition)?, offset: number(offset)? })
     }
+}
+
+/// As its text. An offset may be negative here: an event has one until it is in the log, which states of its batch keep.
+impl Serialize for Position {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let position = parts(&text).and_then(|(topic, partition, offset)| {
+            Some(Self { topic, partition: partition.parse().ok()?, offset: offset.parse().ok()? })
+        });
+        position.ok_or_else(|| de::Error::custom(PositionError))
+    }
+}
+
+/// Topic, partition and offset, these two as they are written.
+fn parts(text: &str) -> Option<(Topic, &str, &str)> {
+    let topic = Topic::lettered(text.bytes().next()?)?;
+    let (partition, offset) = text[1..].split_once('-')?;
+    Some((topic, partition, offset))
 }
 
 /// Digits only: `FromStr` of integers would also take a sign.
@@ -58,6 +82,14 @@ mod tests {
         let position = Position { topic: Topic::Receipts, partition: 3, offset: 1042 };
         assert_eq!(position.to_string(), "r3-1042");
         assert_eq!("r3-1042".parse(), Ok(position));
+    }
+
+    #[test]
+    fn a_position_within_its_batch_survives_in_states_and_is_no_clients() {
+        let position = Position { topic: Topic::Accounts, partition: 3, offset: -2 };
+        let kept = serde_json::to_string(&position).unwrap();
+        assert_eq!(serde_json::from_str::<Position>(&kept).unwrap(), position);
+        assert_eq!(position.to_string().parse::<Position>(), Err(PositionError));
     }
 
     #[test]

@@ -40,7 +40,7 @@ use crate::passwords::Passwords;
 use crate::settings::{Own, Settings};
 use crate::shard::source::Source;
 use crate::shard::store::Store;
-use crate::shard::{Answer, Origin, Refusal, Shards};
+use crate::shard::{Answer, Engine, Origin, Refusal, Shards};
 use batch::Turns;
 use form::preferred_wait;
 use login_guard::LoginGuard;
@@ -92,22 +92,15 @@ impl FromRef<App> for Tokens {
 }
 
 impl App {
-    pub fn new(
-        settings: &Settings,
-        shards: Arc<Shards>,
-        store: Arc<Store>,
-        source: Arc<Source>,
-        replicas: reqwest::Client,
-        teller: Teller,
-    ) -> Result<Self, String> {
+    pub fn new(settings: &Settings, engine: &Engine, replicas: reqwest::Client) -> Result<Self, String> {
         let own = settings.own.clone();
         let zone: Tz =
             settings.common.business_timezone.parse().map_err(|_| "the time zone was checked".to_owned())?;
         let trusted_proxies = client_address::networks(&own.trusted_proxies).unwrap_or_default();
         Ok(Self(Arc::new(Parts {
-            shards,
-            store,
-            source,
+            shards: Arc::clone(engine.shards()),
+            store: Arc::clone(engine.store()),
+            source: Arc::clone(engine.source()),
             reading: Threads::new(READING),
             strangers_reading: Threads::new(READING),
             tokens: Tokens::new(&own.jwt_secret),
@@ -121,7 +114,7 @@ impl App {
             rooms: Rooms::default(),
             turns: Turns::default(),
             replicas,
-            teller,
+            teller: engine.teller().clone(),
         })))
     }
 }

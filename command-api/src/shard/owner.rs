@@ -7,19 +7,21 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use domain::{Act, Decision, Recorded, Sort, TodoKey, decide, evolve};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use schemas::codec::{self, Encoded};
 use schemas::{Event, EventHeaders, Position, Topic};
 use uuid::Uuid;
 
 use super::assignment::Assignment;
-use super::follower::partitions_of;
+use super::ended::{Ended, TakeoverError};
+use super::engine::Engine;
+use super::record;
 use super::store::{Advance, Folded, Overlay, Writes};
 use super::tail::Tail;
-use super::takeover::{Engine, Producers, TakeoverError, take_over};
+use super::takeover::{Producers, take_over};
 use super::todos::{Due, Todos};
 use super::transaction::{Append, Transactions};
-use super::{Answer, Asker, Job, Origin, Returned, Shards, Work, record};
+use super::work::{Answer, Asker, Job, Origin, Returned, Work};
 use crate::effects::tell::{self, Tell};
 
 /// How long the thread sleeps at most before it looks for a stop or a due to-do.
@@ -31,42 +33,9 @@ const TELLS: usize = 64;
 /// Between two looks at the queue while commands gather.
 const GATHERING_STEP: Duration = Duration::from_micros(150);
 
-/// Why a shard is no longer served.
-#[derive(Debug, thiserror::Error)]
-pub enum Ended {
-    /// The group gave it to somebody else, or the process stops.
-    #[error("it was given back")]
-    GivenBack,
-    /// It could not be taken over.
-    #[error("it could not be taken over: {0}")]
-    NotTakenOver(#[from] TakeoverError),
-    /// A transaction did not end cleanly.
-    #[error("a transaction's outcome is unknown: {0}")]
-    Unknown(KafkaError),
-    /// librdkafka may have sent an EndTxn twice.
-    #[error(
-        "a broker connection broke or a commit was slow: its producer is fenced before the next transaction"
-    )]
-    Doubtful,
-    /// Somebody else folded its partitions.
-    #[error(transparent)]
-    Overtaken(#[from] super::store::Overtaken),
-    /// Somebody else appended to its partitions.
-    #[error(
-        "{topic:?}/{partition}: the batch's event is at {offset}, which is not where this owner's next one belongs: somebody else wrote"
-    )]
-    NotAlone {
-        /// The topic.
-        topic: Topic,
-        /// Its partition.
-        partition: i32,
-        /// Where the event stands.
-        offset: i64,
-    },
-}
-
 /// Takes the shard over and serves it until the assignment ends, or until something went wrong.
-pub fn serve(engine: &Engine, shards: &Shards, shard: i32, assignment: &Assignment) -> Ended {
+pub fn serve(engine: &Engine, shard: i32, assignment: &Assignment) -> Ended {
+    let shards = &engine.shards;
     let inbox = shards.inbox(shard);
     // A former thread of this shard may still be on its way out.
     let inbox = inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -88,8 +57,7 @@ pub fn serve(engine: &Engine, shards: &Shards, shard: i32, assignment: &Assignme
         Err(TakeoverError::GivenBack) => Ended::GivenBack,
         Err(error) => Ended::NotTakenOver(error),
     };
-    let mine = partitions_of(shard, engine.shards, engine.partitions);
-    engine.follower.resume(mine.collect());
+    engine.follower.resume(engine.partitions_of(shard).collect());
     shards.return_what_waits();
     ended
 }
@@ -129,7 +97,7 @@ struct Outcome {
 
 impl<'e> Serving<'e> {
     fn new(engine: &'e Engine, shard: i32, producers: Producers) -> Self {
-        let mine = partitions_of(shard, engine.shards, engine.partitions);
+        let mine = engine.partitions_of(shard);
         let tail = |place: (Topic, i32)| (place, Tail::new(engine.store.folded(place.0, place.1).next));
         let tails = mine.clone().map(tail).collect();
         let todos = Todos::load(&engine.store, mine);

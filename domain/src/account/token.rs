@@ -2,7 +2,8 @@
 
 use schemas::accounts::{LoginTokenIssued, LoginTokenRevoked};
 
-use super::{AccountState, Rejection, change, known, load, position};
+use super::rejection::Rejection;
+use super::state::{AccountState, change, known, load};
 use crate::{Decision, Recorded, States};
 
 /// Give the account's token to who logged in.
@@ -36,7 +37,7 @@ pub(super) fn issue(states: &impl States, command: IssueLoginToken) -> Result<De
         return Err(Rejection::LoginTokenOutdated);
     }
     if account.token_hash.as_ref() == Some(&command.token_hash) {
-        return Ok(Decision::Already(position(account.changed_at)));
+        return Ok(Decision::Already(account.changed_at));
     }
     let IssueLoginToken { realm, username, generation, token_hash } = command;
     Ok(Decision::append(LoginTokenIssued { realm, username, generation, token_hash }))
@@ -46,7 +47,7 @@ pub(super) fn issue(states: &impl States, command: IssueLoginToken) -> Result<De
 pub(super) fn revoke(states: &impl States, command: RevokeLoginToken) -> Result<Decision, Rejection> {
     let account = known(states, &command.realm, &command.username)?;
     if account.token_generation != command.generation || account.token_hash.is_none() {
-        return Ok(Decision::Already(position(account.changed_at)));
+        return Ok(Decision::Already(account.changed_at));
     }
     let RevokeLoginToken { realm, username, generation } = command;
     Ok(Decision::append(LoginTokenRevoked { realm, username, generation }))

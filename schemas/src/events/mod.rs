@@ -9,8 +9,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::codec::{Reader, Writer};
-use crate::{Topic, history};
+use crate::Topic;
+use crate::datum::{Reader, Writer};
 
 /// Declares the events of one topic, after their structs:
 ///
@@ -77,12 +77,12 @@ macro_rules! stream {
                     .expect("events have text keys only")
             }
 
-            pub(super) fn write(&self, writer: &$crate::codec::Writer, buffer: &mut Vec<u8>) -> Result<(), apache_avro::Error> {
+            pub(super) fn write(&self, writer: &$crate::datum::Writer, buffer: &mut Vec<u8>) -> Result<(), apache_avro::Error> {
                 match self { $(Self::$name(event) => writer.write_ser(buffer, event).map(drop),)+ }
             }
 
             /// Reads a datum of a type that [`Self::RELEASED`] names, written with its latest schema.
-            pub(super) fn read(type_name: &str, reader: &$crate::codec::Reader, datum: &mut &[u8]) -> Result<Self, apache_avro::Error> {
+            pub(super) fn read(type_name: &str, reader: &$crate::datum::Reader, datum: &mut &[u8]) -> Result<Self, apache_avro::Error> {
                 match type_name {
                     $(stringify!($name) => reader.read_deser(datum).map(Self::$name),)+
                     other => unreachable!("no {other} is released in this topic"),
@@ -173,9 +173,9 @@ macro_rules! streams {
             }
 
             /// Reads a datum that was written with the latest schema of its type.
-            pub(crate) fn read(version: &history::Version, reader: &Reader, datum: &mut &[u8]) -> Result<Self, apache_avro::Error> {
-                match version.topic {
-                    $(Topic::$topic => $module::Event::read(version.event_type, reader, datum).map(Self::$topic),)+
+            pub(crate) fn read(topic: Topic, event_type: &str, reader: &Reader, datum: &mut &[u8]) -> Result<Self, apache_avro::Error> {
+                match topic {
+                    $(Topic::$topic => $module::Event::read(event_type, reader, datum).map(Self::$topic),)+
                 }
             }
         }
