@@ -1,9 +1,10 @@
 //! command-api's own settings: `defaults.toml` says what each means.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use runtime::Common;
 use serde::Deserialize;
-
-use crate::http::client_address::networks;
 
 #[derive(Clone, Deserialize)]
 pub struct Own {
@@ -88,5 +89,23 @@ impl Own {
         } else {
             self.command_api_advertise.trim_end_matches('/').to_owned()
         }
+    }
+}
+
+/// Networks and addresses, separated by commas; `None` where one cannot be read.
+pub fn networks(text: &str) -> Option<Vec<IpNet>> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(|name| name.parse().ok().or_else(|| name.parse::<IpAddr>().ok().map(IpNet::from))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_that_cannot_be_read_are_refused() {
+        assert_eq!(networks(""), Some(Vec::new()));
+        assert_eq!(networks("10.0.0.0/8,somewhere"), None);
+        assert_eq!(networks("10.0.0.0/33"), None);
     }
 }

@@ -37,7 +37,7 @@ pub use segment::Segment;
 use crate::blocking::Threads;
 use crate::effects::tell::Teller;
 use crate::passwords::Passwords;
-use crate::settings::{Own, Settings};
+use crate::settings::{Own, Settings, networks};
 use crate::shard::source::Source;
 use crate::shard::store::Store;
 use crate::shard::{Answer, Engine, Origin, Refusal, Shards};
@@ -96,7 +96,7 @@ impl App {
         let own = settings.own.clone();
         let zone: Tz =
             settings.common.business_timezone.parse().map_err(|_| "the time zone was checked".to_owned())?;
-        let trusted_proxies = client_address::networks(&own.trusted_proxies).unwrap_or_default();
+        let trusted_proxies = networks(&own.trusted_proxies).unwrap_or_default();
         Ok(Self(Arc::new(Parts {
             shards: Arc::clone(engine.shards()),
             store: Arc::clone(engine.store()),

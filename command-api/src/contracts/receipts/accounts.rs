@@ -17,8 +17,8 @@ use domain::account::{self, AccountState, ChangePassword};
 use runtime::auth::Role;
 use serde::Serialize;
 
-use super::Contract;
 use super::check::MAX_CHARS;
+use super::contract::Contract;
 use crate::contracts::django::{Fields, NON_FIELD};
 use crate::http::ApiError;
 use crate::http::accounts::{find, open};

@@ -17,8 +17,8 @@ use schemas::receipts::{Item, Receipt};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Contract;
 use super::check::{self, MAX_CHARS};
+use super::contract::Contract;
 use crate::contracts::django::{Decimals, Fields, MAX_INTEGER};
 use crate::http::receipts::recorded;
 use crate::shard::{Origin, Refusal, Shards};

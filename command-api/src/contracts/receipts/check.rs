@@ -14,7 +14,7 @@ use schemas::Money;
 use schemas::receipts::{Item, Receipt};
 use serde::Serialize;
 
-use super::Contract;
+use super::contract::Contract;
 use crate::contracts::django::{Decimals, Fields, MAX_INTEGER};
 use crate::shard::{Answer, Origin, Refusal};
 
