@@ -30,7 +30,7 @@ check_faults() {
             complain "$patch cannot be planted: make it anew."
             failed=1
         }
-        grep --quiet --recursive --fixed-strings "fn $(test_of "$patch")(" "$ROOT/tests/tests" || {
+        [[ -n $(targets_of "$patch") ]] || {
             complain "$patch names no test: $(test_of "$patch")"
             failed=1
         }
@@ -40,13 +40,14 @@ check_faults() {
 
 # plant PATCH: fails where its test passes. The copy is as it was afterwards.
 plant() {
-    local patch=$1 test log found=1
+    local patch=$1 test targets log found=1
     test=$(test_of "$patch")
     log=$TILL_HOME/faults/$(basename "$patch" .patch).log
     printf '\n== %s: %s\n' "$(basename "$patch" .patch)" "$(sed -n 's/^Fault: //p' "$patch")"
     patch --strip 1 --silent <"$patch" || die "$patch cannot be planted: make it anew."
     cargo build --release --workspace --locked --quiet || die "with $patch planted Till does not build: make it anew."
-    if cargo test --release --workspace --locked --quiet --test system -- "$test" >"$log" 2>&1; then
+    read -ra targets <<<"$(targets_of "$patch")"
+    if cargo test --release --workspace --locked --quiet "${targets[@]}" -- "$test" >"$log" 2>&1; then
         say "NOT FOUND: $test passes; see $log"
         found=0
     else
@@ -60,6 +61,17 @@ plant() {
 
 test_of() {
     sed -n 's/^Test: //p' "$1"
+}
+
+# targets_of PATCH: where cargo finds its test, one of the whole system or of a crate; nothing where there is no such test.
+targets_of() {
+    local test
+    test="fn $(test_of "$1")("
+    if grep --quiet --recursive --fixed-strings "$test" "$ROOT/tests/tests"; then
+        echo --test system
+    elif grep --quiet --recursive --fixed-strings --include '*.rs' "$test" "$ROOT"/{domain,runtime,contracts,command-api,projector,analytics-worker}/src; then
+        echo --lib --bins
+    fi
 }
 
 names_of_faults() {
