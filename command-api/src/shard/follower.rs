@@ -143,7 +143,7 @@ struct Following {
     cluster: Cluster,
     ends: Arc<Ends>,
     watched: WatchedEnds,
-    names: [(Topic, String); 2],
+    names: [(Topic, String); Topic::COMMANDED.len()],
     partitions: i32,
     store: Arc<Store>,
     inbox: Receiver<Request>,
@@ -334,7 +334,7 @@ impl Following {
     }
 }
 
-fn name_in(names: &[(Topic, String); 2], topic: Topic) -> &str {
+fn name_in(names: &[(Topic, String)], topic: Topic) -> &str {
     &names.iter().find(|(known, _)| *known == topic).expect("only these topics are followed").1
 }
 
