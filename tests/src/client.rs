@@ -53,6 +53,8 @@ pub struct Answer {
     pub retry_after: Option<String>,
     /// `WWW-Authenticate`.
     pub www_authenticate: Option<String>,
+    /// `Preference-Applied`.
+    pub preference_applied: Option<String>,
     /// The body as it was.
     pub text: String,
     /// The body, `null` if it is not JSON.
