@@ -69,9 +69,20 @@ impl Answer {
         let content_type = header("content-type").unwrap_or_default();
         let (location, position) = (header("location"), header("till-position"));
         let (retry_after, www_authenticate) = (header("retry-after"), header("www-authenticate"));
+        let preference_applied = header("preference-applied");
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Self { status, content_type, location, position, retry_after, www_authenticate, text, body })
+        Ok(Self {
+            status,
+            content_type,
+            location,
+            position,
+            retry_after,
+            www_authenticate,
+            preference_applied,
+            text,
+            body,
+        })
     }
 
     /// The answer, if it has the status.
