@@ -5,7 +5,7 @@ use runtime::kafka::TopicSpec;
 use schemas::Topic;
 
 /// What they must be like.
-pub fn specs(common: &Common) -> [TopicSpec; 4] {
+pub fn specs(common: &Common) -> [TopicSpec; Topic::ALL.len()] {
     Topic::ALL.map(|topic| TopicSpec {
         name: topic.name(&common.topic_prefix),
         partitions: topic.partition_count(common.partitions, common.shards),
