@@ -1,6 +1,6 @@
 //! A whole deployment of Till for one test: its own topics and database, the services as processes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -240,6 +240,11 @@ impl Service {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Another program from the next start on, given the same settings. The one it was.
+    pub fn replace_program(&mut self, program: &Path) -> PathBuf {
+        std::mem::replace(&mut self.spec.program, program.to_owned())
     }
 
     /// A setting's value from the next start on.
