@@ -40,6 +40,7 @@ check_sources() {
     step format infra/lib/format.sh --check
     step shellcheck shellcheck till .ci/run infra/lib/*.sh
     step "planted faults" check_faults
+    step room check_room
     step layers infra/lib/layers.sh
     step dependencies cargo deny --locked check --allow unused-wrapper bans licenses sources
     step documents python3 tests/documents/claims.py

@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# `./till faults room`: each patch of tests/room adds a whole aggregate, projection or contract to a copy of the sources, as
+# CONTRIBUTING says. Whole, it builds and its tests pass; without any one of the lines it adds to files that are there already, the build or
+# a test fails. So nothing that is forgotten goes unnoticed.
+
+ROOM=$ROOT/tests/room
+
+# room [NAME]: all patches, or those whose file name contains NAME.
+room() {
+    local patch failed=()
+    prepare_tests
+    export_test_places
+    export CARGO_TARGET_DIR=$TILL_HOME/faults/target SQLX_OFFLINE=true
+    for patch in "$ROOM"/*"${1:-}"*.patch; do
+        [[ -e $patch ]] || die "no patch of tests/room has '$1' in its name."
+        add_whole "$patch" || failed+=("$(basename "$patch" .patch), whole")
+        leave_lines_out "$patch"
+    done
+    ((${#failed[@]} == 0)) || die "not as it should be: $(printf '%s; ' "${failed[@]}")"
+    say "== there is room"
+}
+
+# add_whole PATCH: applies it to a new copy, and runs its tests; then each fault that is planted on top of it must be found by its test.
+add_whole() {
+    local patch=$1 fault name
+    name=$(basename "$patch" .patch)
+    printf '\n== %s: %s\n' "$name" "$(sed -n 's/^Room: //p' "$patch")"
+    copy_sources
+    cd "$TILL_HOME/faults/source" || exit
+    patch --strip 1 --silent <"$patch" || die "$patch cannot be applied: make it anew."
+    if [[ -e $ROOM/$name.older.sed ]]; then
+        build_older "$ROOM/$name.older.sed"
+    fi
+    passes "$patch" "$name" || return 1
+    say "whole: it builds, and its tests pass"
+    for fault in "$ROOM/$name"/*.patch; do
+        [[ ! -e $fault ]] || plant "$fault" || failed+=("$name, not found: $(basename "$fault" .patch)")
+    done
+}
+
+# build_older SCRIPT: builds the services with a to-do of another name, for the test of a binary that does not know it.
+build_older() {
+    local file
+    while read -r file; do
+        sed --in-place --file "$1" "$file"
+    done < <(sed -n 's/^# File: //p' "$1")
+    cargo build --release --workspace --locked --quiet || die "$1: it does not build."
+    mkdir -p "$TILL_HOME/faults/older"
+    cp "$CARGO_TARGET_DIR/release/command-api" "$TILL_HOME/faults/older/"
+    export TILL_ROOM_OLDER=$TILL_HOME/faults/older/command-api
+    copy_sources
+    cd "$TILL_HOME/faults/source" || exit
+    patch --strip 1 --silent <"$ROOM/$(basename "$1" .older.sed).patch"
+}
+
+# passes PATCH LABEL: whether the copy builds, and at least one test runs and all pass: the patch's own, then those of the crates.
+passes() {
+    local log=$TILL_HOME/faults/room-$2.log
+    TILL_RELEASE=1 cargo test --release --workspace --locked --quiet --lib --test history >"$log" 2>&1 &&
+        cargo build --release --workspace --locked --quiet >>"$log" 2>&1 &&
+        cargo test --release --workspace --locked --quiet --test system -- "$(test_of "$1")" >>"$log" 2>&1 &&
+        tail -n 5 "$log" | grep --quiet 'test result: ok. [1-9]' &&
+        cargo test --release --workspace --locked --quiet --lib --bins >>"$log" 2>&1
+}
+
+# check_room: whether each patch can still be applied, which costs no build.
+check_room() {
+    local patch failed=0
+    for patch in "$ROOM"/*.patch; do
+        patch --strip 1 --dry-run --silent --directory "$ROOT" <"$patch" || {
+            complain "$patch cannot be applied: make it anew."
+            failed=1
+        }
+        [[ -n $(test_of "$patch") ]] || {
+            complain "$patch names no test."
+            failed=1
+        }
+    done
+    return "$failed"
+}
+
+# leave_lines_out PATCH: each of its lines in files that are there already must be missed.
+leave_lines_out() {
+    local patch=$1 name number line
+    name=$(basename "$patch" .patch)
+    while read -r number line; do
+        copy_sources
+        cd "$TILL_HOME/faults/source" || exit
+        "$ROOT/infra/lib/without.py" "$patch" "$number" | patch --strip 1 --silent || die "$name: line $number cannot be left out."
+        if passes "$patch" "$name-$number"; then
+            say "NOT MISSED: $line"
+            failed+=("$name, without $line")
+        else
+            say "missed: $line"
+        fi
+    done < <("$ROOT/infra/lib/without.py" "$patch")
+}
