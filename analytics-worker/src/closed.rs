@@ -1,5 +1,7 @@
 //! What `till.analytics` says: the windows that are closed and the running totals.
 
+#![deny(clippy::wildcard_enum_match_arm, reason = "a new event asks each fold")]
+
 use std::collections::BTreeMap;
 
 use runtime::kafka::{Cluster, Ends, LastRead};

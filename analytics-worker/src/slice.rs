@@ -4,6 +4,8 @@
 //! once the grace was over. Whatever clocks and open transactions do, slices join: the recorded end is the
 //! next start, so every receipt is in exactly one.
 
+#![deny(clippy::wildcard_enum_match_arm, reason = "a new event asks each fold")]
+
 use chrono::{DateTime, Utc};
 use runtime::kafka::Cluster;
 use schemas::analytics::{LastEvent, Slice};

@@ -3,7 +3,7 @@
 # CONTRIBUTING says. Whole, it builds and its tests pass; without any one of the lines it adds to files that are there already, the build or
 # a test fails. So nothing that is forgotten goes unnoticed.
 
-ROOM=$ROOT/tests/room
+ROOM_PATCHES=$ROOT/tests/room
 
 # room [NAME]: all patches, or those whose file name contains NAME.
 room() {
@@ -11,7 +11,7 @@ room() {
     prepare_tests
     export_test_places
     export CARGO_TARGET_DIR=$TILL_HOME/faults/target SQLX_OFFLINE=true
-    for patch in "$ROOM"/*"${1:-}"*.patch; do
+    for patch in "$ROOM_PATCHES"/*"${1:-}"*.patch; do
         [[ -e $patch ]] || die "no patch of tests/room has '$1' in its name."
         add_whole "$patch" || failed+=("$(basename "$patch" .patch), whole")
         leave_lines_out "$patch"
@@ -28,12 +28,12 @@ add_whole() {
     copy_sources
     cd "$TILL_HOME/faults/source" || exit
     patch --strip 1 --silent <"$patch" || die "$patch cannot be applied: make it anew."
-    if [[ -e $ROOM/$name.older.sed ]]; then
-        build_older "$ROOM/$name.older.sed"
+    if [[ -e $ROOM_PATCHES/$name.older.sed ]]; then
+        build_older "$ROOM_PATCHES/$name.older.sed"
     fi
     passes "$patch" "$name" || return 1
     say "whole: it builds, and its tests pass"
-    for fault in "$ROOM/$name"/*.patch; do
+    for fault in "$ROOM_PATCHES/$name"/*.patch; do
         [[ ! -e $fault ]] || plant "$fault" || failed+=("$name, not found: $(basename "$fault" .patch)")
     done
 }
@@ -50,7 +50,7 @@ build_older() {
     export TILL_ROOM_OLDER=$TILL_HOME/faults/older/command-api
     copy_sources
     cd "$TILL_HOME/faults/source" || exit
-    patch --strip 1 --silent <"$ROOM/$(basename "$1" .older.sed).patch"
+    patch --strip 1 --silent <"$ROOM_PATCHES/$(basename "$1" .older.sed).patch"
 }
 
 # passes PATCH LABEL: whether the copy builds, and at least one test runs and all pass: the patch's own, then those of the crates.
@@ -65,18 +65,18 @@ passes() {
 
 # check_room: whether each patch can still be applied, which costs no build.
 check_room() {
-    local patch failed=0
-    for patch in "$ROOM"/*.patch; do
+    local patch wrong=0
+    for patch in "$ROOM_PATCHES"/*.patch; do
         patch --strip 1 --dry-run --silent --directory "$ROOT" <"$patch" || {
             complain "$patch cannot be applied: make it anew."
-            failed=1
+            wrong=1
         }
         [[ -n $(test_of "$patch") ]] || {
             complain "$patch names no test."
-            failed=1
+            wrong=1
         }
     done
-    return "$failed"
+    return "$wrong"
 }
 
 # leave_lines_out PATCH: each of its lines in files that are there already must be missed.

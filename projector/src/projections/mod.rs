@@ -1,5 +1,7 @@
 //! The projections. Each is a folder: `mod.rs` with its [`Definition`] and its fold, `tables.sql` with its tables.
 
+#![deny(clippy::wildcard_enum_match_arm, reason = "a new event asks each fold")]
+
 pub mod business_time;
 pub mod copy;
 pub mod definition;
