@@ -1,6 +1,10 @@
 //! What `till.analytics` says: the windows that are closed and the running totals.
 
-#![deny(clippy::wildcard_enum_match_arm, reason = "a new event asks each fold")]
+#![deny(
+    clippy::wildcard_enum_match_arm,
+    clippy::match_wildcard_for_single_variants,
+    reason = "a new event asks each fold"
+)]
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,11 @@
 //! once the grace was over. Whatever clocks and open transactions do, slices join: the recorded end is the
 //! next start, so every receipt is in exactly one.
 
-#![deny(clippy::wildcard_enum_match_arm, reason = "a new event asks each fold")]
+#![deny(
+    clippy::wildcard_enum_match_arm,
+    clippy::match_wildcard_for_single_variants,
+    reason = "a new event asks each fold"
+)]
 
 use chrono::{DateTime, Utc};
 use runtime::kafka::Cluster;

@@ -6,7 +6,11 @@
 //! topics and partitions may be replayed in any order. `decide` may read the states of its own home in every topic:
 //! they are all in one shard.
 
-#![deny(clippy::wildcard_enum_match_arm, reason = "a new event asks each fold")]
+#![deny(
+    clippy::wildcard_enum_match_arm,
+    clippy::match_wildcard_for_single_variants,
+    reason = "a new event asks each fold"
+)]
 
 #[macro_use]
 mod aggregate;

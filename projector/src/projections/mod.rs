@@ -1,6 +1,10 @@
 //! The projections. Each is a folder: `mod.rs` with its [`Definition`] and its fold, `tables.sql` with its tables.
 
-#![deny(clippy::wildcard_enum_match_arm, reason = "a new event asks each fold")]
+#![deny(
+    clippy::wildcard_enum_match_arm,
+    clippy::match_wildcard_for_single_variants,
+    reason = "a new event asks each fold"
+)]
 
 pub mod business_time;
 pub mod copy;
