@@ -16,7 +16,7 @@ use runtime::kafka::{Cluster, Ends, Isolation, Standstill, WatchedEnds, is_outsi
 use schemas::Topic;
 
 use super::record::{self, Unreadable};
-use super::store::{Advance, Folded, Overlay, Overtaken, Store};
+use super::store::{Advance, FoldedTo, Overlay, Overtaken, Store};
 
 /// Events folded before they are written, at most.
 const BATCH_EVENTS: usize = 5_000;
@@ -240,7 +240,7 @@ impl Following {
                 let newest = last
                     .get(&(topic, partition))
                     .map(|recorded| (recorded.position.offset, recorded.event_id));
-                let to = Folded { next, last: newest.or(before.last) };
+                let to = FoldedTo { next, last: newest.or(before.last) };
                 advances.push(Advance { topic, partition, from: before.next, to });
             }
         }

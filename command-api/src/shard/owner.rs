@@ -16,7 +16,7 @@ use super::assignment::Assignment;
 use super::ended::{Ended, TakeoverError};
 use super::engine::Engine;
 use super::record;
-use super::store::{Advance, Folded, Overlay, Writes};
+use super::store::{Advance, FoldedTo, Overlay, Writes};
 use super::tail::Tail;
 use super::takeover::{Producers, take_over};
 use super::todos::{Due, Todos};
@@ -334,7 +334,7 @@ impl<'e> Serving<'e> {
             let (topic, partition, offset) = (event.topic(), *partition, *offset);
             let position = Position { topic, partition, offset };
             evolve(&mut states, event, &Recorded { position, event_id: headers.event_id });
-            let to = Folded { next: offset + 1, last: Some((offset, headers.event_id)) };
+            let to = FoldedTo { next: offset + 1, last: Some((offset, headers.event_id)) };
             let advance = advances.entry((topic, partition)).or_insert_with(|| {
                 let from = store.folded(topic, partition).next;
                 Advance { topic, partition, from, to }

@@ -37,14 +37,14 @@ const DISCARD_MARK: &str = "DISCARD";
 
 /// How far one partition is folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Folded {
+pub struct FoldedTo {
     /// The next offset to fold; may be past control records.
     pub next: i64,
     /// Offset and id of the last event folded.
     pub last: Option<(i64, Uuid)>,
 }
 
-impl Folded {
+impl FoldedTo {
     /// Nothing is folded.
     pub const NOTHING: Self = Self { next: 0, last: None };
 }
@@ -55,7 +55,7 @@ pub struct Advance {
     pub topic: Topic,
     pub partition: i32,
     pub from: i64,
-    pub to: Folded,
+    pub to: FoldedTo,
 }
 
 /// States that changed: `None` where one is forgotten. In key order, so that a memtable inserts neighbours
@@ -78,7 +78,7 @@ pub struct Store {
     states: Keyspace,
     positions: Keyspace,
     /// What `positions` holds; its lock orders the writers.
-    folded: Mutex<HashMap<(Topic, i32), Folded>>,
+    folded: Mutex<HashMap<(Topic, i32), FoldedTo>>,
 }
 
 impl Store {
@@ -188,8 +188,8 @@ impl Store {
     }
 
     /// How far a partition is folded.
-    pub fn folded(&self, topic: Topic, partition: i32) -> Folded {
-        self.lock().get(&(topic, partition)).copied().unwrap_or(Folded::NOTHING)
+    pub fn folded(&self, topic: Topic, partition: i32) -> FoldedTo {
+        self.lock().get(&(topic, partition)).copied().unwrap_or(FoldedTo::NOTHING)
     }
 
     /// Keeps changed states together with the positions they stand for, if nobody folded on meanwhile.
@@ -229,7 +229,7 @@ impl Store {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Topic, i32), Folded>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Topic, i32), FoldedTo>> {
         self.folded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -241,7 +241,7 @@ impl Store {
     }
 }
 
-fn read_positions(positions: &Keyspace) -> Result<HashMap<(Topic, i32), Folded>, fjall::Error> {
+fn read_positions(positions: &Keyspace) -> Result<HashMap<(Topic, i32), FoldedTo>, fjall::Error> {
     let mut folded = HashMap::new();
     for entry in positions.iter() {
         let (key, value) = entry.into_inner()?;
@@ -262,7 +262,7 @@ fn position_place(key: &[u8]) -> Option<(Topic, i32)> {
 }
 
 /// 8 bytes of next offset; 8 of last offset and 16 of event id where there is one.
-fn to_bytes(folded: Folded) -> Vec<u8> {
+fn to_bytes(folded: FoldedTo) -> Vec<u8> {
     let mut bytes = folded.next.to_be_bytes().to_vec();
     if let Some((offset, event_id)) = folded.last {
         bytes.extend_from_slice(&offset.to_be_bytes());
@@ -271,12 +271,12 @@ fn to_bytes(folded: Folded) -> Vec<u8> {
     bytes
 }
 
-fn from_bytes(bytes: &[u8]) -> Option<Folded> {
+fn from_bytes(bytes: &[u8]) -> Option<FoldedTo> {
     let (next, rest) = bytes.split_first_chunk::<8>()?;
     let last = rest
         .split_first_chunk::<8>()
         .and_then(|(offset, event_id)| Some((i64::from_be_bytes(*offset), Uuid::from_slice(event_id).ok()?)));
-    Some(Folded { next: i64::from_be_bytes(*next), last })
+    Some(FoldedTo { next: i64::from_be_bytes(*next), last })
 }
 
 /// A store with changes on top that are not written yet.
@@ -345,7 +345,7 @@ mod tests {
     }
 
     fn advance(from: i64, next: i64) -> Advance {
-        let to = Folded { next, last: Some((next - 1, Uuid::from_u128(7))) };
+        let to = FoldedTo { next, last: Some((next - 1, Uuid::from_u128(7))) };
         Advance { topic: Topic::Receipts, partition: 3, from, to }
     }
 
@@ -374,7 +374,7 @@ mod tests {
         assert_eq!(store.get(b"a"), Some(b"1".to_vec()));
         assert_eq!(store.get(b"b"), None);
         assert_eq!(store.folded(Topic::Receipts, 3), advance(7, 8).to);
-        assert_eq!(store.folded(Topic::Receipts, 4), Folded::NOTHING);
+        assert_eq!(store.folded(Topic::Receipts, 4), FoldedTo::NOTHING);
     }
 
     #[test]
@@ -400,7 +400,7 @@ mod tests {
         filled("other 16");
         std::fs::write(dir.0.join(FOLDER).join(DISCARD_MARK), "").unwrap();
         assert_eq!(dir.open("other 16").get(b"a"), None);
-        assert_eq!(dir.open("other 16").folded(Topic::Receipts, 3), Folded::NOTHING);
+        assert_eq!(dir.open("other 16").folded(Topic::Receipts, 3), FoldedTo::NOTHING);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use contracts::answers::Refused;
 use contracts::receipts::token::LoginTokens;
 
-use super::journal::Journal;
+use super::journal::CheckJournal;
 use crate::http::{ApiError, App};
 use crate::settings::Settings;
 use crate::shard::Refusal;
@@ -14,7 +14,7 @@ use crate::shard::Refusal;
 #[derive(Clone)]
 pub struct Contract {
     pub app: App,
-    pub journal: Journal,
+    pub journal: CheckJournal,
     pub tokens: LoginTokens,
 }
 
@@ -22,7 +22,7 @@ impl Contract {
     pub fn new(app: &App, settings: &Settings) -> Self {
         Self {
             app: app.clone(),
-            journal: Journal::start(&settings.own.contracts.journal_dir),
+            journal: CheckJournal::start(&settings.own.contracts.journal_dir),
             tokens: LoginTokens::new(&settings.own.jwt_secret),
         }
     }

@@ -14,9 +14,9 @@ const WAITING: usize = 1024;
 
 /// Writes on a thread of its own, so that a slow disk holds nobody up until many lines wait.
 #[derive(Clone)]
-pub struct Journal(mpsc::Sender<String>);
+pub struct CheckJournal(mpsc::Sender<String>);
 
-impl Journal {
+impl CheckJournal {
     /// A journal in a folder.
     pub fn start(folder: &Path) -> Self {
         let file = JournalFile::new(folder.join("journal.csv"));
