@@ -7,8 +7,14 @@
 #include <time.h>
 
 // The dynamic loader starts a program's libraries before its allocator. libfaketime frees memory while it starts and would be the
-// first to call mimalloc, which cannot free before it has allocated.
-__attribute__((constructor)) static void allocate(void) { free(malloc(16)); }
+// first to call mimalloc, which cannot free before it has allocated: it then gives out blocks twice, in each class of sizes that was
+// not used before. So blocks of all small sizes are allocated before it.
+__attribute__((constructor)) static void allocate(void) {
+    static void *blocks[64];
+    int count = 0;
+    for (size_t size = 16; size <= 64 * 1024; size = size * 5 / 4) blocks[count++] = malloc(size);
+    while (count > 0) free(blocks[--count]);
+}
 
 // libfaketime translates the time-outs of pthread_cond_timedwait, but not of C11's cnd_timedwait, which librdkafka calls: after a
 // clock was set ahead it would wait until then. Here the rest of the wait, by the clock as it is set, is waited by the monotonic
