@@ -6,7 +6,7 @@ use runtime::openapi::{BearerToken, responses};
 use runtime::{Problem, problem};
 use utoipa::OpenApi;
 
-use crate::http::bodies;
+use crate::http::batch::BatchLine;
 
 /// Without any route. It names the schemas and responses that no route refers to by type.
 #[derive(OpenApi)]
@@ -21,7 +21,7 @@ use crate::http::bodies;
     ),
     servers((url = "/", description = "This service, or the front door before it")),
     components(
-        schemas(Problem, problem::FieldError, bodies::BatchLine),
+        schemas(Problem, problem::FieldError, BatchLine),
         responses(
             responses::BadRequest,
             responses::Unauthorized,

@@ -16,12 +16,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::bodies::{BodyHeaders, CommandHeaders};
 use super::client_address::ClientAddress;
 use super::form::{Form, Handling, is_missing};
 use super::login::{authenticate, try_password};
 use super::object::{Field, fields};
-use super::{ApiError, App, Segment, bodies};
+use super::{ApiError, App, Segment};
 use crate::shard::{Origin, Refusal};
 
 /// Between two looks whether the first accounts are there.
@@ -32,7 +31,24 @@ const DEMO_ACCOUNTS: [(&str, Role); 3] =
     [("admin", Role::Admin), ("analyst", Role::Analyst), ("terminal", Role::Terminal)];
 
 fields! {
-    struct Credentials { username, password }
+    /// A new account.
+    struct Registration {
+        /// No white space, control characters or `/`.
+        #[schema(min_length = 1, max_length = 150, example = "ann")]
+        username: String,
+        #[schema(format = Password, min_length = 8, max_length = 200, example = "correct horse")]
+        password: String,
+    }
+}
+
+fields! {
+    /// Who logs in.
+    struct Login {
+        #[schema(example = "ann")]
+        username: String,
+        #[schema(format = Password, example = "correct horse")]
+        password: String,
+    }
 }
 
 /// An account, as it is now.
@@ -40,7 +56,7 @@ fields! {
 struct Account<'a> {
     #[schema(example = "ann")]
     username: &'a str,
-    #[schema(value_type = Vec<bodies::Role>)]
+    #[schema(value_type = Vec<Role>)]
     roles: Vec<String>,
     /// The places a terminal is bound to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -68,10 +84,10 @@ struct AccessToken {
     params(
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, example = "0b1f7d3e",
             description = "Makes a retry of this request answer alike. ASCII."),
-        CommandHeaders,
-        BodyHeaders,
+        Origin,
+        Handling,
     ),
-    request_body = bodies::Registration,
+    request_body = Registration,
     responses(
         (status = 201, description = "Opened: committed to the log.", body = Account),
         (status = 409, description = "The name is another account's.", body = Problem,
@@ -99,7 +115,7 @@ pub async fn register(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let mut form = Form::new(handling);
-    let body: Credentials<'_> = form.body(&body)?;
+    let body: Registration<'_> = form.body(&body)?;
     let username = form.text("username", body.username, names::username);
     let password = form.text("password", body.password, password);
     let (username, password) = form.finish((username, password))?;
@@ -136,8 +152,8 @@ pub async fn register(
     operation_id = "login",
     description = "Gives a token for username and password.",
     security(()),
-    params(CommandHeaders, BodyHeaders),
-    request_body = bodies::Login,
+    params(Origin, Handling),
+    request_body = Login,
     responses(
         (status = 200, description = "A token.", body = AccessToken),
         (status = 401, description = "Username or password is wrong; not told which.", body = Problem,
@@ -162,7 +178,7 @@ pub async fn login(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let mut form = Form::new(handling);
-    let body: Credentials<'_> = form.body(&body)?;
+    let body: Login<'_> = form.body(&body)?;
     // Names that were allowed formerly log in: of a new name's rules the length alone holds.
     let username = form.text("username", body.username, names::known);
     let password = form.text("password", body.password, known_password);
@@ -174,7 +190,15 @@ pub async fn login(
 }
 
 fields! {
-    struct RolesBody { roles, places }
+    /// An account's roles and places; both replace what was.
+    #[schema(as = Roles)]
+    struct RolesBody {
+        #[schema(example = json!(["terminal"]))]
+        roles: Vec<Role>,
+        /// The places a terminal may send for; missing or empty: every place.
+        #[schema(max_items = 1000, example = json!(["cafe-1"]))]
+        places: Option<Vec<String>>,
+    }
 }
 
 /// Replaces an account's roles, and the places a terminal is bound to: 200.
@@ -183,8 +207,8 @@ fields! {
     path = "/v1/accounts/{username}/roles",
     tag = "Accounts",
     operation_id = "assignRoles",
-    params(("username" = String, Path, example = "ann"), CommandHeaders, BodyHeaders),
-    request_body = bodies::Roles,
+    params(("username" = String, Path, example = "ann"), Origin, Handling),
+    request_body = RolesBody,
     responses(
         (status = 200, description = "The roles are these, from the next login on.", body = Account,
             headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),

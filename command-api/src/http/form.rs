@@ -12,6 +12,9 @@ use runtime::Problem;
 use runtime::problem::{FieldError, MAX_ERRORS};
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::value::RawValue;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::{IntoParams, PartialSchema};
 
 use super::object::{Field, Fields, Object, nearest};
 
@@ -43,6 +46,22 @@ impl Handling {
             let applied = HeaderName::from_static("preference-applied");
             headers.append(applied, HeaderValue::from_static("handling=lenient"));
         }
+    }
+}
+
+/// The header that says it.
+impl IntoParams for Handling {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let prefer = ParameterBuilder::new()
+            .name("Prefer")
+            .parameter_in(ParameterIn::Header)
+            .description(Some(
+                "`handling=lenient` (RFC 7240): fields that are not described are passed over, not refused.",
+            ))
+            .required(Required::False)
+            .schema(Some(String::schema()))
+            .example(Some("handling=lenient".into()));
+        vec![prefer.build()]
     }
 }
 
@@ -275,12 +294,12 @@ mod tests {
 
     fields! {
         #[derive(Debug)]
-        struct Sample { tips_amount, items }
+        struct Sample { tips_amount: i64, items: Vec<Line> }
     }
 
     fields! {
         #[derive(Debug)]
-        struct Line { price }
+        struct Line { price: i64 }
     }
 
     fn errors(handling: Handling, body: &str) -> Vec<(String, String)> {

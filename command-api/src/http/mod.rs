@@ -3,7 +3,6 @@
 pub mod accounts;
 mod amount;
 pub mod batch;
-pub mod bodies;
 pub mod client_address;
 mod error;
 pub mod form;
@@ -12,6 +11,7 @@ pub mod internal;
 pub mod login;
 mod login_guard;
 mod object;
+mod origin;
 mod pace;
 pub mod receipts;
 mod room;
@@ -23,13 +23,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRef;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
 use chrono_tz::Tz;
 use domain::Command;
 use ipnet::IpNet;
 use runtime::auth::Tokens;
-use runtime::server::REQUEST_ID;
 use tokio::sync::Semaphore;
 
 pub use error::ApiError;
@@ -153,20 +152,5 @@ impl IntoResponseParts for &Answer {
             response.headers_mut().append("preference-applied", HeaderValue::from_static("wait"));
         }
         Ok(response)
-    }
-}
-
-impl Origin {
-    /// The request's id, and the trace context where the client sent a well-formed one.
-    pub fn of(headers: &HeaderMap) -> Self {
-        let text = |name: &HeaderName, at_most: usize| {
-            let value = headers.get(name)?.to_str().ok()?;
-            (1..=at_most).contains(&value.len()).then(|| value.to_owned())
-        };
-        Self {
-            correlation_id: text(&REQUEST_ID, 36),
-            traceparent: text(&HeaderName::from_static("traceparent"), 128),
-            causation_id: None,
-        }
     }
 }

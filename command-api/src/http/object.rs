@@ -27,13 +27,21 @@ pub trait Fields<'b>: Default {
     fn field(&mut self, name: &str) -> Option<&mut Field<'b>>;
 }
 
-/// A struct of [`Field`]s, each read from the object's member of the same name, or of one behind `|`.
+/// A struct of [`Field`]s, each read from the object's member of the same name, or of one behind `|`. A field holds raw JSON,
+/// which the handler reads with a [`super::form::Form`]; the type given here is what the schema says of it.
 macro_rules! fields {
-    ($(#[$meta:meta])* struct $name:ident { $($field:ident $(| $other:literal)?),+ $(,)? }) => {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $name:ident {
+            $($(#[$field_meta:meta])* $field:ident $(| $other:literal)? : $type:ty),+ $(,)?
+        }
+    ) => {
+        // The form refuses unknown fields: serde's attribute is for the schema alone.
+        #[derive(Default, utoipa::ToSchema)]
+        #[serde(deny_unknown_fields)]
         $(#[$meta])*
-        #[derive(Default)]
-        struct $name<'b> {
-            $($field: $crate::http::object::Field<'b>),+
+        $vis struct $name<'b> {
+            $($(#[$field_meta])* #[schema(value_type = $type)] $field: $crate::http::object::Field<'b>),+
         }
 
         impl<'b> $crate::http::object::Fields<'b> for $name<'b> {
@@ -112,7 +120,7 @@ mod tests {
 
     fields! {
         #[derive(Debug)]
-        struct Sample { tips_amount, tax_amount | "nds_amount", items }
+        struct Sample { tips_amount: i64, tax_amount | "nds_amount": i64, items: Vec<i64> }
     }
 
     fn read(text: &str) -> Object<Sample<'_>> {

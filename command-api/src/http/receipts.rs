@@ -14,20 +14,20 @@ use domain::receipt::{self, RecordReceipt, VoidReceipt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
-use runtime::openapi::Money as Amount;
+use runtime::openapi;
 use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
 use schemas::receipts::{self, Item, Receipt};
 use schemas::{Event, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::bodies::{BodyHeaders, CommandHeaders};
+use super::amount::Amount;
 use super::error::overloaded;
 use super::form::{Form, Handling};
 use super::object::fields;
-use super::{ApiError, App, Segment, bodies};
+use super::{ApiError, App, Segment};
 use crate::blocking::Threads;
-use crate::shard::Answer;
+use crate::shard::{Answer, Origin};
 
 /// How long a receipt that must be read from the log waits for others.
 const THREAD_WITHIN: Duration = Duration::from_secs(1);
@@ -39,21 +39,54 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub const WRITERS: [Role; 2] = [Role::Terminal, Role::Admin];
 
 fields! {
-    struct ReceiptBody {
-        transaction_id,
-        timestamp,
-        items,
-        total_amount,
-        tax_amount | "nds_amount",
-        tips_amount,
-        payment_method,
-        place_id,
-        place_name,
+    /// A receipt. `total_amount` is the sum of price x quantity; `tax_amount` is within it, `tips_amount` on top of it.
+    #[schema(as = Receipt, example = json!({
+        "transaction_id": "demo-1",
+        "timestamp": "2024-05-01T12:00:00Z",
+        "items": [{"product_id": "espresso", "quantity": 2, "price": "2.50", "category": "coffee"}],
+        "total_amount": "5.00",
+        "tax_amount": "0.83",
+        "tips_amount": "0.50",
+        "payment_method": "card",
+        "place_id": "cafe-1",
+        "place_name": "Corner Cafe",
+    }))]
+    pub struct ReceiptBody {
+        /// The till's own id. It makes the receipt idempotent.
+        #[schema(min_length = 1, max_length = 150, example = "demo-1")]
+        transaction_id: String,
+        /// Business time: RFC 3339, or a date and time without zone, read in the service's; years 0001 to 9999, at most a day ahead.
+        #[schema(example = "2024-05-01T12:00:00Z")]
+        timestamp: String,
+        #[schema(min_items = 1, max_items = 1000)]
+        items: Vec<ItemBody>,
+        total_amount: Amount,
+        /// `nds_amount` is another name for it.
+        tax_amount | "nds_amount": Amount,
+        tips_amount: Amount,
+        #[schema(min_length = 1, max_length = 150, example = "card")]
+        payment_method: String,
+        /// More than spaces.
+        #[schema(min_length = 1, max_length = 150, example = "cafe-1")]
+        place_id: String,
+        /// More than spaces.
+        #[schema(min_length = 1, max_length = 150, example = "Corner Cafe")]
+        place_name: String,
     }
 }
 
 fields! {
-    struct ItemBody { product_id, quantity, price, category }
+    /// A line of a receipt.
+    #[schema(as = Item)]
+    struct ItemBody {
+        #[schema(min_length = 1, max_length = 150, example = "espresso")]
+        product_id: String,
+        #[schema(minimum = 1, maximum = 2_147_483_647, example = 2)]
+        quantity: i64,
+        price: Amount,
+        #[schema(min_length = 1, max_length = 150, example = "coffee")]
+        category: String,
+    }
 }
 
 /// The receipt is recorded; its time and amounts as they were understood.
@@ -84,11 +117,11 @@ pub struct Understood {
     /// In UTC.
     #[serde(with = "schemas::time")]
     pub timestamp: DateTime<Utc>,
-    #[schema(value_type = Amount)]
+    #[schema(value_type = openapi::Money)]
     pub total_amount: Money,
-    #[schema(value_type = Amount)]
+    #[schema(value_type = openapi::Money)]
     pub tax_amount: Money,
-    #[schema(value_type = Amount)]
+    #[schema(value_type = openapi::Money)]
     pub tips_amount: Money,
 }
 
@@ -119,8 +152,8 @@ const VOID_NOTE: &str = "the transaction_id stays taken, because what is recorde
     path = "/v1/receipts",
     tag = "Receipts",
     operation_id = "recordReceipt",
-    params(CommandHeaders, BodyHeaders),
-    request_body = bodies::Receipt,
+    params(Origin, Handling),
+    request_body = ReceiptBody,
     responses(
         (status = 201, description = "Recorded: committed to the log.", body = Recorded,
             headers(
@@ -163,8 +196,8 @@ pub async fn record(
     path = "/v1/receipts/validate",
     tag = "Receipts",
     operation_id = "validateReceipt",
-    params(BodyHeaders),
-    request_body = bodies::Receipt,
+    params(Handling),
+    request_body = ReceiptBody,
     responses(
         (status = 200, description = "The receipt keeps all rules.", body = Valid),
         (status = 422, response = Invalid),
@@ -186,7 +219,12 @@ pub async fn validate(
 }
 
 fields! {
-    struct VoidBody { reason }
+    /// Why a receipt is void.
+    #[schema(as = Void)]
+    struct VoidBody {
+        #[schema(min_length = 1, max_length = 500, example = "entered twice")]
+        reason: String,
+    }
 }
 
 /// Takes a receipt out of every figure: 201, or 200 where it was voided for this reason before.
@@ -195,8 +233,8 @@ fields! {
     path = "/v1/receipts/{transaction_id}/void",
     tag = "Receipts",
     operation_id = "voidReceipt",
-    params(("transaction_id" = String, Path, example = "demo-1"), CommandHeaders, BodyHeaders),
-    request_body = bodies::Void,
+    params(("transaction_id" = String, Path, example = "demo-1"), Origin, Handling),
+    request_body = VoidBody,
     responses(
         (status = 201, description = "Void: committed to the log.", body = Voided,
             headers(

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use bytes::{BufMut, Bytes, BytesMut};
 use runtime::Problem;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::receipts::Understood;
 use crate::shard::Answer;
@@ -16,51 +17,77 @@ const MAX_ERRORS: usize = 10;
 const MAX_DETAIL_CHARS: usize = 300;
 const BEGIN: &[u8] = b"{\"index\":";
 
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome {
-    Accepted,
-    Duplicate,
-    Conflict,
-    Invalid,
-    Unavailable,
+/// How a line begins that stands in no batch yet.
+const UNPLACED: &[u8] = b"{\"index\":0,";
+
+/// A line of a batch's answer.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum BatchLine<'r> {
+    Recorded(RecordedLine<'r>),
+    Refused(RefusedLine),
 }
 
-#[derive(Serialize)]
-struct Recorded<'r> {
-    result: Outcome,
+/// The receipt is recorded, now (`accepted`) or before (`duplicate`).
+#[derive(Serialize, ToSchema)]
+pub struct RecordedLine<'r> {
+    /// Which receipt of the batch, from 0.
+    index: u32,
+    result: RecordedResult,
     transaction_id: &'r str,
+    /// Its place in the log; for `Till-Position` of a read.
+    #[schema(example = "r4-17")]
     position: String,
     #[serde(flatten)]
     understood: Understood,
 }
 
-#[derive(Serialize)]
-struct Refused<'p> {
-    result: Outcome,
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RecordedResult {
+    Accepted,
+    Duplicate,
+}
+
+/// The receipt is not recorded (`conflict`, `invalid`: 400, 403, 409, 413, 422), or must be sent again (`unavailable`: 503).
+#[derive(Serialize, ToSchema)]
+pub struct RefusedLine {
+    /// Which receipt of the batch, from 0.
+    index: u32,
+    result: RefusedResult,
     #[serde(flatten)]
-    problem: &'p Problem,
+    problem: Problem,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RefusedResult {
+    Conflict,
+    Invalid,
+    Unavailable,
 }
 
 /// The receipt is recorded, now or before.
 pub fn recorded(transaction_id: &str, understood: Understood, answer: &Answer) -> Bytes {
-    let result = if answer.is_new { Outcome::Accepted } else { Outcome::Duplicate };
-    tail(&Recorded { result, transaction_id, position: answer.position.to_string(), understood })
+    let result = if answer.is_new { RecordedResult::Accepted } else { RecordedResult::Duplicate };
+    let position = answer.position.to_string();
+    tail(&BatchLine::Recorded(RecordedLine { index: 0, result, transaction_id, position, understood }))
 }
 
 /// The receipt is not recorded, or nobody knows.
 pub fn refused(problem: Problem) -> Bytes {
     let result = match problem.status() {
-        StatusCode::CONFLICT => Outcome::Conflict,
-        StatusCode::SERVICE_UNAVAILABLE => Outcome::Unavailable,
-        _ => Outcome::Invalid,
+        StatusCode::CONFLICT => RefusedResult::Conflict,
+        StatusCode::SERVICE_UNAVAILABLE => RefusedResult::Unavailable,
+        _ => RefusedResult::Invalid,
     };
-    tail(&Refused { result, problem: &problem.brief(MAX_ERRORS, MAX_DETAIL_CHARS) })
+    let problem = problem.brief(MAX_ERRORS, MAX_DETAIL_CHARS);
+    tail(&BatchLine::Refused(RefusedLine { index: 0, result, problem }))
 }
 
-fn tail(line: &impl Serialize) -> Bytes {
+fn tail(line: &BatchLine<'_>) -> Bytes {
     let text = serde_json::to_vec(line).expect("a line has text keys only");
-    Bytes::from(text).slice(1..)
+    Bytes::from(text).slice(UNPLACED.len()..)
 }
 
 /// Writes the whole line.

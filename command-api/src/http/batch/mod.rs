@@ -27,16 +27,16 @@ use runtime::auth::Caller;
 use runtime::openapi::responses::{OfBodies, OfCallers};
 use tokio::sync::mpsc;
 
-use super::bodies::{BodyHeaders, CommandHeaders};
 use super::client_address::Peer;
 use super::form::Handling;
 use super::forward::declared_length;
-use super::receipts::WRITERS;
-use super::{ApiError, App, bodies};
+use super::receipts::{ReceiptBody, WRITERS};
+use super::{ApiError, App};
 use crate::shard::{Origin, Refusal};
 use array::Array;
 use framer::{Framer, Lines};
 use incoming::Incoming;
+pub use line::BatchLine;
 use outgoing::{Answers, Piece};
 use progress::{Asked, Progress};
 use relay::Relay;
@@ -53,12 +53,12 @@ const ROOM_BYTES: usize = framer::MAX_RECEIPT_BYTES + window::MAX_BYTES + outgoi
     path = "/v1/receipts/batch",
     tag = "Receipts",
     operation_id = "recordBatch",
-    params(CommandHeaders, BodyHeaders),
+    params(Origin, Handling),
     request_body(
         description = "Up to 10,000 receipts and 32 MiB, a receipt 1 MiB at most: a `Receipt` a line, or an array of them.",
         content(
             (String = "application/x-ndjson", example = "{\"transaction_id\":\"demo-1\",\"timestamp\":\"2024-05-01T12:00:00Z\",\"items\":[{\"product_id\":\"espresso\",\"quantity\":2,\"price\":\"2.50\",\"category\":\"coffee\"}],\"total_amount\":\"5.00\",\"tax_amount\":\"0.83\",\"tips_amount\":\"0.50\",\"payment_method\":\"card\",\"place_id\":\"cafe-1\",\"place_name\":\"Corner Cafe\"}\n"),
-            (Vec<bodies::Receipt> = "application/json"),
+            (Vec<ReceiptBody> = "application/json"),
         )
     ),
     responses(
