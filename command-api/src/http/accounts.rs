@@ -23,10 +23,10 @@ use super::object::{Field, fields};
 use super::{ApiError, App, Segment};
 use crate::shard::{Origin, Refusal};
 
-/// Between two looks whether the first accounts are there.
+/// Pause between two looks whether the first accounts exist.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const MAX_PLACES: usize = 1000;
-/// The demo's accounts: the password is the name.
+/// The accounts of the demo. The password of each is its name.
 const DEMO_ACCOUNTS: [(&str, Role); 3] =
     [("admin", Role::Admin), ("analyst", Role::Analyst), ("terminal", Role::Terminal)];
 
@@ -123,9 +123,10 @@ pub async fn register(
     let idempotency_id = idempotency_id(&headers, "register", &username)?;
     let is_first =
         |account: &AccountState| idempotency_id.is_some() && account.idempotency_id == idempotency_id;
-    // One slow hash, whether the name is known or not: the time does not tell.
+    // Either branch takes one slow hash, so that the time of the answer does not tell whether the name is taken.
     let password_hash = match find(&app, &username).filter(is_first) {
-        // The log has no fingerprint of a password: its hash tells whether a retry is the same. So it is a login's try.
+        // Only the slow hash tells whether a retry has the same password, because the log keeps no fingerprint of it. A
+        // stranger could guess passwords by such retries, so that each counts as a login's try.
         Some(account) => {
             let origin = Origin::of(&headers);
             if !try_password(&app, &username, address, password, Some(&account), origin).await? {
@@ -179,7 +180,7 @@ pub async fn login(
 ) -> Result<Response, ApiError> {
     let mut form = Form::new(handling);
     let body: Login<'_> = form.body(&body)?;
-    // Names that were allowed formerly log in: of a new name's rules the length alone holds.
+    // An account whose name is no longer allowed must still log in: only the length of the name is checked.
     let username = form.text("username", body.username, names::known);
     let password = form.text("password", body.password, known_password);
     let (username, password) = form.finish((username, password))?;
@@ -253,9 +254,9 @@ pub async fn assign_roles(
     Ok((&answer, Json(Account { username: &username, roles, places })).into_response())
 }
 
-/// Waits until the demo's accounts, or the first admin, stand in this replica's fold, and opens those that the log has not
-/// where the accounts' shard is served here. Where it is served elsewhere, its owner opens them; but the shard may move
-/// meanwhile, so that every replica looks until they are there.
+/// Opens the demo's accounts, or the first admin, where the accounts' shard is served here, and returns once this replica has
+/// folded them. Where the shard is served elsewhere, its owner opens them; but the shard may move before it has, so that every
+/// replica looks until they are there.
 pub async fn ensure_first_accounts(app: &App) {
     for (username, password, role) in first_accounts(app) {
         while find(app, &username).is_none() {
@@ -292,7 +293,7 @@ async fn ensure_account(app: &App, username: &str, password: &str, role: Role) -
     }
 }
 
-/// What to do where nobody is admin; `None` where somebody is.
+/// What the operator must do where no account has the role admin; `None` where one has.
 pub fn admin_missing(app: &App) -> Option<&'static str> {
     let admins = account::load_realm(&app.store.as_ref(), REALM).admins;
     (admins == 0).then_some(
@@ -363,7 +364,7 @@ fn parse_roles(form: &mut Form, field: Field<'_>) -> Vec<String> {
     roles
 }
 
-/// No account has a longer one, and a hash takes as long as the password is.
+/// A password that a login may try. No account has a longer one, and the longer a text is, the longer its hash takes.
 fn known_password(text: &str) -> Result<String, &'static str> {
     if text.chars().count() > *PASSWORD_CHARS.end() {
         return Err("must have at most 200 characters");
@@ -379,7 +380,8 @@ fn password(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// UUIDv5 of caller, route and key.
+/// The id by which the log remembers the request's `Idempotency-Key`: a UUIDv5 of caller, route and key. `None` without the
+/// header; 400 where it is no key.
 fn idempotency_id(headers: &HeaderMap, route: &str, caller: &str) -> Result<Option<Uuid>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {

@@ -13,7 +13,7 @@ use crate::shard::Origin;
 const MAX_TRACEPARENT_CHARS: usize = 128;
 
 impl Origin {
-    /// The request's id, and the trace context where the client sent a well-formed one.
+    /// The request's id, which the edge has checked or made, and the client's trace context unless it is too long.
     pub fn of(headers: &HeaderMap) -> Self {
         let text = |name: &HeaderName, at_most: usize| {
             let value = headers.get(name)?.to_str().ok()?;

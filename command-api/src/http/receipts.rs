@@ -29,7 +29,7 @@ use super::{ApiError, App, Segment};
 use crate::blocking::Threads;
 use crate::shard::{Answer, Origin};
 
-/// How long a receipt that must be read from the log waits for others.
+/// How long a read from the log waits for a free thread.
 const THREAD_WITHIN: Duration = Duration::from_secs(1);
 /// Characters of a void's reason, at most.
 const MAX_REASON_CHARS: usize = 500;
@@ -282,10 +282,11 @@ pub async fn void(
     Ok(answered(&answer, &location, Voided { transaction_id, position, note: VOID_NOTE }))
 }
 
-/// The receipt as it was recorded, if it was: the state keeps its position only, the log has the rest. That there is none
-/// may be a fenced owner's mistake, so it is not said here but decided, like any other no.
+/// The receipt as it was recorded, `None` where this replica knows of none. It may know of none because it was fenced and does
+/// not see what its successor has recorded: so that is not answered here but left to the command, whose rejection takes a commit.
 ///
-/// It is read on one of `threads`; 503 where none of them comes free in a moment.
+/// The state keeps a receipt's position alone. The rest is read from the log, on one of `threads`; 503 where none of them becomes
+/// free in [`THREAD_WITHIN`].
 pub async fn recorded(
     app: &App,
     transaction_id: &str,
@@ -325,7 +326,7 @@ pub fn parse(app: &App, caller: &Caller, handling: Handling, body: &[u8]) -> Res
         place_id: form.text("place_id", body.place_id, |text| names::not_blank(text, names::identifier)),
         place_name: form.text("place_name", body.place_name, |text| names::not_blank(text, names::label)),
     };
-    // Between fields only where each by itself is right.
+    // The rules between fields are checked only where each field is right by itself: one mistake would be told twice else.
     if !form.has_wrong(&["/items", "/total_amount", "/tax_amount"]) {
         for violation in receipt::violations(&receipt) {
             form.wrong(violation.pointer.trim_start_matches('/'), violation.detail);

@@ -5,19 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::Semaphore;
 
-/// A semaphore for each caller, remembered as long as something of it is taken.
+/// A semaphore for each caller, which is remembered as long as somebody holds it or a permit of it.
 pub struct Shares {
     each: usize,
     of_callers: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
 impl Shares {
-    /// Of so many permits each.
+    /// Semaphores of `each` permits.
     pub fn new(each: usize) -> Self {
         Self { each, of_callers: Mutex::default() }
     }
 
-    /// The semaphore of one caller.
+    /// The semaphore of the caller of this name.
     pub fn of(&self, username: &str) -> Arc<Semaphore> {
         let mut of_callers = self.of_callers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = of_callers.get(username).and_then(Weak::upgrade) {

@@ -1,5 +1,5 @@
-//! A line of the answer. Its index comes first and depends on the batch it stands in, so that the rest, the tail, can go
-//! as it is from a batch that was forwarded into the client's own.
+//! A line of the answer. Its index comes first, because it is not the same in a forwarded batch and in the client's own: the
+//! rest, the tail, is copied as it is from one into the other.
 
 use std::io::Write;
 
@@ -12,12 +12,13 @@ use utoipa::ToSchema;
 use crate::http::receipts::Understood;
 use crate::shard::Answer;
 
-/// What one line tells of what is wrong, at most: it is kept until the lines before it are answered.
+/// Errors that a line names, at most: a line is kept in memory until those before it are answered.
 const MAX_ERRORS: usize = 10;
+/// Characters of each text of a line's problem, at most.
 const MAX_DETAIL_CHARS: usize = 300;
 const BEGIN: &[u8] = b"{\"index\":";
 
-/// How a line begins that stands in no batch yet.
+/// The beginning of a line with the index 0, which is cut off to get its tail.
 const UNPLACED: &[u8] = b"{\"index\":0,";
 
 /// A line of a batch's answer.
@@ -67,14 +68,14 @@ enum RefusedResult {
     Unavailable,
 }
 
-/// The receipt is recorded, now or before.
+/// The tail of the line of a receipt that is recorded, now or before.
 pub fn recorded(transaction_id: &str, understood: Understood, answer: &Answer) -> Bytes {
     let result = if answer.is_new { RecordedResult::Accepted } else { RecordedResult::Duplicate };
     let position = answer.position.to_string();
     tail(&BatchLine::Recorded(RecordedLine { index: 0, result, transaction_id, position, understood }))
 }
 
-/// The receipt is not recorded, or nobody knows.
+/// The tail of the line of a receipt that is not recorded, or whose outcome is unknown.
 pub fn refused(problem: Problem) -> Bytes {
     let result = match problem.status() {
         StatusCode::CONFLICT => RefusedResult::Conflict,
@@ -90,7 +91,7 @@ fn tail(line: &BatchLine<'_>) -> Bytes {
     Bytes::from(text).slice(UNPLACED.len()..)
 }
 
-/// Writes the whole line.
+/// Writes the line of the receipt at `index`.
 pub fn write(into: &mut BytesMut, index: usize, tail: &[u8]) {
     into.reserve(BEGIN.len() + tail.len() + 8);
     into.put_slice(BEGIN);

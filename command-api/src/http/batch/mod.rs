@@ -44,7 +44,7 @@ use turns::Turn;
 pub use turns::Turns;
 
 const NDJSON: &str = "application/x-ndjson";
-/// Memory of a batch: a receipt that is not there as a whole, the window, and the lines held for the client.
+/// Memory of a batch, at most: a receipt that has come in part, the window, and the lines held for the client.
 const ROOM_BYTES: usize = framer::MAX_RECEIPT_BYTES + window::MAX_BYTES + outgoing::HELD_BYTES;
 
 /// Records each receipt of a batch as `POST /v1/receipts` would: 200, and a line for each.
@@ -84,6 +84,8 @@ pub async fn record(
     let (caller, framer, turn) = match admit(&app, caller, peer, &headers).await {
         Ok(admitted) => admitted,
         Err(error) => {
+            // A client that sends its whole body before it reads would not find the answer on a closed connection: its body is
+            // read and dropped. One that sent `Expect` waits for the answer first, and sends no body.
             if !headers.contains_key(header::EXPECT) {
                 tokio::spawn(Incoming::new(body, Framer::Lines(Lines::default())).drop_all());
             }
@@ -134,12 +136,12 @@ fn framer(headers: &HeaderMap) -> Result<Framer, Problem> {
     }
 }
 
-/// 413, of the whole or what is left of it.
+/// 413, for a whole batch or for the rest of one.
 fn batch_too_large(detail: &'static str) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).kind("urn:till:batch-too-large", "Batch too large")
 }
 
-/// The answer begins with its first piece.
+/// The answer as its first piece wants it: lines that go on, none at all, or a problem instead.
 async fn answer(mut pieces: mpsc::Receiver<Piece>) -> Response {
     let body = match pieces.recv().await {
         Some(Piece::Lines(first)) => lines(first, pieces),
@@ -155,7 +157,7 @@ fn lines(first: Bytes, pieces: mpsc::Receiver<Piece>) -> Body {
         match pieces.recv().await {
             Some(Piece::Lines(lines)) => Some((Ok(lines), pieces)),
             Some(Piece::End) => None,
-            // The client sees a transfer that breaks off, not one with fewer lines.
+            // The transfer breaks off: the client must not take fewer lines for the whole answer.
             Some(Piece::Refused(_)) | None => {
                 Some((Err(io::Error::other("the batch was not answered to its end")), pieces))
             }
