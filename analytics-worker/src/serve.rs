@@ -24,7 +24,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), String> {
     let grace = Duration::from_millis(settings.common.shutdown_grace_ms);
     let readiness = Readiness::waiting("checking the topics");
     let listener = server::bind(&settings.own.analytics_listen, "TILL_ANALYTICS_LISTEN").await?;
-    let router = server::with_fallbacks(server::health_routes(readiness.clone()));
+    let router = server::with_fallbacks(server::health_routes(readiness.clone()).into());
     let edge = Edge::new(router, Sites::new(&settings.common, &[]));
     let http = tokio::spawn(server::serve(listener, edge, shutdown.clone(), grace));
     tracing::info!(listen = settings.own.analytics_listen, "analytics-worker");

@@ -19,12 +19,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use description::Description;
 use runtime::kafka::{Cluster, ensure_topics};
 use runtime::server::Readiness;
 use runtime::settings::manual;
 use settings::{Own, Settings};
-use utoipa::OpenApi;
 
 /// Takes Till's commands over HTTP and appends their events to Kafka.
 #[derive(Parser)]
@@ -90,7 +88,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), String> {
     if matches!(arguments.task, Task::Openapi) {
-        print!("{}", runtime::openapi::text(&Description::openapi()));
+        print!("{}", runtime::openapi::text(&routes::description()));
         return Ok(());
     }
     let settings: Settings =

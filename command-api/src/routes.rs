@@ -1,35 +1,65 @@
-//! The write side's table of contents.
+//! The write side's table of contents. The path and method of a handler stand in its `#[utoipa::path]`, and nowhere else.
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{post, put};
+use axum::routing::post;
 use runtime::openapi;
 use runtime::server::{Readiness, health_routes, with_fallbacks};
-use utoipa::OpenApi;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::description::Description;
 use crate::effects::tell;
 use crate::http::forward::Intake;
 use crate::http::{App, accounts, batch, forward, internal, receipts};
 
-/// Every route; `contracts` are those of the contracts that are switched on.
+/// Everything that is served; `contracts` are the routes of the contracts that are switched on.
 pub fn router(app: App, contracts: Router, readiness: Readiness) -> Router {
-    let commands = Router::new()
-        .route("/v1/receipts", post(receipts::record))
-        .route("/v1/receipts/validate", post(receipts::validate))
-        .route("/v1/receipts/{transaction_id}/void", post(receipts::void))
-        .route("/v1/accounts/{username}/roles", put(accounts::assign_roles))
-        .route_layer(from_fn_with_state(Intake::of_callers(&app), forward::to_owner));
-    let credentials = Router::new()
-        .route("/v1/auth/register", post(accounts::register))
-        .route("/v1/auth/login", post(accounts::login))
-        .route_layer(from_fn_with_state(Intake::of_credentials(&app), forward::to_owner));
-    // It reads its secret before its body, and its caller asks another replica itself.
-    let internal = Router::new().route(tell::PATH, post(internal::decide));
-    // Its receipts have shards of their own: it forwards parts of itself.
-    let bulk = Router::new().route("/v1/receipts/batch", post(batch::record));
-    let about = health_routes(readiness).merge(openapi::routes(&Description::openapi()));
-    with_fallbacks(commands.merge(credentials).merge(bulk).merge(internal).merge(about))
-        .with_state(app)
-        .merge(contracts)
+    let described = described(readiness, |intake, routes| {
+        routes.route_layer(from_fn_with_state(intake(&app), forward::to_owner))
+    });
+    let (routes, description) = described.split_for_parts();
+    // For replicas alone. The handler checks its secret before it reads the body, and the replica that asks looks itself for
+    // the shard's owner: so it has no intake.
+    let routes = routes.route(tell::PATH, post(internal::decide));
+    let routes = routes.merge(openapi::routes(&description));
+    with_fallbacks(routes).with_state(app).merge(contracts)
+}
+
+/// The description of the API, which needs nothing that runs.
+pub fn description() -> OpenApi {
+    described(Readiness::waiting("nothing runs"), |_, routes| routes).into_openapi()
+}
+
+/// The routes of clients and operators. `with` puts an intake before the handlers of a group.
+fn described(
+    readiness: Readiness,
+    with: impl Fn(fn(&App) -> Intake, OpenApiRouter<App>) -> OpenApiRouter<App>,
+) -> OpenApiRouter<App> {
+    let commands = OpenApiRouter::default()
+        .routes(routes!(receipts::record))
+        .routes(routes!(receipts::validate))
+        .routes(routes!(receipts::void))
+        .routes(routes!(accounts::assign_roles));
+    let credentials =
+        OpenApiRouter::default().routes(routes!(accounts::register)).routes(routes!(accounts::login));
+    // The receipts of a batch have shards of their own: the handler forwards parts of it, so it has no intake.
+    let batches = OpenApiRouter::default().routes(routes!(batch::record));
+    OpenApiRouter::with_openapi(Description::openapi())
+        .merge(with(Intake::of_callers, commands))
+        .merge(with(Intake::of_credentials, credentials))
+        .merge(batches)
+        .merge(health_routes(readiness))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_description_is_of_this_code() {
+        openapi::assert_committed(&description(), "command-api");
+    }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
 
 use crate::Problem;
 
@@ -16,7 +17,7 @@ use crate::Problem;
 pub const PASSWORD_CHARS: RangeInclusive<usize> = 8..=200;
 
 /// What an account may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Buys.

@@ -14,10 +14,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use edge::{Edge, Shape};
 pub use request_id::REQUEST_ID;
@@ -59,9 +60,9 @@ impl Readiness {
     }
 }
 
-/// `/healthz`: the process runs. `/readyz`: it can do its work.
-pub fn health_routes<S: Clone + Send + Sync + 'static>(readiness: Readiness) -> Router<S> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(readiness)
+/// `GET /healthz`, 200 while the process runs; `GET /readyz`, 200 while it can do its work, else 503. With their description.
+pub fn health_routes<S: Clone + Send + Sync + 'static>(readiness: Readiness) -> OpenApiRouter<S> {
+    OpenApiRouter::default().routes(routes!(healthz)).routes(routes!(readyz)).with_state(readiness)
 }
 
 /// Whether the process runs
@@ -145,7 +146,8 @@ impl Starting {
         let listener = listener.into_std()?;
         let shared = TcpListener::from_std(listener.try_clone()?)?;
         let starting = readiness.clone();
-        let routes = health_routes::<()>(readiness.clone()).fallback(async move || {
+        let routes: Router = health_routes(readiness.clone()).into();
+        let routes = routes.fallback(async move || {
             let reason = starting.reason().unwrap_or_default();
             Problem::unavailable(format!("the service is starting: {reason}"), 1)
         });

@@ -16,23 +16,39 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::bodies::{BodyHeaders, CommandHeaders};
 use super::client_address::ClientAddress;
 use super::form::{Form, Handling, is_missing};
 use super::login::{authenticate, try_password};
 use super::object::{Field, fields};
-use super::{ApiError, App, Segment, bodies};
+use super::{ApiError, App, Segment};
 use crate::shard::{Origin, Refusal};
 
-/// Between two looks whether the first accounts are there.
+/// Pause between two looks whether the first accounts exist.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const MAX_PLACES: usize = 1000;
-/// The demo's accounts: the password is the name.
+/// The accounts of the demo. The password of each is its name.
 const DEMO_ACCOUNTS: [(&str, Role); 3] =
     [("admin", Role::Admin), ("analyst", Role::Analyst), ("terminal", Role::Terminal)];
 
 fields! {
-    struct Credentials { username, password }
+    /// A new account.
+    struct Registration {
+        /// No white space, control characters or `/`.
+        #[schema(min_length = 1, max_length = 150, example = "ann")]
+        username: String,
+        #[schema(format = Password, min_length = 8, max_length = 200, example = "correct horse")]
+        password: String,
+    }
+}
+
+fields! {
+    /// Who logs in.
+    struct Login {
+        #[schema(example = "ann")]
+        username: String,
+        #[schema(format = Password, example = "correct horse")]
+        password: String,
+    }
 }
 
 /// An account, as it is now.
@@ -40,7 +56,7 @@ fields! {
 struct Account<'a> {
     #[schema(example = "ann")]
     username: &'a str,
-    #[schema(value_type = Vec<bodies::Role>)]
+    #[schema(value_type = Vec<Role>)]
     roles: Vec<String>,
     /// The places a terminal is bound to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -68,10 +84,10 @@ struct AccessToken {
     params(
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, example = "0b1f7d3e",
             description = "Makes a retry of this request answer alike. ASCII."),
-        CommandHeaders,
-        BodyHeaders,
+        Origin,
+        Handling,
     ),
-    request_body = bodies::Registration,
+    request_body = Registration,
     responses(
         (status = 201, description = "Opened: committed to the log.", body = Account),
         (status = 409, description = "The name is another account's.", body = Problem,
@@ -99,7 +115,7 @@ pub async fn register(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let mut form = Form::new(handling);
-    let body: Credentials<'_> = form.body(&body)?;
+    let body: Registration<'_> = form.body(&body)?;
     let username = form.text("username", body.username, names::username);
     let password = form.text("password", body.password, password);
     let (username, password) = form.finish((username, password))?;
@@ -107,9 +123,10 @@ pub async fn register(
     let idempotency_id = idempotency_id(&headers, "register", &username)?;
     let is_first =
         |account: &AccountState| idempotency_id.is_some() && account.idempotency_id == idempotency_id;
-    // One slow hash, whether the name is known or not: the time does not tell.
+    // Either branch takes one slow hash, so that the time of the answer does not tell whether the name is taken.
     let password_hash = match find(&app, &username).filter(is_first) {
-        // The log has no fingerprint of a password: its hash tells whether a retry is the same. So it is a login's try.
+        // Only the slow hash tells whether a retry has the same password, because the log keeps no fingerprint of it. A
+        // stranger could guess passwords by such retries, so that each counts as a login's try.
         Some(account) => {
             let origin = Origin::of(&headers);
             if !try_password(&app, &username, address, password, Some(&account), origin).await? {
@@ -136,8 +153,8 @@ pub async fn register(
     operation_id = "login",
     description = "Gives a token for username and password.",
     security(()),
-    params(CommandHeaders, BodyHeaders),
-    request_body = bodies::Login,
+    params(Origin, Handling),
+    request_body = Login,
     responses(
         (status = 200, description = "A token.", body = AccessToken),
         (status = 401, description = "Username or password is wrong; not told which.", body = Problem,
@@ -162,8 +179,8 @@ pub async fn login(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let mut form = Form::new(handling);
-    let body: Credentials<'_> = form.body(&body)?;
-    // Names that were allowed formerly log in: of a new name's rules the length alone holds.
+    let body: Login<'_> = form.body(&body)?;
+    // An account whose name is no longer allowed must still log in: only the length of the name is checked.
     let username = form.text("username", body.username, names::known);
     let password = form.text("password", body.password, known_password);
     let (username, password) = form.finish((username, password))?;
@@ -174,7 +191,15 @@ pub async fn login(
 }
 
 fields! {
-    struct RolesBody { roles, places }
+    /// An account's roles and places; both replace what was.
+    #[schema(as = Roles)]
+    struct RolesBody {
+        #[schema(example = json!(["terminal"]))]
+        roles: Vec<Role>,
+        /// The places a terminal may send for; missing or empty: every place.
+        #[schema(max_items = 1000, example = json!(["cafe-1"]))]
+        places: Option<Vec<String>>,
+    }
 }
 
 /// Replaces an account's roles, and the places a terminal is bound to: 200.
@@ -183,8 +208,8 @@ fields! {
     path = "/v1/accounts/{username}/roles",
     tag = "Accounts",
     operation_id = "assignRoles",
-    params(("username" = String, Path, example = "ann"), CommandHeaders, BodyHeaders),
-    request_body = bodies::Roles,
+    params(("username" = String, Path, example = "ann"), Origin, Handling),
+    request_body = RolesBody,
     responses(
         (status = 200, description = "The roles are these, from the next login on.", body = Account,
             headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),
@@ -229,9 +254,9 @@ pub async fn assign_roles(
     Ok((&answer, Json(Account { username: &username, roles, places })).into_response())
 }
 
-/// Waits until the demo's accounts, or the first admin, stand in this replica's fold, and opens those that the log has not
-/// where the accounts' shard is served here. Where it is served elsewhere, its owner opens them; but the shard may move
-/// meanwhile, so that every replica looks until they are there.
+/// Opens the demo's accounts, or the first admin, where the accounts' shard is served here, and returns once this replica has
+/// folded them. Where the shard is served elsewhere, its owner opens them; but the shard may move before it has, so that every
+/// replica looks until they are there.
 pub async fn ensure_first_accounts(app: &App) {
     for (username, password, role) in first_accounts(app) {
         while find(app, &username).is_none() {
@@ -268,7 +293,7 @@ async fn ensure_account(app: &App, username: &str, password: &str, role: Role) -
     }
 }
 
-/// What to do where nobody is admin; `None` where somebody is.
+/// What the operator must do where no account has the role admin; `None` where one has.
 pub fn admin_missing(app: &App) -> Option<&'static str> {
     let admins = account::load_realm(&app.store.as_ref(), REALM).admins;
     (admins == 0).then_some(
@@ -339,7 +364,7 @@ fn parse_roles(form: &mut Form, field: Field<'_>) -> Vec<String> {
     roles
 }
 
-/// No account has a longer one, and a hash takes as long as the password is.
+/// A password that a login may try. No account has a longer one, and the longer a text is, the longer its hash takes.
 fn known_password(text: &str) -> Result<String, &'static str> {
     if text.chars().count() > *PASSWORD_CHARS.end() {
         return Err("must have at most 200 characters");
@@ -355,7 +380,8 @@ fn password(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// UUIDv5 of caller, route and key.
+/// The id by which the log remembers the request's `Idempotency-Key`: a UUIDv5 of caller, route and key. `None` without the
+/// header; 400 where it is no key.
 fn idempotency_id(headers: &HeaderMap, route: &str, caller: &str) -> Result<Option<Uuid>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {

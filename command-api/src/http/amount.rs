@@ -1,15 +1,12 @@
-//! Money in requests, as the description shows it.
+//! The schema of money in requests.
 
-use serde::Deserialize;
 use serde_json::json;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Money as it is sent: a number, or the text of one.
-#[allow(dead_code, reason = "it is described, not made")]
-#[derive(Deserialize)]
-pub struct Amount;
+/// A field that [`super::form::Form::decimal`] reads as money: a number, or the text of one.
+pub enum Amount {}
 
 impl PartialSchema for Amount {
     fn schema() -> RefOr<Schema> {

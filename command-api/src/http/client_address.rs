@@ -1,4 +1,4 @@
-//! Whose request it is, by address, for what is counted by address.
+//! The address of the client that sent a request: tries of passwords are counted by it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -9,23 +9,23 @@ use ipnet::IpNet;
 
 use super::App;
 
-/// nginx overwrites it with the address of its own peer, so that a client behind nginx cannot choose it. A replica that
-/// forwards a request passes it on.
+/// The header that names the client's address. nginx overwrites it with the address of its own peer, so that a client behind
+/// nginx cannot choose it; a replica that forwards a request sets it for the owner.
 pub const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// The address of the client, not of what stands before this replica.
+/// The address of the client itself, also where nginx or another replica stands between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
 /// Who sent a request to this replica: a client, nginx or another replica.
 #[derive(Clone, Copy)]
 pub struct Peer {
-    /// `TILL_TRUSTED_PROXIES` names it, so that what it says of the request is believed.
+    /// Whether `TILL_TRUSTED_PROXIES` names its address: then its headers about the client are believed.
     pub is_trusted: bool,
 }
 
 impl ClientAddress {
-    /// Of a request: of its header where its peer is trusted to set it, else of the peer.
+    /// The address in the request's `X-Real-IP` where its peer is trusted to set it, else the peer's own.
     pub fn of(app: &App, parts: &Parts) -> Self {
         Self(client(peer_of(parts), &parts.headers, &app.trusted_proxies))
     }

@@ -1,5 +1,16 @@
-//! The one error type of this service's handlers: use [`Problem`] for what the request did wrong, and `?`
-//! on a [`Refusal`] for what its shard said.
+//! The errors of handlers, and when to use which.
+//!
+//! - [`Problem`] is what a client is answered (RFC 9457): a status, a kind, and what to change. Return it where the answer is
+//!   known without a shard: a field is wrong, the caller lacks a role, a body is too large, too much waits already.
+//! - [`Refusal`] is what a shard says instead of an answer, and knows no HTTP. Return it where nothing else can go wrong, and
+//!   match it only where one of its cases is no error: a batch forwards the receipt whose shard is `Elsewhere`. Its status is
+//!   decided in this file alone.
+//! - [`ApiError`] is what a handler returns, and any function on the way that meets both: `?` makes it of either. It is more than
+//!   a problem because some refusals are no answer yet. It marks the response with [`Elsewhere`] or [`NotTaken`], and
+//!   [`super::forward`] then asks the shard's owner or tries again.
+//! - [`ApiError::into_problem`] is for answers that nobody can give instead, such as a line of a batch.
+//!
+//! None of them carries a cause. A cause that only the operator understands is logged where the error is made of it.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -12,17 +23,17 @@ use crate::shard::Refusal;
 #[derive(Debug)]
 pub enum ApiError {
     Problem(Problem),
-    /// Another replica can answer: [`super::forward`] asks it.
+    /// Another replica serves the shard, so that it can answer: [`super::forward`] asks it.
     Elsewhere(ShardAnnounced),
-    /// Nobody serves the shard: nothing happened.
+    /// No replica serves the shard at the moment, so that nothing happened.
     Moving,
 }
 
-/// Marks a response to a request that nobody took: nothing happened.
+/// An extension of a response: nobody took the request, so that nothing happened.
 #[derive(Clone)]
 pub struct NotTaken;
 
-/// Marks a response that the owner of the shard must give.
+/// An extension of a response: the replica that announced the shard must answer in its place.
 #[derive(Clone)]
 pub struct Elsewhere(pub ShardAnnounced);
 
@@ -48,7 +59,7 @@ impl From<Refusal> for ApiError {
 }
 
 impl ApiError {
-    /// The problem alone, where nobody can be asked instead.
+    /// The answer where no other replica can be asked: a shard that is elsewhere is then one that moves.
     pub fn into_problem(self) -> Problem {
         match self {
             Self::Problem(problem) => problem,
@@ -62,24 +73,25 @@ fn moving() -> Problem {
     Problem::unavailable(detail, 1).kind("urn:till:moving", "Shard is moving")
 }
 
-/// 503: more waits than this replica takes.
+/// 503: as much waits already as this replica takes.
 pub fn overloaded() -> Problem {
     Problem::unavailable("too many requests are waiting: nothing happened, try again", 1)
         .kind("urn:till:overloaded", "Overloaded")
 }
 
-/// 421: the shard of a told command is elsewhere.
+/// 421: another replica serves the shard of a told command.
 pub fn misdirected() -> Problem {
     let detail = "the shard of this command is served by another replica: nothing happened";
     Problem::new(StatusCode::MISDIRECTED_REQUEST, detail)
 }
 
-/// 501: a newer replica knows the command.
+/// 501: this binary does not know a told command; a newer one does.
 pub fn unknown_command() -> Problem {
     Problem::new(StatusCode::NOT_IMPLEMENTED, "this replica knows no command of this name with these fields")
 }
 
-/// A rule's no: its class says the status, so that an aggregate adds nothing here.
+/// The answer to a command that a rule rejects. The rejection's class alone decides the status, so that a new aggregate
+/// changes nothing here.
 fn rejected(rejection: Rejection) -> Problem {
     let status = match rejection.class() {
         Class::Unknown => StatusCode::NOT_FOUND,

@@ -1,4 +1,4 @@
-//! Reads JSON fields one by one, so that everything wrong with a body is told at once.
+//! Reads the fields of a JSON body one by one and collects what is wrong, so that a client is told of all of it at once.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -12,6 +12,9 @@ use runtime::Problem;
 use runtime::problem::{FieldError, MAX_ERRORS};
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::value::RawValue;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::{IntoParams, PartialSchema};
 
 use super::object::{Field, Fields, Object, nearest};
 
@@ -22,10 +25,10 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// What is done with fields that are not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Handling {
-    /// They are wrong.
+    /// An unknown field is an error.
     #[default]
     Strict,
-    /// They are passed over: the client said `Prefer: handling=lenient` (RFC 7240).
+    /// Unknown fields are passed over, because the client sent `Prefer: handling=lenient` (RFC 7240).
     Lenient,
 }
 
@@ -37,7 +40,7 @@ impl Handling {
         }
     }
 
-    /// Tells a client that asked for leniency that it has it.
+    /// Adds `Preference-Applied` to the answer where the client asked for leniency.
     pub fn tell(self, headers: &mut HeaderMap) {
         if self == Self::Lenient {
             let applied = HeaderName::from_static("preference-applied");
@@ -46,12 +49,28 @@ impl Handling {
     }
 }
 
-/// How long a client would rather wait than get an answer before all is done (RFC 7240, 4.3).
+/// The header that [`Handling::of`] reads.
+impl IntoParams for Handling {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let prefer = ParameterBuilder::new()
+            .name("Prefer")
+            .parameter_in(ParameterIn::Header)
+            .description(Some(
+                "`handling=lenient` (RFC 7240): fields that are not described are passed over, not refused.",
+            ))
+            .required(Required::False)
+            .schema(Some(String::schema()))
+            .example(Some("handling=lenient".into()));
+        vec![prefer.build()]
+    }
+}
+
+/// How long the client would wait for the to-dos that its command raises: `Prefer: wait=N`, in seconds (RFC 7240, 4.3).
 pub fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
     preference(headers, "wait")?.parse().ok().map(Duration::from_secs)
 }
 
-/// The value of a preference (RFC 7240, 2), the first where it comes again.
+/// The value of a preference (RFC 7240, 2). Where a client sends several, the first counts.
 fn preference<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
     let mut preferences = values.flat_map(|value| value.split(',')).filter_map(|text| text.split(';').next());
@@ -74,15 +93,16 @@ pub fn without_byte_order_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
 }
 
-/// Collects what is wrong.
+/// Reads the fields of one body and collects what is wrong with them. A wrong field is read as the default of its type, which
+/// nobody sees: [`Self::finish`] then refuses the body.
 #[derive(Default)]
 pub struct Form {
     handling: Handling,
-    /// The first of them.
+    /// The first [`MAX_ERRORS`] of them.
     errors: Vec<FieldError>,
-    /// How many there are.
+    /// How many fields are wrong, those without a place in `errors` included.
     found: usize,
-    /// Where the fields read are: `/items/0` for those of an item.
+    /// JSON pointer of the object whose fields are read: empty for the body's own, `/items/0` within its first item.
     prefix: String,
 }
 
@@ -91,7 +111,7 @@ impl Form {
         Self { handling, ..Self::default() }
     }
 
-    /// The fields of a body, or 400 where it is no JSON and 422 where it is no object.
+    /// Splits a body into its fields, and notes unknown and repeated ones: 400 where it is no JSON, 422 where it is no object.
     pub fn body<'b, F: Fields<'b>>(&mut self, body: &'b [u8]) -> Result<F, Problem> {
         let body = without_byte_order_mark(body);
         match serde_json::from_slice::<Object<F>>(body) {
@@ -110,18 +130,18 @@ impl Form {
         }
     }
 
-    /// From here on fields are of item `index` of `list`.
+    /// The fields that are read next belong to element `index` of `list`.
     pub fn enter(&mut self, list: &str, index: usize) {
         self.prefix.clear();
         let _ = write!(self.prefix, "/{list}/{index}");
     }
 
-    /// From here on fields are the body's own.
+    /// The fields that are read next are the body's own.
     pub fn leave(&mut self) {
         self.prefix.clear();
     }
 
-    /// A text that a rule accepts.
+    /// Reads a text. `rule` gives its value, or what is wrong with it.
     pub fn text<T: Default>(
         &mut self,
         name: &str,
@@ -131,7 +151,7 @@ impl Form {
         self.read(name, field, |raw| rule(&text(raw)?))
     }
 
-    /// A number, or the text of one, that a rule accepts; the rule sees its digits as they were sent.
+    /// Reads a number, or a text that holds one. `rule` sees its digits as they were sent, so that nothing is rounded before.
     pub fn decimal<T: Default>(
         &mut self,
         name: &str,
@@ -141,7 +161,7 @@ impl Form {
         self.read(name, field, |raw| if raw.starts_with('"') { rule(&text(raw)?) } else { rule(raw) })
     }
 
-    /// A whole number that a rule accepts; 2.0 is one.
+    /// Reads a whole number, which may be written as 2.0. `rule` gives its value, or what is wrong with it.
     pub fn integer<T: Default>(
         &mut self,
         name: &str,
@@ -151,7 +171,7 @@ impl Form {
         self.read(name, field, |raw| rule(whole(raw).ok_or("must be a whole number")?))
     }
 
-    /// A list of texts; missing is empty.
+    /// Reads a list of texts. It is empty where the field is missing.
     pub fn texts(&mut self, name: &str, field: Field<'_>) -> Vec<String> {
         if is_missing(field) {
             return Vec::new();
@@ -159,7 +179,7 @@ impl Form {
         self.read(name, field, |raw| serde_json::from_str(raw).map_err(|_| "must be a list of texts"))
     }
 
-    /// A list of objects, not longer than `limit`.
+    /// Reads a list of 1 to `limit` objects. An element that is no object is noted and left out.
     pub fn list<'b, F: Fields<'b>>(&mut self, name: &str, field: Field<'b>, limit: usize) -> Vec<F> {
         let Some(list) = self.read(name, field, |raw| elements(raw).map(Some)) else { return Vec::new() };
         if list.is_empty() || list.len() > limit {
@@ -185,7 +205,7 @@ impl Form {
         self.wrong_with(name, || detail.into());
     }
 
-    /// As [`Self::wrong`], for a detail that takes a while: it is made only where it is kept.
+    /// As [`Self::wrong`], for a detail that is costly to make: it is made only where it is kept.
     fn wrong_with(&mut self, name: &str, detail: impl FnOnce() -> Cow<'static, str>) {
         self.found += 1;
         if self.errors.len() < MAX_ERRORS {
@@ -194,13 +214,14 @@ impl Form {
         }
     }
 
-    /// Whether a field under one of these pointers is wrong, or may be.
+    /// Whether a field under one of these pointers is wrong. It is always true once there are more errors than are kept,
+    /// because one of the others might be.
     pub fn has_wrong(&self, pointers: &[&str]) -> bool {
         let is_under = |error: &FieldError| pointers.iter().any(|pointer| error.pointer.starts_with(pointer));
         self.found > self.errors.len() || self.errors.iter().any(is_under)
     }
 
-    /// What was read, if nothing was wrong.
+    /// Gives `value` where no field was wrong, else 422 with every error that was kept.
     pub fn finish<T>(self, value: T) -> Result<T, Problem> {
         if self.found == 0 { Ok(value) } else { Err(Problem::invalid_of(self.found, self.errors)) }
     }
@@ -234,7 +255,7 @@ impl Form {
     }
 }
 
-/// Whether it is not there, or null.
+/// Whether a field has no value: `null` says the same as leaving it out.
 pub fn is_missing(field: Field<'_>) -> bool {
     field.is_none_or(|raw| raw.get() == "null")
 }
@@ -275,12 +296,12 @@ mod tests {
 
     fields! {
         #[derive(Debug)]
-        struct Sample { tips_amount, items }
+        struct Sample { tips_amount: i64, items: Vec<Line> }
     }
 
     fields! {
         #[derive(Debug)]
-        struct Line { price }
+        struct Line { price: i64 }
     }
 
     fn errors(handling: Handling, body: &str) -> Vec<(String, String)> {

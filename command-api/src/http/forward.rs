@@ -1,9 +1,9 @@
-//! Reads bodies into the room there is for them, and forwards a request whose shard is served elsewhere: one hop.
+//! Reads the body of a request into the memory that is free for it, and forwards a request whose shard is served elsewhere to
+//! the shard's owner: one hop.
 //!
-//! A request is sent again only where nobody took it: the owner's address refuses connections, or the replica
-//! there says that it is not the owner. Where the owner may have taken it, its record may be committed or
-//! be fenced off; the client is told that the outcome is unknown, and the same request, sent again to whoever
-//! owns the shard by then, tells.
+//! A request is forwarded again only where nobody took it: the owner's address refuses connections, or the replica there says
+//! that it is not the owner. Where the owner may have taken it, its event may be committed or fenced off. The client is then told
+//! that the outcome is unknown; it can send the same request again, and the shard's owner of that time knows.
 
 use std::time::Duration;
 
@@ -24,19 +24,20 @@ use super::form::Handling;
 use super::{ApiError, App, room};
 use crate::shard::Refusal;
 
-/// A request's body, at most, KiB.
+/// The largest body of a request, KiB.
 const MAX_BODY_KIB: usize = 1024;
-/// A body of names and passwords, at most, KiB: many of these wait for a slow hash at once.
+/// The largest body with a name and a password, KiB. It is small, because many of these wait for a slow hash at once.
 const MAX_CREDENTIALS_KIB: usize = 16;
-/// Marks a request that another replica sends on: it makes no second hop.
+/// The header of a request that another replica has forwarded: it makes no second hop.
 pub const FORWARDED: HeaderName = HeaderName::from_static("till-forwarded");
-/// Set on the answer to one that must be sent elsewhere: nothing happened.
+/// The header of the answer to a forwarded request that this replica did not take: nothing happened.
 const NOT_TAKEN: HeaderName = HeaderName::from_static("till-not-taken");
-/// Between two tries while nobody takes a request and nobody else is announced.
+/// Pause before a request that nobody took is tried again, unless another owner is announced sooner.
 const RETRY: Duration = Duration::from_millis(250);
-/// What a former owner has answered may be on its way when its successor is announced.
+/// How long an answer of a former owner may still be on its way after its successor was announced.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// They belong to one connection (RFC 9110, 7.6.1), are set anew, or were looked at where the request came in.
+/// Headers that are not forwarded: they belong to one connection (RFC 9110, 7.6.1), are set anew, or were checked by the replica
+/// that the request came to.
 const NOT_PASSED_ON: [HeaderName; 7] = [
     header::CONNECTION,
     header::TRANSFER_ENCODING,
@@ -47,31 +48,32 @@ const NOT_PASSED_ON: [HeaderName; 7] = [
     HeaderName::from_static("sec-fetch-site"),
 ];
 
-/// Whose bodies a route reads, and how large they may be.
+/// How the bodies of a group of routes are taken in.
 #[derive(Clone)]
 pub struct Intake {
     app: App,
     max_kib: usize,
+    /// A request without a valid token is refused before its body is read.
     token_first: bool,
 }
 
 impl Intake {
-    /// The bodies of callers: a request without a valid token is refused before its body takes any room.
+    /// The bodies of callers: a request without a valid token is refused before its body takes any memory.
     pub fn of_callers(app: &App) -> Self {
         Self { app: app.clone(), max_kib: MAX_BODY_KIB, token_first: true }
     }
 
-    /// Anyone's bodies; the route itself looks for a token, if it wants one.
+    /// The bodies of anyone: the handler itself looks for a token where it wants one.
     pub fn of_anyone(app: &App) -> Self {
         Self { app: app.clone(), max_kib: MAX_BODY_KIB, token_first: false }
     }
 
-    /// Anyone's names and passwords.
+    /// The names and passwords of anyone who registers or logs in.
     pub fn of_credentials(app: &App) -> Self {
         Self { app: app.clone(), max_kib: MAX_CREDENTIALS_KIB, token_first: false }
     }
 
-    /// The caller, where the route has callers; the handler finds it among the request's extensions.
+    /// The caller, where the routes want a token. It goes into the request's extensions, where the handler's extractor finds it.
     async fn caller(&self, parts: &mut Parts) -> Result<Option<Caller>, ApiError> {
         if !self.token_first {
             return Ok(None);
@@ -82,7 +84,7 @@ impl Intake {
     }
 }
 
-/// Lets the handler answer, or the shard's owner where the handler finds that it is elsewhere.
+/// Lets the handler answer. Where the handler finds that the shard is served elsewhere, the shard's owner answers instead.
 pub async fn to_owner(State(intake): State<Intake>, request: Request, next: Next) -> Response {
     let handling = Handling::of(request.headers());
     let mut response = answer(&intake, request, next).await.unwrap_or_else(ApiError::into_response);
@@ -101,7 +103,7 @@ async fn answer(intake: &Intake, request: Request, next: Next) -> Result<Respons
         let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
         let mut response = next.clone().run(request).await;
         if parts.headers.contains_key(FORWARDED) {
-            // A second hop would chase a shard that is moving: whoever forwarded it looks again.
+            // A second hop would chase a shard that moves: the replica that forwarded the request looks for the owner again.
             if response.extensions().get::<NotTaken>().is_some() {
                 response.headers_mut().insert(NOT_TAKEN, HeaderValue::from_static("1"));
             }
@@ -144,8 +146,8 @@ async fn forward(
     };
     let answered = tokio::select! {
         answered = exchange => answered,
-        // A stopped process keeps its connections open. Its successor has fenced it: what it had begun
-        // is in the log by now, or never will be.
+        // A stopped process keeps its connections open and would be waited for in vain. Its successor has fenced it, so that
+        // what it had begun is in the log by now, or never will be.
         () = replaced(app, owner) => return Err(Refusal::Unknown.into()),
     };
     match answered {
@@ -161,13 +163,13 @@ async fn forward(
     }
 }
 
-/// Waits until another than `owner` is announced, and what it may have answered before has come.
+/// Waits until another replica is announced for the shard of `owner`, and then as long as answers of `owner` may be on their way.
 pub async fn replaced(app: &App, owner: &ShardAnnounced) {
     app.shards.succeeded(owner).await;
     tokio::time::sleep(LAST_WORDS).await;
 }
 
-/// `Content-Length`.
+/// The bytes that the body has by its `Content-Length`, which nobody has checked.
 pub fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -1,4 +1,5 @@
-//! What replicas ask of each other, beside the requests they forward: to decide the commands that their to-dos tell.
+//! The one route that replicas serve to each other alone: a to-do of one shard tells a command, and the owner of the command's
+//! own shard decides it here.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -12,7 +13,7 @@ use super::{ApiError, App};
 use crate::effects::tell::{self, Told, Untold};
 use crate::shard::Refusal;
 
-/// A told command, at most.
+/// The largest body with a told command.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// `POST /internal/commands`: decides a told command here, or says that its shard is elsewhere. The answer is its event

@@ -1,4 +1,4 @@
-//! Tries of passwords, by whatever route they come: counted by the [`super::login_guard`] before their slow hash.
+//! Looks at passwords. Whatever route a try comes by, the [`super::login_guard`] counts it before its slow hash.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use super::client_address::ClientAddress;
 use super::{ApiError, App};
 use crate::shard::Origin;
 
-/// How long a try waits whose name was tried too often.
+/// How long a try waits where its name was tried too often.
 const SLOWED_BY: Duration = Duration::from_secs(1);
 
-/// The account, if the password is its own; 429 where the name was tried too often from the address.
+/// The account, where the password is its own; 429 where the name was tried too often from the address.
 pub async fn authenticate(
     app: &App,
     username: &str,
@@ -28,7 +28,8 @@ pub async fn authenticate(
     Ok(account.filter(|_| is_right))
 }
 
-/// Whether the password is the account's: counted before it is looked at, given back where it was right.
+/// Whether the password is the account's. The try counts as wrong before the password is looked at, and no longer does where it
+/// was right.
 pub async fn try_password(
     app: &App,
     username: &str,

@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
-/// Counts kept at once, but for those of tries under way.
+/// Counts that are kept at once. The count of a try under way is kept beyond that.
 const MAX_COUNTS: usize = 20_000;
-/// Counts forgotten at once where there are too many: to find them takes a look at all.
+/// Counts that are forgotten at once when there are too many. Finding them takes a look at all, which no new name may cost.
 const FORGOTTEN_AT_ONCE: usize = MAX_COUNTS / 10;
 
-/// What a count is of. A digest has the same size whatever name was sent.
+/// The key of a count. It is a digest, which has the same size whatever name was sent.
 type Digest = [u8; 16];
 type Counts = HashMap<Digest, Count>;
 
@@ -26,7 +26,7 @@ pub struct LoginGuard {
     attempts: u32,
     window: Duration,
     counts: Mutex<Counts>,
-    /// Told whenever a try is settled.
+    /// Notified whenever a try is settled.
     settled: Notify,
 }
 
@@ -39,9 +39,9 @@ struct Count {
 
 /// Why a password is not looked at.
 enum NotNow {
-    /// With those under way the limit is reached.
+    /// The limit is reached should all tries under way turn out wrong.
     Wait,
-    /// The limit is reached; the seconds until it is lifted.
+    /// The limit is reached, and lifted in so many seconds.
     Locked(u32),
 }
 
@@ -53,8 +53,8 @@ enum Outcome {
     NotLookedAt,
 }
 
-/// A counted try, whose password may be looked at. One that is dropped unsettled was not: whoever looks must settle it, also
-/// where the client has hung up.
+/// A counted try, whose password may be looked at. One that is dropped unsettled counts as not looked at: the task that looks
+/// must settle it even where the client has hung up, or guesses would be free.
 #[must_use]
 pub struct Attempt {
     guard: Arc<LoginGuard>,
@@ -65,27 +65,28 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The name was tried too often, from whatever addresses: the answer may wait.
+    /// Whether the name was tried too often from all addresses together, so that the answer must wait.
     pub fn is_slowed(&self) -> bool {
         self.is_slowed
     }
 
-    /// The address's wrong tries of the name are forgotten.
+    /// Settles a try whose password was right: wrong tries of the name from this address are forgotten.
     pub fn right(mut self) {
         self.settle(Outcome::Right);
     }
 
-    /// Whether it is the last try of the name that is not slowed down.
+    /// Settles a try whose password was wrong. `true` where it brings the name to the limit from which on its tries are slowed
+    /// down.
     pub fn wrong(mut self) -> bool {
         self.settle(Outcome::Wrong) == self.guard.attempts
     }
 
-    /// How many tries of the name were wrong.
+    /// Ends the try in both its counts, and gives the wrong tries of the name.
     fn settle(&mut self, outcome: Outcome) -> u32 {
         self.is_settled = true;
         let mut counts = self.guard.lock();
         self.guard.ended(&mut counts, self.of_address, outcome);
-        // Other addresses share it: a right password says nothing of them.
+        // Other addresses share the count of the name: a right password does not excuse their wrong tries.
         let of_name = if outcome == Outcome::Right { Outcome::NotLookedAt } else { outcome };
         let wrong = self.guard.ended(&mut counts, self.of_name, of_name);
         drop(counts);
@@ -108,11 +109,11 @@ impl LoginGuard {
         Self { attempts, window, counts: Mutex::default(), settled: Notify::new() }
     }
 
-    /// Counts a try of the name from the address; `Err` with the seconds to wait where too many of these two were wrong. It
-    /// waits while that depends on tries under way.
+    /// Counts a try of the name from the address. Where too many of these two were wrong, `Err` has the seconds to wait. While
+    /// that depends on tries under way, it waits for them.
     pub async fn reserve(self: &Arc<Self>, username: &str, address: IpAddr) -> Result<Attempt, u32> {
         loop {
-            // Made before the look, so that a try that is settled after it is not missed.
+            // It listens before it looks, so that a try that is settled between the two is not missed.
             let settled = self.settled.notified();
             match self.try_reserve(username, address) {
                 Ok(attempt) => return Ok(attempt),
@@ -138,7 +139,7 @@ impl LoginGuard {
         Ok(Attempt { guard: self.clone(), of_name, of_address, is_slowed, is_settled: false })
     }
 
-    /// The tries that were wrong or may turn out to be.
+    /// Counts a try as under way, and gives the tries that were wrong or may turn out to be.
     fn begun(&self, counts: &mut Counts, of: Digest) -> u32 {
         if counts.len() >= MAX_COUNTS && !counts.contains_key(&of) {
             self.make_room(counts);
@@ -150,7 +151,8 @@ impl LoginGuard {
         count.wrong.saturating_add(count.under_way)
     }
 
-    /// How many tries were wrong. A count of none is forgotten, so that tries which prove nothing take no room.
+    /// Counts a try as ended, and gives the tries that were wrong. A count of none is forgotten, so that only wrong tries take
+    /// memory for long.
     fn ended(&self, counts: &mut Counts, of: Digest, outcome: Outcome) -> u32 {
         let mut count = self.count(counts, of);
         count.under_way = count.under_way.saturating_sub(1);
@@ -170,7 +172,7 @@ impl LoginGuard {
         count.wrong
     }
 
-    /// The count as it stands; after a window without a try none were wrong.
+    /// The count as it stands. After a window without a try, wrong ones no longer count.
     fn count(&self, counts: &Counts, of: Digest) -> Count {
         let none = Count { wrong: 0, under_way: 0, latest: Instant::now() };
         let mut count = counts.get(&of).copied().unwrap_or(none);
@@ -180,8 +182,8 @@ impl LoginGuard {
         count
     }
 
-    /// Forgets what is outdated, or a tenth of the counts: those that refuse nothing first, so that tries of many names
-    /// cannot lift a lock, then the oldest. A try under way must find its count again.
+    /// Forgets the counts that are outdated or, where none is, a tenth of all. Those that refuse nothing go first, so that tries
+    /// of many names cannot lift a lock; then the oldest. The count of a try under way stays, because the try ends in it.
     fn make_room(&self, counts: &mut Counts) {
         counts.retain(|_, count| count.under_way > 0 || count.latest.elapsed() < self.window);
         if counts.len() < MAX_COUNTS {
@@ -201,7 +203,8 @@ impl LoginGuard {
     }
 }
 
-/// Of a name, or of a name and an address. Who has one IPv6 address has its whole /64.
+/// The key of the count of a name, or of a name and an address. Of an IPv6 address only the first 64 bits are used, because a
+/// client that has one address has all that share them.
 fn digest(username: &str, address: Option<IpAddr>) -> Digest {
     let mut hash = Sha256::new();
     match address {

@@ -3,7 +3,6 @@
 pub mod accounts;
 mod amount;
 pub mod batch;
-pub mod bodies;
 pub mod client_address;
 mod error;
 pub mod form;
@@ -12,6 +11,7 @@ pub mod internal;
 pub mod login;
 mod login_guard;
 mod object;
+mod origin;
 mod pace;
 pub mod receipts;
 mod room;
@@ -22,13 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRef;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
 use chrono_tz::Tz;
 use domain::Command;
 use ipnet::IpNet;
 use runtime::auth::Tokens;
-use runtime::server::REQUEST_ID;
 use tokio::sync::Semaphore;
 
 pub use error::ApiError;
@@ -46,10 +45,11 @@ use form::preferred_wait;
 use login_guard::LoginGuard;
 use room::Rooms;
 
-/// Receipts read from the log at once, of callers and of strangers each: more would only wait for the one reader.
+/// Threads that read receipts from the log, for callers and for strangers each. They share one Kafka client, so that more
+/// threads would only wait for it.
 const READING: usize = 4;
 
-/// What handlers work with.
+/// The state of all handlers. A clone shares its parts.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 
@@ -57,21 +57,22 @@ pub struct Parts {
     pub shards: Arc<Shards>,
     pub store: Arc<Store>,
     pub source: Arc<Source>,
-    /// For callers who read from it, and for strangers: theirs are apart, so that they hold nobody up but each other.
+    /// Threads that read from the log for callers with a token.
     pub reading: Threads,
+    /// Threads that read from the log for strangers, who so hold up nobody but each other.
     pub strangers_reading: Threads,
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub login_guard: Arc<LoginGuard>,
-    /// Whose `X-Real-IP` is believed.
+    /// The peers whose `X-Real-IP` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// The zone of times that come without one; `None` where each must say its own.
+    /// The zone of times that are sent without one; `None` where each time must name its own.
     pub zone: Option<Tz>,
     pub demo: bool,
     pub own: Own,
     pub rooms: Rooms,
     pub turns: Turns,
-    /// Commands of batches that wait for shards of this replica: they leave room in the queues for others.
+    /// Permits for commands of batches in the queues of this replica's shards: they leave a quarter of a queue to others.
     pub batch_commands: Semaphore,
     pub replicas: reqwest::Client,
     pub teller: Teller,
@@ -120,8 +121,8 @@ impl App {
 }
 
 impl App {
-    /// Sends a client's command to its shard. Where the client prefers to wait, the answer comes when what the event raised is
-    /// done too.
+    /// Sends a client's command to its shard and waits for the answer. With `Prefer: wait=N` it then also waits, `N` seconds at
+    /// most, until the to-dos that the event raised are settled.
     pub async fn submit(&self, command: impl Into<Command>, headers: &HeaderMap) -> Result<Answer, Refusal> {
         let origin = Origin::of(headers);
         match preferred_wait(headers) {
@@ -134,7 +135,7 @@ impl App {
     }
 }
 
-/// The headers of every answer to a command.
+/// The headers of every answer to a command: `Till-Position`, and `Preference-Applied` where its to-dos were waited for.
 impl IntoResponseParts for &Answer {
     type Error = Infallible;
 
@@ -145,20 +146,5 @@ impl IntoResponseParts for &Answer {
             response.headers_mut().append("preference-applied", HeaderValue::from_static("wait"));
         }
         Ok(response)
-    }
-}
-
-impl Origin {
-    /// The request's id, and the trace context where the client sent a well-formed one.
-    pub fn of(headers: &HeaderMap) -> Self {
-        let text = |name: &HeaderName, at_most: usize| {
-            let value = headers.get(name)?.to_str().ok()?;
-            (1..=at_most).contains(&value.len()).then(|| value.to_owned())
-        };
-        Self {
-            correlation_id: text(&REQUEST_ID, 36),
-            traceparent: text(&HeaderName::from_static("traceparent"), 128),
-            causation_id: None,
-        }
     }
 }

@@ -1,5 +1,5 @@
-//! Reads a JSON object into fields whose names are known. Of what has another name it keeps the name alone: a misspelt
-//! `tips` would otherwise be money that vanishes.
+//! Reads a JSON object into fields whose names are known. Of a member with another name it keeps the name, so that it can be
+//! refused: a misspelt `tips` would otherwise be money that vanishes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,28 +12,37 @@ use serde_json::value::RawValue;
 /// A field as it stands in the body; `None` where it is missing.
 pub type Field<'b> = Option<&'b RawValue>;
 
-/// Names kept of unknown fields, at most, and characters of each.
+/// Names of unknown members that are kept of an object, at most.
 const MAX_UNKNOWN: usize = 100;
+/// Characters that are kept of such a name, at most.
 const MAX_NAME_CHARS: usize = 100;
-/// How near a known name must be to be meant, from 0 to 1.
+/// The least similarity (Jaro-Winkler, 0 to 1) at which an unknown name is taken for a misspelt known one.
 const NEAR: f64 = 0.75;
 
 /// The fields that a kind of object has: made by [`fields!`].
 pub trait Fields<'b>: Default {
-    /// Their names.
+    /// The names of the fields, in their order.
     const NAMES: &'static [&'static str];
 
-    /// The field of this name, or of another one it goes by.
+    /// The field that a member of this name is read into; a field may go by two names.
     fn field(&mut self, name: &str) -> Option<&mut Field<'b>>;
 }
 
-/// A struct of [`Field`]s, each read from the object's member of the same name, or of one behind `|`.
+/// A struct of [`Field`]s, each read from the object's member of the same name, or of one behind `|`. A field holds raw JSON,
+/// which the handler reads with a [`super::form::Form`]; the type given here is what the schema says of it.
 macro_rules! fields {
-    ($(#[$meta:meta])* struct $name:ident { $($field:ident $(| $other:literal)?),+ $(,)? }) => {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $name:ident {
+            $($(#[$field_meta:meta])* $field:ident $(| $other:literal)? : $type:ty),+ $(,)?
+        }
+    ) => {
+        // The form refuses unknown fields: serde's attribute is for the schema alone.
+        #[derive(Default, utoipa::ToSchema)]
+        #[serde(deny_unknown_fields)]
         $(#[$meta])*
-        #[derive(Default)]
-        struct $name<'b> {
-            $($field: $crate::http::object::Field<'b>),+
+        $vis struct $name<'b> {
+            $($(#[$field_meta])* #[schema(value_type = $type)] $field: $crate::http::object::Field<'b>),+
         }
 
         impl<'b> $crate::http::object::Fields<'b> for $name<'b> {
@@ -50,12 +59,12 @@ macro_rules! fields {
 }
 pub(crate) use fields;
 
-/// An object's fields, and what it should not have.
+/// An object's fields, and the names that it should not have had.
 pub struct Object<F> {
     pub fields: F,
-    /// Names that are no field's.
+    /// Names of members that are no fields.
     pub unknown: Vec<String>,
-    /// Names of fields that stood there before.
+    /// Names of fields that the object gave more than once.
     pub repeated: Vec<String>,
 }
 
@@ -65,11 +74,11 @@ impl<'de, F: Fields<'de>> Deserialize<'de> for Object<F> {
     }
 }
 
-/// A member's name: a copy only where it is written with escapes.
+/// A member's name, which is copied only where it is written with escapes.
 #[derive(Deserialize)]
 struct Name<'b>(#[serde(borrow)] Cow<'b, str>);
 
-/// Takes an object and nothing else; what serde derives takes an array too.
+/// Visits an object and nothing else; what serde derives for a struct would take an array too.
 struct Members<F>(PhantomData<F>);
 
 impl<'de, F: Fields<'de>> Visitor<'de> for Members<F> {
@@ -112,7 +121,7 @@ mod tests {
 
     fields! {
         #[derive(Debug)]
-        struct Sample { tips_amount, tax_amount | "nds_amount", items }
+        struct Sample { tips_amount: i64, tax_amount | "nds_amount": i64, items: Vec<i64> }
     }
 
     fn read(text: &str) -> Object<Sample<'_>> {

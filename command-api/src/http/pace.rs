@@ -1,15 +1,15 @@
-//! How slowly a body may come. What is begun of one takes room, or a turn, that others need.
+//! How slowly a body may come. A body that has begun holds memory, or a batch's turn, that others need.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-/// A client may be waited for as long as this, whatever it has sent.
+/// A body is waited for this long however little of it has come, and never longer for its next part.
 const GRACE: Duration = Duration::from_secs(10);
-/// For as many bytes as these a client may be waited for a second more.
+/// For each so many bytes that have come, a body is waited for one second more.
 const LEAST_BYTES_A_SECOND: u64 = 16 * 1024;
 
-/// What a client is told whose body comes slower.
+/// The detail of the answer to a body that came slower.
 pub const TOO_SLOW: &str =
     "the body came too slowly: send at least 16 KiB a second, and never nothing for 10 s";
 
@@ -25,14 +25,15 @@ pub struct Pace {
 pub struct TooSlow;
 
 impl Pace {
-    /// Waits for the next part. Waiting that is given up half-way counts too; time between two calls is not the client's.
+    /// Waits for the next part of the body. A wait that is dropped half-way counts too; the time between two calls does not,
+    /// because this service spends it and not the client.
     pub async fn wait<T>(&mut self, part: impl Future<Output = T>) -> Result<T, TooSlow> {
         let left = self.allowed().saturating_sub(self.waited).min(GRACE);
         let _waiting = Waiting { pace: self, since: Instant::now() };
         timeout(left, part).await.map_err(|_| TooSlow)
     }
 
-    /// So many bytes have come.
+    /// Notes that so many bytes have come.
     pub fn came(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }

@@ -14,22 +14,22 @@ use domain::receipt::{self, RecordReceipt, VoidReceipt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
-use runtime::openapi::Money as Amount;
+use runtime::openapi;
 use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
 use schemas::receipts::{self, Item, Receipt};
 use schemas::{Event, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::bodies::{BodyHeaders, CommandHeaders};
+use super::amount::Amount;
 use super::error::overloaded;
 use super::form::{Form, Handling};
 use super::object::fields;
-use super::{ApiError, App, Segment, bodies};
+use super::{ApiError, App, Segment};
 use crate::blocking::Threads;
-use crate::shard::Answer;
+use crate::shard::{Answer, Origin};
 
-/// How long a receipt that must be read from the log waits for others.
+/// How long a read from the log waits for a free thread.
 const THREAD_WITHIN: Duration = Duration::from_secs(1);
 /// Characters of a void's reason, at most.
 const MAX_REASON_CHARS: usize = 500;
@@ -39,21 +39,54 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub const WRITERS: [Role; 2] = [Role::Terminal, Role::Admin];
 
 fields! {
-    struct ReceiptBody {
-        transaction_id,
-        timestamp,
-        items,
-        total_amount,
-        tax_amount | "nds_amount",
-        tips_amount,
-        payment_method,
-        place_id,
-        place_name,
+    /// A receipt. `total_amount` is the sum of price x quantity; `tax_amount` is within it, `tips_amount` on top of it.
+    #[schema(as = Receipt, example = json!({
+        "transaction_id": "demo-1",
+        "timestamp": "2024-05-01T12:00:00Z",
+        "items": [{"product_id": "espresso", "quantity": 2, "price": "2.50", "category": "coffee"}],
+        "total_amount": "5.00",
+        "tax_amount": "0.83",
+        "tips_amount": "0.50",
+        "payment_method": "card",
+        "place_id": "cafe-1",
+        "place_name": "Corner Cafe",
+    }))]
+    pub struct ReceiptBody {
+        /// The till's own id. It makes the receipt idempotent.
+        #[schema(min_length = 1, max_length = 150, example = "demo-1")]
+        transaction_id: String,
+        /// Business time: RFC 3339, or a date and time without zone, read in the service's; years 0001 to 9999, at most a day ahead.
+        #[schema(example = "2024-05-01T12:00:00Z")]
+        timestamp: String,
+        #[schema(min_items = 1, max_items = 1000)]
+        items: Vec<ItemBody>,
+        total_amount: Amount,
+        /// `nds_amount` is another name for it.
+        tax_amount | "nds_amount": Amount,
+        tips_amount: Amount,
+        #[schema(min_length = 1, max_length = 150, example = "card")]
+        payment_method: String,
+        /// More than spaces.
+        #[schema(min_length = 1, max_length = 150, example = "cafe-1")]
+        place_id: String,
+        /// More than spaces.
+        #[schema(min_length = 1, max_length = 150, example = "Corner Cafe")]
+        place_name: String,
     }
 }
 
 fields! {
-    struct ItemBody { product_id, quantity, price, category }
+    /// A line of a receipt.
+    #[schema(as = Item)]
+    struct ItemBody {
+        #[schema(min_length = 1, max_length = 150, example = "espresso")]
+        product_id: String,
+        #[schema(minimum = 1, maximum = 2_147_483_647, example = 2)]
+        quantity: i64,
+        price: Amount,
+        #[schema(min_length = 1, max_length = 150, example = "coffee")]
+        category: String,
+    }
 }
 
 /// The receipt is recorded; its time and amounts as they were understood.
@@ -84,11 +117,11 @@ pub struct Understood {
     /// In UTC.
     #[serde(with = "schemas::time")]
     pub timestamp: DateTime<Utc>,
-    #[schema(value_type = Amount)]
+    #[schema(value_type = openapi::Money)]
     pub total_amount: Money,
-    #[schema(value_type = Amount)]
+    #[schema(value_type = openapi::Money)]
     pub tax_amount: Money,
-    #[schema(value_type = Amount)]
+    #[schema(value_type = openapi::Money)]
     pub tips_amount: Money,
 }
 
@@ -119,8 +152,8 @@ const VOID_NOTE: &str = "the transaction_id stays taken, because what is recorde
     path = "/v1/receipts",
     tag = "Receipts",
     operation_id = "recordReceipt",
-    params(CommandHeaders, BodyHeaders),
-    request_body = bodies::Receipt,
+    params(Origin, Handling),
+    request_body = ReceiptBody,
     responses(
         (status = 201, description = "Recorded: committed to the log.", body = Recorded,
             headers(
@@ -163,8 +196,8 @@ pub async fn record(
     path = "/v1/receipts/validate",
     tag = "Receipts",
     operation_id = "validateReceipt",
-    params(BodyHeaders),
-    request_body = bodies::Receipt,
+    params(Handling),
+    request_body = ReceiptBody,
     responses(
         (status = 200, description = "The receipt keeps all rules.", body = Valid),
         (status = 422, response = Invalid),
@@ -186,7 +219,12 @@ pub async fn validate(
 }
 
 fields! {
-    struct VoidBody { reason }
+    /// Why a receipt is void.
+    #[schema(as = Void)]
+    struct VoidBody {
+        #[schema(min_length = 1, max_length = 500, example = "entered twice")]
+        reason: String,
+    }
 }
 
 /// Takes a receipt out of every figure: 201, or 200 where it was voided for this reason before.
@@ -195,8 +233,8 @@ fields! {
     path = "/v1/receipts/{transaction_id}/void",
     tag = "Receipts",
     operation_id = "voidReceipt",
-    params(("transaction_id" = String, Path, example = "demo-1"), CommandHeaders, BodyHeaders),
-    request_body = bodies::Void,
+    params(("transaction_id" = String, Path, example = "demo-1"), Origin, Handling),
+    request_body = VoidBody,
     responses(
         (status = 201, description = "Void: committed to the log.", body = Voided,
             headers(
@@ -244,10 +282,11 @@ pub async fn void(
     Ok(answered(&answer, &location, Voided { transaction_id, position, note: VOID_NOTE }))
 }
 
-/// The receipt as it was recorded, if it was: the state keeps its position only, the log has the rest. That there is none
-/// may be a fenced owner's mistake, so it is not said here but decided, like any other no.
+/// The receipt as it was recorded, `None` where this replica knows of none. It may know of none because it was fenced and does
+/// not see what its successor has recorded: so that is not answered here but left to the command, whose rejection takes a commit.
 ///
-/// It is read on one of `threads`; 503 where none of them comes free in a moment.
+/// The state keeps a receipt's position alone. The rest is read from the log, on one of `threads`; 503 where none of them becomes
+/// free in [`THREAD_WITHIN`].
 pub async fn recorded(
     app: &App,
     transaction_id: &str,
@@ -287,7 +326,7 @@ pub fn parse(app: &App, caller: &Caller, handling: Handling, body: &[u8]) -> Res
         place_id: form.text("place_id", body.place_id, |text| names::not_blank(text, names::identifier)),
         place_name: form.text("place_name", body.place_name, |text| names::not_blank(text, names::label)),
     };
-    // Between fields only where each by itself is right.
+    // The rules between fields are checked only where each field is right by itself: one mistake would be told twice else.
     if !form.has_wrong(&["/items", "/total_amount", "/tax_amount"]) {
         for violation in receipt::violations(&receipt) {
             form.wrong(violation.pointer.trim_start_matches('/'), violation.detail);

@@ -16,17 +16,17 @@ use super::ApiError;
 use super::error::overloaded;
 use super::pace::{Pace, TOO_SLOW, TooSlow};
 
-/// Room for callers who may do something, KiB.
+/// Memory for the bodies of all callers who are more than customers, KiB.
 const CALLERS_KIB: usize = 16 * 1024;
-/// Room that one of them may have, KiB: its bodies may come slowly, and others need room meanwhile.
+/// Memory for the bodies of one of them, KiB: they may come slowly, and the others need memory meanwhile.
 const CALLER_KIB: usize = 4 * 1024;
-/// Room for strangers, KiB.
+/// Memory for the bodies of everyone else, KiB.
 const STRANGERS_KIB: usize = 8 * 1024;
-/// Of a body that is too large, as much is read and thrown away: a client that sends all before it listens would
-/// otherwise meet a closed connection instead of the answer (RFC 9112, 9.6).
+/// Bytes of a body beyond its limit that are read and thrown away: a client that sends all before it listens would otherwise
+/// meet a closed connection instead of the answer (RFC 9112, 9.6).
 const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 
-/// The bodies that are in memory now.
+/// The memory that is free for bodies: semaphores with a permit a KiB.
 pub struct Rooms {
     callers: Arc<Semaphore>,
     of_callers: Shares,
@@ -44,7 +44,7 @@ impl Default for Rooms {
 }
 
 impl Rooms {
-    /// The room for a caller's bodies. Anyone can become a customer: one who is nothing else is a stranger.
+    /// The room for a caller's bodies. Anyone can register and is a customer then, so that a mere customer counts as a stranger.
     pub fn of(&self, caller: Option<&Caller>) -> Room {
         let known = caller.filter(|caller| caller.roles.iter().any(|role| *role != Role::Customer));
         match known {
@@ -54,7 +54,7 @@ impl Rooms {
     }
 }
 
-/// What must have room for a body: where there is one, the caller's own share first.
+/// The semaphores that must all have permits for a body: the caller's own share first, where there is one.
 pub struct Room(Vec<Arc<Semaphore>>);
 
 /// A body, and the room it takes until it is dropped.
@@ -63,7 +63,7 @@ pub struct Held {
     _room: Vec<OwnedSemaphorePermit>,
 }
 
-/// Reads a body of at most so many KiB.
+/// Reads a body of at most so many KiB: 408 where it comes too slowly, 413 where it is larger, 503 where there is no room.
 pub async fn read(mut body: Body, room: Room, max_kib: usize) -> Result<Held, ApiError> {
     let mut reading = Reading { room, taken: Vec::new(), taken_kib: 0, kept: BytesMut::new() };
     let (mut pace, mut bytes) = (Pace::default(), 0);

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use runtime::Problem;
 
-/// The one variable segment of the path, decoded: an id, or 404 where there can be none of it.
+/// The one variable segment of the path, decoded; 404 where no id can read like that.
 pub struct Segment(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segment {

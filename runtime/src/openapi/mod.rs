@@ -9,7 +9,7 @@ use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
-pub(crate) use pages::PATHS;
+pub(crate) use pages::paths;
 pub use pages::{Pages, routes};
 
 /// The description as it is printed, committed and served.

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, serve};
 
@@ -46,38 +46,42 @@ impl Pages {
     }
 }
 
-/// What [`routes`] serves, by GET. The descriptions do not describe it.
-pub(crate) const PATHS: [&str; 5] =
-    ["/openapi.json", "/docs/openapi.json", "/docs", "/docs/", "/docs/{name}"];
+/// What is served to readers of one description.
+#[derive(Clone)]
+struct Served {
+    description: Arc<str>,
+    pages: Pages,
+}
+
+/// What both services serve beside their APIs, by GET: the descriptions do not describe it.
+fn table() -> [(&'static str, MethodRouter<Served>); 5] {
+    [
+        ("/openapi.json", get(description)),
+        ("/docs/openapi.json", get(description)),
+        ("/docs", get(async || (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "docs/")]))),
+        ("/docs/", get(async |State(served)| file(&served, "index.html"))),
+        ("/docs/{name}", get(async |State(served), Path(name): Path<String>| file(&served, &name))),
+    ]
+}
+
+/// The paths of [`routes`]; each has GET alone.
+pub(crate) fn paths() -> [&'static str; 5] {
+    table().map(|(path, _)| path)
+}
 
 /// `/openapi.json`, and Swagger UI under `/docs/`.
 pub fn routes<S: Clone + Send + Sync + 'static>(description: &OpenApi) -> Router<S> {
-    let text: Arc<str> = super::text(description).into();
-    let json = async move || {
-        let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        (kind, text.to_string()).into_response()
-    };
-    Router::new()
-        .route("/openapi.json", get(json.clone()))
-        .route("/docs/openapi.json", get(json))
-        .route("/docs", get(async || (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "docs/")])))
-        .route("/docs/", get(async |State(pages): State<Pages>| file(&pages, "index.html")))
-        .route("/docs/{name}", get(async |State(pages), Path(name): Path<String>| file(&pages, &name)))
-        .with_state(Pages::of("openapi.json"))
+    let served = Served { description: super::text(description).into(), pages: Pages::of("openapi.json") };
+    let routes = table().into_iter().fold(Router::new(), |routes, (path, method)| routes.route(path, method));
+    routes.with_state(served)
 }
 
-fn file(pages: &Pages, name: &str) -> Response {
+async fn description(State(served): State<Served>) -> Response {
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (kind, served.description.to_string()).into_response()
+}
+
+fn file(served: &Served, name: &str) -> Response {
     let none = || Problem::not_found("Swagger UI has no file of this name; it begins at /docs/");
-    pages.file(name).unwrap_or_else(|| none().into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_route_is_among_the_paths() {
-        let routed = crate::openapi::routed(include_str!("pages.rs"));
-        assert_eq!(routed, PATHS.map(str::to_owned).into());
-    }
+    served.pages.file(name).unwrap_or_else(|| none().into_response())
 }

@@ -36,7 +36,7 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
             }));
         }
     }
-    routes.extend(openapi::PATHS.map(|path| Route { path: path.to_owned(), method: "GET", service: None }));
+    routes.extend(openapi::paths().map(|path| Route { path: path.to_owned(), method: "GET", service: None }));
     routes
 });
 

@@ -18,7 +18,7 @@ pub struct Array {
 /// What was read last.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum State {
-    /// Nothing.
+    /// Nothing but white space.
     #[default]
     Start,
     /// The array's opening bracket.
@@ -31,7 +31,7 @@ enum State {
     Nested(u32),
     /// A part of a text that is so many brackets deep; `true`: the next character is escaped.
     Text(u32, bool),
-    /// A whole element.
+    /// The last byte of an element, or white space behind it.
     Element,
     /// The array's closing bracket.
     Closed,
@@ -39,20 +39,20 @@ enum State {
 
 /// Where a byte belongs.
 enum Belongs {
-    /// Between elements.
+    /// It stands between two elements.
     Between,
-    /// To an element that goes on.
+    /// It is within an element, which goes on.
     Inside,
-    /// To the element that it ends.
+    /// It is the last one of an element.
     Last,
-    /// Behind an element that ended before it.
+    /// It stands behind an element, which ended before it.
     Behind,
 }
 
 impl Array {
     /// See [`super::framer::Framer::push`].
     pub fn push(&mut self, chunk: Bytes) {
-        debug_assert!(self.chunk.is_empty(), "what came before was not read");
+        assert!(self.chunk.is_empty(), "what came before was not read");
         self.chunk = chunk;
     }
 
@@ -117,7 +117,7 @@ impl Array {
             (State::Scalar, byte) if is_space(byte) => (State::Element, Belongs::Behind),
             (State::Scalar, _) => (State::Scalar, Belongs::Inside),
             (state, byte) if is_space(byte) => (state, Belongs::Between),
-            // UTF-8's byte order mark.
+            // UTF-8's byte order mark: some systems begin files with it.
             (State::Start, 0xEF | 0xBB | 0xBF) => (State::Start, Belongs::Between),
             (State::Start, b'[') => (State::Opened, Belongs::Between),
             (State::Opened | State::Element, b']') => (State::Closed, Belongs::Between),

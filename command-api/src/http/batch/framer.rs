@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::array::Array;
 
-/// A receipt's JSON, at most.
+/// Bytes of a receipt's JSON, at most.
 pub const MAX_RECEIPT_BYTES: usize = 1024 * 1024;
 
 /// One receipt as it stands in the body.
@@ -16,7 +16,7 @@ pub enum Framed {
     TooLong,
 }
 
-/// Where the body cannot be cut any further. Says where and what would be right.
+/// The body cannot be cut any further. The text says at which byte, and what would be right there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub String);
@@ -30,7 +30,7 @@ pub enum Framer {
 }
 
 impl Framer {
-    /// Adds what came next, once [`Self::next`] has given all of what came before.
+    /// Adds the next chunk of the body. It panics unless [`Self::next`] has given all receipts of the chunk before.
     pub fn push(&mut self, chunk: Bytes) {
         match self {
             Self::Lines(lines) => lines.push(chunk),
@@ -46,7 +46,7 @@ impl Framer {
         }
     }
 
-    /// The receipt that the body's end ends, if any, once [`Self::next`] has given all before.
+    /// The last receipt, where only the body's end ends it. [`Self::next`] must have given all before.
     pub fn finish(&mut self) -> Result<Option<Framed>, Malformed> {
         match self {
             Self::Lines(lines) => Ok(lines.finish()),
@@ -65,7 +65,7 @@ pub struct Lines {
 impl Lines {
     /// See [`Framer::push`].
     pub fn push(&mut self, chunk: Bytes) {
-        debug_assert!(self.chunk.is_empty(), "what came before was not read");
+        assert!(self.chunk.is_empty(), "what came before was not read");
         self.chunk = chunk;
     }
 
@@ -98,7 +98,7 @@ pub fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// The part of a receipt that former chunks had. Of one that is too long nothing is kept.
+/// The part of a receipt that came in former chunks. Of one that is too long nothing is kept.
 #[derive(Default)]
 pub struct Begun {
     kept: BytesMut,
@@ -106,7 +106,7 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// Adds a part that does not end it.
+    /// Adds a part that does not end the receipt.
     pub fn keep(&mut self, part: &[u8]) {
         if self.too_long || self.kept.len() + part.len() > MAX_RECEIPT_BYTES {
             *self = Self { kept: BytesMut::new(), too_long: true };
@@ -115,7 +115,7 @@ impl Begun {
         }
     }
 
-    /// Ends it with its last part.
+    /// Ends the receipt with its last part.
     pub fn complete(&mut self, last: Bytes) -> Framed {
         if self.kept.is_empty() && !self.too_long && last.len() <= MAX_RECEIPT_BYTES {
             return Framed::Receipt(last);

@@ -13,25 +13,25 @@ use super::batch_too_large;
 use super::framer::{Framed, Framer};
 use crate::http::pace::{Pace, TOO_SLOW, TooSlow};
 
-/// A batch's body, at most.
+/// The largest body of a batch.
 pub const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
-/// The whole body must be there by then.
+/// The whole body must have come in this time.
 const MAX_LENGTH: Duration = Duration::from_secs(300);
-/// What comes after an early end is read and dropped for so long: most clients send everything before they read why.
+/// The rest of a body is read and dropped for so long after an early end: most clients send everything before they read why.
 const DISCARD_FOR: Duration = Duration::from_secs(10);
 
 /// Why no more receipts are taken.
 pub enum End {
-    /// The body had no more.
+    /// The body ended, and all of it is taken.
     Whole,
-    /// This came before its end.
+    /// This problem came before the body's end.
     Early(Problem),
 }
 
-/// What comes next.
+/// What [`Incoming::next`] finds.
 pub enum Next {
     Receipt(Framed),
-    /// More must be read first.
+    /// All that was read is taken: [`Incoming::read`] must be called first.
     Unread,
     End(End),
 }
@@ -42,11 +42,11 @@ pub struct Incoming {
     bytes: usize,
     until: Instant,
     pace: Pace,
-    /// What the end of what has been read means; `None`: that more must be read.
+    /// Why nothing follows the bytes that were read; `None` while more may come.
     after: Option<End>,
-    /// Nothing is taken any more, only read.
+    /// Whether bytes that are read are dropped.
     discards: bool,
-    /// Nothing is read any more.
+    /// Whether nothing is read any more.
     over: bool,
 }
 
@@ -65,7 +65,7 @@ impl Incoming {
         }
     }
 
-    /// The next receipt of what has been read.
+    /// Takes the next receipt of the bytes that were read.
     pub fn next(&mut self) -> Next {
         match self.framer.next() {
             Ok(Some(framed)) => return Next::Receipt(framed),
@@ -86,7 +86,7 @@ impl Incoming {
         }
     }
 
-    /// Reads a part of the body. Nothing is lost where it is dropped while it waits.
+    /// Reads a part of the body. The future may be dropped while it waits: nothing is lost.
     pub async fn read(&mut self) {
         let read = timeout_at(self.until, self.pace.wait(self.body.next())).await;
         match read {
@@ -98,7 +98,7 @@ impl Incoming {
         }
     }
 
-    /// Reads and drops what is left: a connection that is closed over it would take the answer with it.
+    /// Reads and drops the rest of the body. A connection that is closed while the client still sends takes the answer with it.
     pub async fn drop_all(mut self) {
         self.discard();
         while !self.is_over() {
@@ -106,13 +106,13 @@ impl Incoming {
         }
     }
 
-    /// From here on what is read is dropped.
+    /// From here on bytes that are read are dropped, and only for [`DISCARD_FOR`].
     pub fn discard(&mut self) {
         self.discards = true;
         self.until = Instant::now() + DISCARD_FOR;
     }
 
-    /// Whether all of the body has been read that ever will be.
+    /// Whether no more of the body will be read.
     pub fn is_over(&self) -> bool {
         self.over
     }

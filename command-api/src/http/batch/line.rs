@@ -1,5 +1,5 @@
-//! A line of the answer. Its index comes first and depends on the batch it stands in, so that the rest, the tail, can go
-//! as it is from a batch that was forwarded into the client's own.
+//! A line of the answer. Its index comes first, because it is not the same in a forwarded batch and in the client's own: the
+//! rest, the tail, is copied as it is from one into the other.
 
 use std::io::Write;
 
@@ -7,63 +7,91 @@ use axum::http::StatusCode;
 use bytes::{BufMut, Bytes, BytesMut};
 use runtime::Problem;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::receipts::Understood;
 use crate::shard::Answer;
 
-/// What one line tells of what is wrong, at most: it is kept until the lines before it are answered.
+/// Errors that a line names, at most: a line is kept in memory until those before it are answered.
 const MAX_ERRORS: usize = 10;
+/// Characters of each text of a line's problem, at most.
 const MAX_DETAIL_CHARS: usize = 300;
 const BEGIN: &[u8] = b"{\"index\":";
 
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome {
-    Accepted,
-    Duplicate,
-    Conflict,
-    Invalid,
-    Unavailable,
+/// The beginning of a line with the index 0, which is cut off to get its tail.
+const UNPLACED: &[u8] = b"{\"index\":0,";
+
+/// A line of a batch's answer.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum BatchLine<'r> {
+    Recorded(RecordedLine<'r>),
+    Refused(RefusedLine),
 }
 
-#[derive(Serialize)]
-struct Recorded<'r> {
-    result: Outcome,
+/// The receipt is recorded, now (`accepted`) or before (`duplicate`).
+#[derive(Serialize, ToSchema)]
+pub struct RecordedLine<'r> {
+    /// Which receipt of the batch, from 0.
+    index: u32,
+    result: RecordedResult,
     transaction_id: &'r str,
+    /// Its place in the log; for `Till-Position` of a read.
+    #[schema(example = "r4-17")]
     position: String,
     #[serde(flatten)]
     understood: Understood,
 }
 
-#[derive(Serialize)]
-struct Refused<'p> {
-    result: Outcome,
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RecordedResult {
+    Accepted,
+    Duplicate,
+}
+
+/// The receipt is not recorded (`conflict`, `invalid`: 400, 403, 409, 413, 422), or must be sent again (`unavailable`: 503).
+#[derive(Serialize, ToSchema)]
+pub struct RefusedLine {
+    /// Which receipt of the batch, from 0.
+    index: u32,
+    result: RefusedResult,
     #[serde(flatten)]
-    problem: &'p Problem,
+    problem: Problem,
 }
 
-/// The receipt is recorded, now or before.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RefusedResult {
+    Conflict,
+    Invalid,
+    Unavailable,
+}
+
+/// The tail of the line of a receipt that is recorded, now or before.
 pub fn recorded(transaction_id: &str, understood: Understood, answer: &Answer) -> Bytes {
-    let result = if answer.is_new { Outcome::Accepted } else { Outcome::Duplicate };
-    tail(&Recorded { result, transaction_id, position: answer.position.to_string(), understood })
+    let result = if answer.is_new { RecordedResult::Accepted } else { RecordedResult::Duplicate };
+    let position = answer.position.to_string();
+    tail(&BatchLine::Recorded(RecordedLine { index: 0, result, transaction_id, position, understood }))
 }
 
-/// The receipt is not recorded, or nobody knows.
+/// The tail of the line of a receipt that is not recorded, or whose outcome is unknown.
 pub fn refused(problem: Problem) -> Bytes {
     let result = match problem.status() {
-        StatusCode::CONFLICT => Outcome::Conflict,
-        StatusCode::SERVICE_UNAVAILABLE => Outcome::Unavailable,
-        _ => Outcome::Invalid,
+        StatusCode::CONFLICT => RefusedResult::Conflict,
+        StatusCode::SERVICE_UNAVAILABLE => RefusedResult::Unavailable,
+        _ => RefusedResult::Invalid,
     };
-    tail(&Refused { result, problem: &problem.brief(MAX_ERRORS, MAX_DETAIL_CHARS) })
+    let problem = problem.brief(MAX_ERRORS, MAX_DETAIL_CHARS);
+    tail(&BatchLine::Refused(RefusedLine { index: 0, result, problem }))
 }
 
-fn tail(line: &impl Serialize) -> Bytes {
+fn tail(line: &BatchLine<'_>) -> Bytes {
     let text = serde_json::to_vec(line).expect("a line has text keys only");
-    Bytes::from(text).slice(1..)
+    Bytes::from(text).slice(UNPLACED.len()..)
 }
 
-/// Writes the whole line.
+/// Writes the line of the receipt at `index`.
 pub fn write(into: &mut BytesMut, index: usize, tail: &[u8]) {
     into.reserve(BEGIN.len() + tail.len() + 8);
     into.put_slice(BEGIN);

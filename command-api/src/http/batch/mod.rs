@@ -27,16 +27,16 @@ use runtime::auth::Caller;
 use runtime::openapi::responses::{OfBodies, OfCallers};
 use tokio::sync::mpsc;
 
-use super::bodies::{BodyHeaders, CommandHeaders};
 use super::client_address::Peer;
 use super::form::Handling;
 use super::forward::declared_length;
-use super::receipts::WRITERS;
-use super::{ApiError, App, bodies};
+use super::receipts::{ReceiptBody, WRITERS};
+use super::{ApiError, App};
 use crate::shard::{Origin, Refusal};
 use array::Array;
 use framer::{Framer, Lines};
 use incoming::Incoming;
+pub use line::BatchLine;
 use outgoing::{Answers, Piece};
 use progress::{Asked, Progress};
 use relay::Relay;
@@ -44,7 +44,7 @@ use turns::Turn;
 pub use turns::Turns;
 
 const NDJSON: &str = "application/x-ndjson";
-/// Memory of a batch: a receipt that is not there as a whole, the window, and the lines held for the client.
+/// Memory of a batch, at most: a receipt that has come in part, the window, and the lines held for the client.
 const ROOM_BYTES: usize = framer::MAX_RECEIPT_BYTES + window::MAX_BYTES + outgoing::HELD_BYTES;
 
 /// Records each receipt of a batch as `POST /v1/receipts` would: 200, and a line for each.
@@ -53,12 +53,12 @@ const ROOM_BYTES: usize = framer::MAX_RECEIPT_BYTES + window::MAX_BYTES + outgoi
     path = "/v1/receipts/batch",
     tag = "Receipts",
     operation_id = "recordBatch",
-    params(CommandHeaders, BodyHeaders),
+    params(Origin, Handling),
     request_body(
         description = "Up to 10,000 receipts and 32 MiB, a receipt 1 MiB at most: a `Receipt` a line, or an array of them.",
         content(
             (String = "application/x-ndjson", example = "{\"transaction_id\":\"demo-1\",\"timestamp\":\"2024-05-01T12:00:00Z\",\"items\":[{\"product_id\":\"espresso\",\"quantity\":2,\"price\":\"2.50\",\"category\":\"coffee\"}],\"total_amount\":\"5.00\",\"tax_amount\":\"0.83\",\"tips_amount\":\"0.50\",\"payment_method\":\"card\",\"place_id\":\"cafe-1\",\"place_name\":\"Corner Cafe\"}\n"),
-            (Vec<bodies::Receipt> = "application/json"),
+            (Vec<ReceiptBody> = "application/json"),
         )
     ),
     responses(
@@ -84,6 +84,8 @@ pub async fn record(
     let (caller, framer, turn) = match admit(&app, caller, peer, &headers).await {
         Ok(admitted) => admitted,
         Err(error) => {
+            // A client that sends its whole body before it reads would not find the answer on a closed connection: its body is
+            // read and dropped. One that sent `Expect` waits for the answer first, and sends no body.
             if !headers.contains_key(header::EXPECT) {
                 tokio::spawn(Incoming::new(body, Framer::Lines(Lines::default())).drop_all());
             }
@@ -134,12 +136,12 @@ fn framer(headers: &HeaderMap) -> Result<Framer, Problem> {
     }
 }
 
-/// 413, of the whole or what is left of it.
+/// 413, for a whole batch or for the rest of one.
 fn batch_too_large(detail: &'static str) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).kind("urn:till:batch-too-large", "Batch too large")
 }
 
-/// The answer begins with its first piece.
+/// The answer as its first piece wants it: lines that go on, none at all, or a problem instead.
 async fn answer(mut pieces: mpsc::Receiver<Piece>) -> Response {
     let body = match pieces.recv().await {
         Some(Piece::Lines(first)) => lines(first, pieces),
@@ -155,7 +157,7 @@ fn lines(first: Bytes, pieces: mpsc::Receiver<Piece>) -> Body {
         match pieces.recv().await {
             Some(Piece::Lines(lines)) => Some((Ok(lines), pieces)),
             Some(Piece::End) => None,
-            // The client sees a transfer that breaks off, not one with fewer lines.
+            // The transfer breaks off: the client must not take fewer lines for the whole answer.
             Some(Piece::Refused(_)) | None => {
                 Some((Err(io::Error::other("the batch was not answered to its end")), pieces))
             }

@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 
 use super::line;
 
-/// Lines held for the client, at most; past it no line is taken from the body.
+/// Bytes of lines held for the client, at most. While there are more, no receipt is taken from the body.
 pub const HELD_BYTES: usize = 2 * 1024 * 1024;
-/// Bytes handed to the connection at once, and how often before it has taken them.
+/// Bytes handed to the connection at once.
 const PIECE_BYTES: usize = 64 * 1024;
+/// Pieces that wait for the connection to take them, at most.
 const PIECES: usize = 2;
 /// A client that takes nothing for so long has gone.
 const STALLED: Duration = Duration::from_secs(30);
@@ -22,9 +23,9 @@ const STALLED: Duration = Duration::from_secs(30);
 /// A part of the answer.
 pub enum Piece {
     Lines(Bytes),
-    /// Instead of any line.
+    /// The whole answer, a problem instead of lines.
     Refused(Problem),
-    /// Without it the answer is cut off.
+    /// The answer is complete. Where the pieces end without this one, the client must see that the answer was cut off.
     End,
 }
 
@@ -32,7 +33,7 @@ pub enum Piece {
 #[derive(Debug)]
 pub struct Gone;
 
-/// The side that writes.
+/// The side of the answer that is written to.
 pub struct Answers {
     pieces: mpsc::Sender<Piece>,
     held: BytesMut,
@@ -67,8 +68,8 @@ impl Answers {
         !self.begun && !self.held.is_empty()
     }
 
-    /// Hands a piece on as soon as the client has room for it; without any, waits until the client is gone. Nothing is
-    /// lost where it is dropped while it waits.
+    /// Hands a piece on as soon as the client has room for it. Where none may go out, it waits until the client is gone. The
+    /// future may be dropped while it waits: nothing is lost.
     pub async fn progress(&mut self) -> Result<(), Gone> {
         if !self.begun || self.held.is_empty() {
             self.pieces.closed().await;

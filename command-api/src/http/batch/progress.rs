@@ -35,19 +35,19 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub struct Progress {
     app: App,
     asked: Asked,
-    /// `None`: this is a forwarded batch, which makes no second hop.
+    /// `None` in a batch that was forwarded, which makes no second hop.
     relay: Option<Relay>,
     incoming: Incoming,
     window: Window,
     running: FuturesUnordered<BoxFuture<'static, Done>>,
     answers: Answers,
-    /// No more receipts are taken.
+    /// Whether no more receipts are taken.
     ended: bool,
-    /// What the last line must say, where the batch was not taken as a whole.
+    /// The problem of the last line, where the batch was not taken as a whole.
     last_word: Option<Problem>,
 }
 
-/// Who asks, and how.
+/// What the request says of all receipts of its batch.
 pub struct Asked {
     pub caller: Caller,
     pub handling: Handling,
@@ -72,14 +72,14 @@ enum Done {
     },
 }
 
-/// What taking receipts stopped at.
+/// Why [`Progress::take`] stopped.
 #[derive(PartialEq, Eq)]
 enum Stopped {
-    /// Others' turn.
+    /// It took [`AT_ONCE`] receipts: other tasks have their turn.
     AtOnce,
-    /// Neither window nor answer has room.
+    /// The window or the answer has no room.
     Full,
-    /// All that was read is taken.
+    /// All receipts that were read are taken.
     Unread,
     Ended,
 }
@@ -109,7 +109,7 @@ impl Progress {
         }
     }
 
-    /// Takes receipts of what has been read, while there is room.
+    /// Takes receipts that were read, while there is room.
     fn take(&mut self) -> Stopped {
         for _ in 0..AT_ONCE {
             if self.ended {
@@ -151,7 +151,7 @@ impl Progress {
         let Asked { caller, handling, origin } = &self.asked;
         match receipts::parse(&self.app, caller, *handling, &bytes) {
             Ok(receipt) => {
-                // A copy: the bytes are a part of what was read at once, which is much more.
+                // The bytes are a slice of a much larger chunk, all of which they would keep in memory: so they are copied.
                 let bytes = self.relay.as_ref().map(|_| Bytes::copy_from_slice(&bytes)).unwrap_or_default();
                 let command =
                     RecordReceipt { receipt, totals_match: true, recorded_by: caller.username.clone() };
@@ -161,8 +161,9 @@ impl Progress {
         }
     }
 
-    /// Polls what is new and takes what is done. Polled here first, the receipts reach their shards in the batch's order;
-    /// under tokio's budget some would be passed over, and the thread is yielded after each round.
+    /// Polls new receipts and settles those that are done. Its first poll sends a receipt to its shard, so that they go in the
+    /// batch's order. Under tokio's budget some would be passed over and overtaken: it is lifted here, and [`Self::run`] yields
+    /// the thread itself.
     fn settle_all_done(&mut self) {
         while let Some(Some(done)) = unconstrained(self.running.next()).now_or_never() {
             self.settle(done);
@@ -204,7 +205,7 @@ impl Progress {
         }
     }
 
-    /// Sends on chunks of at least so many receipts.
+    /// Forwards the chunks that may go now and have at least so many receipts.
     fn forward(&mut self, at_least: usize) {
         let Some(relay) = &mut self.relay else { return };
         while let Some(chunk) = relay.next(at_least) {
@@ -214,7 +215,7 @@ impl Progress {
         }
     }
 
-    /// Waits until a receipt is answered, the client takes a part of the answer, or more is read, if it is wanted.
+    /// Waits until a receipt is answered, the client takes a part of the answer or, where it is wanted, more of the body came.
     async fn wait(&mut self, wants_more: bool) -> Result<(), Gone> {
         let reads = (wants_more || self.ended) && !self.incoming.is_over();
         let begins = wants_more && self.answers.are_held_back();
@@ -227,8 +228,9 @@ impl Progress {
         Ok(())
     }
 
-    /// Nothing is left to be answered.
+    /// Ends the answer, once every receipt that was taken has its line.
     async fn end(self) -> Result<(), Gone> {
+        // It is still here only where no receipt was taken, so that it is the whole answer.
         if let Some(problem) = self.last_word {
             self.answers.end(Piece::Refused(problem)).await?;
             self.incoming.drop_all().await;

@@ -18,11 +18,11 @@ use crate::shard::Refusal;
 
 /// Receipts sent together, at most.
 pub const CHUNK_RECEIPTS: usize = 500;
-/// A single one may have as many.
+/// Bytes sent together, at most. A single receipt may have as many.
 const CHUNK_BYTES: usize = 1024 * 1024;
-/// Chunks of one batch that one replica has at once: the next gather meanwhile.
+/// Chunks of a batch that one replica has at once. Further receipts for it gather meanwhile, so that the next chunk is larger.
 const CHUNKS_AT_ONCE: usize = 4;
-/// What the owner is told of the request besides.
+/// Headers of the client's request that the owner gets too.
 const PASSED_ON: [HeaderName; 3] =
     [AUTHORIZATION, HeaderName::from_static("x-request-id"), HeaderName::from_static("traceparent")];
 
@@ -32,8 +32,9 @@ pub struct Relay {
 }
 
 struct Owner {
-    /// What it announced last. That another announces this shard ends its chunks: it may be stopped, and then keeps its
-    /// connections open; lines it has not answered may be sent again.
+    /// What this replica announced last. Where another one announces the same shard, the chunks on their way to this one are given
+    /// up: a stopped process keeps its connections open and would be waited for in vain. The client may send again the
+    /// receipts that were not answered.
     announced: ShardAnnounced,
     waiting: VecDeque<(usize, Bytes)>,
     chunks: usize,
@@ -47,7 +48,7 @@ pub struct Chunk {
 }
 
 impl Relay {
-    /// `None` for a request that was forwarded itself.
+    /// `None` for a request that was forwarded itself: it makes no second hop.
     pub fn new(request: &HeaderMap) -> Option<Self> {
         if request.contains_key(FORWARDED) {
             return None;
@@ -55,7 +56,8 @@ impl Relay {
         let mut headers = HeaderMap::new();
         headers.insert(FORWARDED, HeaderValue::from_static("1"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(NDJSON));
-        // As it was understood here: the request may say it in any of several lines.
+        // The owner must read as leniently as this replica. The client may send the header in several lines, so that its
+        // meaning is passed on and not its text.
         if Handling::of(request) == Handling::Lenient {
             headers.insert("prefer", HeaderValue::from_static("handling=lenient"));
         }
@@ -67,7 +69,7 @@ impl Relay {
         Some(Self { headers, owners: HashMap::new() })
     }
 
-    /// A receipt for the replica that announced its shard.
+    /// Takes in a receipt for the replica that announced its shard.
     pub fn add(&mut self, announced: ShardAnnounced, index: usize, receipt: Bytes) {
         let owner = self.owners.entry(announced.url.clone()).or_insert_with(|| Owner {
             announced: announced.clone(),
@@ -96,14 +98,14 @@ impl Relay {
         Some(chunk)
     }
 
-    /// A chunk of the replica at `url` is answered.
+    /// Notes that a chunk of the replica at `url` is answered.
     pub fn answered(&mut self, url: &str) {
         if let Some(owner) = self.owners.get_mut(url) {
             owner.chunks -= 1;
         }
     }
 
-    /// What [`Chunk::forward`] sends with.
+    /// The headers that [`Chunk::forward`] sends.
     pub fn headers(&self) -> HeaderMap {
         self.headers.clone()
     }
@@ -122,7 +124,7 @@ impl Chunk {
         self.body.push(b'\n');
     }
 
-    /// Sends it and gives each receipt's index and the tail of its line.
+    /// Sends the chunk, and gives the index of each receipt and the tail of its line.
     pub async fn forward(self, app: App, headers: HeaderMap) -> Vec<(usize, Bytes)> {
         let Self { owner, indexes, body } = self;
         let mut tails = vec![None; indexes.len()];
@@ -135,7 +137,7 @@ impl Chunk {
     }
 }
 
-/// Sends the lines and reads the tails; what those say that do not come.
+/// Sends the receipts and reads the tails of their lines. Gives the refusal of the receipts whose lines do not come.
 async fn exchange(
     app: &App,
     url: &str,
@@ -157,7 +159,7 @@ async fn exchange(
             Refusal::Unknown
         }
         Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => Refusal::Overloaded,
-        // Nobody took it: it is as if the shard were moving.
+        // Nobody took the chunk, as if the shard were moving.
         Err(error) if error.is_connect() => Refusal::Moving,
         Ok(_) | Err(_) => Refusal::Unknown,
     }
@@ -170,7 +172,7 @@ async fn read(mut response: reqwest::Response, tails: &mut [Option<Bytes>]) {
         lines.push(part);
         while let Some(framed) = lines.next() {
             let Framed::Receipt(text) = framed else { continue };
-            // A line past the last is the owner's word on the whole.
+            // A line whose index is past the last receipt speaks of the chunk, not of a receipt.
             if let Some((index, tail)) = line::read(&text)
                 && let Some(place) = tails.get_mut(index)
             {

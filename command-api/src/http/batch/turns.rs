@@ -1,4 +1,4 @@
-//! How many batches are under way: few at once, and of one caller not all of them.
+//! The turns of batches: few are under way at once, and never all of one caller.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::http::forward::{FORWARDED, declared_length};
 const BATCHES: usize = 8;
 /// Batches of one caller under way at once, however slowly they come.
 const BATCHES_OF_ONE: usize = 4;
-/// Memory for parts of other replicas' batches, KiB. Those that came to this one have their turns.
+/// Memory for forwarded batches, KiB. They take no turns here: each is a part of a batch that has one at another replica.
 const FORWARDED_KIB: usize = 12 * 1024;
 /// How long a batch waits for others to end before 503.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -46,8 +46,9 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Waits for a turn. A batch that a replica has forwarded waits for none: its own has one at the replica that it came to,
-    /// and turns that wait for each other would never come. Who is no replica gains nothing by saying that it forwards.
+    /// Waits for a turn; 503 where none comes in [`WITHIN`]. A forwarded batch waits for none: it is a part of one that has a turn
+    /// at the replica it came from, and two replicas that waited for turns of each other would wait for ever. Only a trusted peer
+    /// is believed that it forwards.
     pub async fn take(&self, caller: &Caller, headers: &HeaderMap, peer: Peer) -> Result<Turn, ApiError> {
         let permits = if peer.is_trusted && headers.contains_key(FORWARDED) {
             let bytes = declared_length(headers).unwrap_or(ROOM_BYTES).min(ROOM_BYTES);
@@ -60,7 +61,7 @@ impl Turns {
         Ok(Turn { _permits: permits })
     }
 
-    /// The caller's own turn first: what waits for it takes nobody else's.
+    /// Takes the caller's own permit first: while a batch waits for it, it holds no permit that others need.
     async fn wait(&self, username: &str) -> Option<Vec<OwnedSemaphorePermit>> {
         let own = self.of_callers.of(username).acquire_owned().await.ok()?;
         let shared = self.all.clone().acquire_owned().await.ok()?;

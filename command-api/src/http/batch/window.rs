@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 /// Receipts in the window, at most: several transactions' worth, so that one gathers while another commits.
 const MAX_RECEIPTS: usize = 4000;
-/// Bytes of them and of the answers that wait for those before, at most; a single one may have more.
+/// Bytes of these receipts and of the answers that wait for those before them, at most. A single one may have more.
 pub const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 #[derive(Default)]
@@ -18,9 +18,9 @@ pub struct Window {
 }
 
 enum Slot {
-    /// A receipt of so many bytes.
+    /// The receipt has so many bytes and no answer yet.
     Waiting(usize),
-    /// The tail of its line.
+    /// The receipt is answered: the tail of its line waits for the lines before it.
     Answered(Bytes),
 }
 
@@ -36,7 +36,7 @@ impl Window {
         self.taken() - 1
     }
 
-    /// Puts the tail of a line at its place. One that is answered stays so.
+    /// Answers a receipt with the tail of its line. One that is answered already keeps its answer.
     pub fn answer(&mut self, index: usize, tail: Bytes) {
         let slot = index.checked_sub(self.first).and_then(|at| self.slots.get_mut(at));
         if let Some(slot @ &mut Slot::Waiting(bytes)) = slot {
@@ -45,7 +45,7 @@ impl Window {
         }
     }
 
-    /// The first receipt's line, once it is there.
+    /// Takes the first receipt out, once it is answered: its index and the tail of its line.
     pub fn next_answered(&mut self) -> Option<(usize, Bytes)> {
         let Slot::Answered(tail) = self.slots.pop_front_if(|slot| matches!(slot, Slot::Answered(_)))? else {
             return None;
