@@ -6,7 +6,7 @@ umask 077
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 TILL_HOME=${TILL_HOME:-$ROOT/.till}/sqlx-cache
 TILL_POSTGRES_PORT=${TILL_SQLX_CACHE_PORT:-25433}
-for part in say settings secrets render ports process postgres; do
+for part in say contracts settings secrets render ports process postgres; do
     # shellcheck source=/dev/null
     source "$ROOT/infra/lib/$part.sh"
 done
