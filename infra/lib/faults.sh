@@ -24,18 +24,23 @@ faults() {
 
 # check_faults: whether each can still be planted, which costs no build.
 check_faults() {
-    local patch failed=0
-    for patch in "$FAULTS"/*.patch; do
+    check_patches "$FAULTS"/*.patch
+}
+
+# check_patches PATCH...: whether each can be applied, and names a test that there is or that it brings.
+check_patches() {
+    local patch wrong=0
+    for patch in "$@"; do
         patch --strip 1 --dry-run --silent --directory "$ROOT" <"$patch" || {
-            complain "$patch cannot be planted: make it anew."
-            failed=1
+            complain "$patch cannot be applied: make it anew."
+            wrong=1
         }
         [[ -n $(targets_of "$patch") ]] || {
             complain "$patch names no test: $(test_of "$patch")"
-            failed=1
+            wrong=1
         }
     done
-    return "$failed"
+    return "$wrong"
 }
 
 # plant PATCH: fails where its test passes. The copy is as it was afterwards.
@@ -67,7 +72,7 @@ test_of() {
 targets_of() {
     local test
     test="fn $(test_of "$1")("
-    if grep --quiet --recursive --fixed-strings "$test" "$ROOT/tests/tests"; then
+    if grep --quiet --recursive --fixed-strings "$test" "$ROOT/tests/tests" "$ROOM_PATCHES"; then
         echo --test system
     elif grep --quiet --recursive --fixed-strings --include '*.rs' "$test" "$ROOT"/{domain,runtime,contracts,command-api,projector,analytics-worker}/src; then
         echo --lib --bins
