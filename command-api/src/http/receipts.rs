@@ -8,23 +8,24 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use domain::names;
 use domain::receipt::{self, RecordReceipt, VoidReceipt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
-use runtime::openapi;
 use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
+use schemas::Event;
 use schemas::receipts::{self, Item, Receipt};
-use schemas::{Event, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::amount::Amount;
 use super::error::overloaded;
-use super::form::{Form, Handling};
+use super::form::Form;
 use super::object::fields;
+use super::prefer::Handling;
+use super::understood::Understood;
 use super::{ApiError, App, Segment};
 use crate::blocking::Threads;
 use crate::shard::{Answer, Origin};
@@ -109,27 +110,6 @@ struct Valid {
     valid: bool,
     #[serde(flatten)]
     understood: Understood,
-}
-
-/// What a receipt's time and amounts were understood to be: they can be written in several ways.
-#[derive(Clone, Copy, Serialize, ToSchema)]
-pub struct Understood {
-    /// In UTC.
-    #[serde(with = "schemas::time")]
-    pub timestamp: DateTime<Utc>,
-    #[schema(value_type = openapi::Money)]
-    pub total_amount: Money,
-    #[schema(value_type = openapi::Money)]
-    pub tax_amount: Money,
-    #[schema(value_type = openapi::Money)]
-    pub tips_amount: Money,
-}
-
-impl Understood {
-    pub fn of(receipt: &Receipt) -> Self {
-        let Receipt { occurred_at, total_amount, tax_amount, tips_amount, .. } = *receipt;
-        Self { timestamp: occurred_at, total_amount, tax_amount, tips_amount }
-    }
 }
 
 /// The receipt is void.
