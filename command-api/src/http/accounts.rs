@@ -20,7 +20,7 @@ use super::client_address::ClientAddress;
 use super::form::{Form, is_missing};
 use super::login::{authenticate, try_password};
 use super::object::{Field, fields};
-use super::prefer::Handling;
+use super::prefer::{CommandPreferences, Handling};
 use super::{ApiError, App, Segment};
 use crate::shard::{Origin, Refusal};
 
@@ -209,7 +209,7 @@ fields! {
     path = "/v1/accounts/{username}/roles",
     tag = "Accounts",
     operation_id = "assignRoles",
-    params(("username" = String, Path, example = "ann"), Origin, Handling),
+    params(("username" = String, Path, example = "ann"), Origin, CommandPreferences),
     request_body = RolesBody,
     responses(
         (status = 200, description = "The roles are these, from the next login on.", body = Account,

@@ -10,6 +10,10 @@ use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::{IntoParams, PartialSchema};
 
+const LENIENT: &str =
+    "`handling=lenient` (RFC 7240): fields that are not described are passed over, not refused.";
+const WAIT: &str = "`wait=N`: the answer waits until all that follows from the command is done, `N` seconds at most, and has\n`Preference-Applied: wait` where it is.";
+
 /// What is done with fields that are not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Handling {
@@ -45,20 +49,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Handling {
     }
 }
 
-/// The header that [`Handling::of`] reads.
+/// Describes the header where only [`Handling`] is read from it.
 impl IntoParams for Handling {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let prefer = ParameterBuilder::new()
-            .name("Prefer")
-            .parameter_in(ParameterIn::Header)
-            .description(Some(
-                "`handling=lenient` (RFC 7240): fields that are not described are passed over, not refused.",
-            ))
-            .required(Required::False)
-            .schema(Some(String::schema()))
-            .example(Some("handling=lenient".into()));
-        vec![prefer.build()]
+        vec![described(LENIENT, "handling=lenient")]
     }
+}
+
+/// Describes the header of a route that submits a command by [`super::App::submit`], which reads [`preferred_wait`] from it too.
+pub struct CommandPreferences;
+
+impl IntoParams for CommandPreferences {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![described(&format!("{LENIENT}\n{WAIT}"), "handling=lenient, wait=5")]
+    }
+}
+
+fn described(description: &str, example: &str) -> Parameter {
+    let prefer = ParameterBuilder::new().name("Prefer").parameter_in(ParameterIn::Header);
+    let prefer = prefer.description(Some(description)).required(Required::False);
+    prefer.schema(Some(String::schema())).example(Some(example.into())).build()
 }
 
 /// How long the client would wait for the to-dos that its command raises: `Prefer: wait=N`, in seconds.

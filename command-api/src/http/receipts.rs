@@ -24,7 +24,7 @@ use super::amount::Amount;
 use super::error::overloaded;
 use super::form::Form;
 use super::object::fields;
-use super::prefer::Handling;
+use super::prefer::{CommandPreferences, Handling};
 use super::understood::Understood;
 use super::{ApiError, App, Segment};
 use crate::blocking::Threads;
@@ -132,7 +132,7 @@ const VOID_NOTE: &str = "the transaction_id stays taken, because what is recorde
     path = "/v1/receipts",
     tag = "Receipts",
     operation_id = "recordReceipt",
-    params(Origin, Handling),
+    params(Origin, CommandPreferences),
     request_body = ReceiptBody,
     responses(
         (status = 201, description = "Recorded: committed to the log.", body = Recorded,
@@ -213,7 +213,7 @@ fields! {
     path = "/v1/receipts/{transaction_id}/void",
     tag = "Receipts",
     operation_id = "voidReceipt",
-    params(("transaction_id" = String, Path, example = "demo-1"), Origin, Handling),
+    params(("transaction_id" = String, Path, example = "demo-1"), Origin, CommandPreferences),
     request_body = VoidBody,
     responses(
         (status = 201, description = "Void: committed to the log.", body = Voided,
