@@ -2,7 +2,7 @@
 //!
 //! The way of a receipt: [`log`] (read on a thread of its own) -> [`lead`] -> [`fold`] (guard, rows and positions in one
 //! transaction) -> [`projections`] -> [`tables`] of the live generation -> [`read`] (a snapshot that has seen what the client
-//! asks for) -> [`http`]. [`rebuild`] makes the next generation beside the live one.
+//! asks for) -> [`http`], whose table of contents is [`routes`]. [`rebuild`] makes the next generation beside the live one.
 
 mod contracts;
 mod database;
@@ -15,6 +15,7 @@ mod log;
 mod projections;
 mod read;
 mod rebuild;
+mod routes;
 mod serve;
 mod settings;
 mod tables;
@@ -23,12 +24,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use description::Description;
 use projections::definition::Projection;
 use runtime::kafka::{Cluster, Isolation, partition_count};
 use schemas::Topic;
 use settings::{OperatorSettings, ProjectorSettings, Settings};
-use utoipa::OpenApi;
 
 /// Folds Till's topics into Postgres and answers HTTP reads.
 #[derive(Parser)]
@@ -88,7 +87,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), String> {
     if matches!(arguments.command, Command::Openapi) {
-        print!("{}", runtime::openapi::text(&Description::openapi()));
+        print!("{}", runtime::openapi::text(&routes::description()));
         return Ok(());
     }
     let settings = arguments.settings()?;

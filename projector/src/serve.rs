@@ -13,12 +13,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::contracts;
 use crate::database::own_pool;
-use crate::http::{App, router};
+use crate::http::App;
 use crate::lead::leader::Leader;
 use crate::lead::progress::Progress;
 use crate::log::ends::SharedEnds;
 use crate::projections;
 use crate::read::Reads;
+use crate::routes;
 use crate::settings::Settings;
 
 /// The time between two looks at whether everything works.
@@ -48,7 +49,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
         zone: common.business_timezone.parse().expect("the settings were checked"),
     };
     let contracts = contracts::routes(&app, &settings);
-    let router = router(app, contracts, readiness.clone());
+    let router = routes::router(app, contracts, readiness.clone());
     let grace = Duration::from_millis(common.shutdown_grace_ms);
     let edge = Edge::new(router, Sites::new(common, &[])).shaped_by(::contracts::in_shape_of);
     let settings = Arc::new(settings);

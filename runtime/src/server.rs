@@ -73,7 +73,7 @@ pub fn health_routes<S: Clone + Send + Sync + 'static>(readiness: Readiness) -> 
     security(()),
     responses((status = 200, description = "It runs.", body = String, example = "ok\n"))
 )]
-pub async fn healthz() -> (StatusCode, &'static str) {
+async fn healthz() -> (StatusCode, &'static str) {
     (StatusCode::OK, "ok\n")
 }
 
@@ -88,7 +88,7 @@ pub async fn healthz() -> (StatusCode, &'static str) {
         (status = 503, response = Unavailable),
     )
 )]
-pub async fn readyz(State(readiness): State<Readiness>) -> Response {
+async fn readyz(State(readiness): State<Readiness>) -> Response {
     match readiness.reason() {
         None => (StatusCode::OK, "ready\n").into_response(),
         Some(reason) => Problem::unavailable(reason, 1).into_response(),

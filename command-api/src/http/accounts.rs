@@ -17,9 +17,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::client_address::ClientAddress;
-use super::form::{Form, Handling, is_missing};
+use super::form::{Form, is_missing};
 use super::login::{authenticate, try_password};
 use super::object::{Field, fields};
+use super::prefer::{CommandPreferences, Handling};
 use super::{ApiError, App, Segment};
 use crate::shard::{Origin, Refusal};
 
@@ -124,7 +125,7 @@ pub async fn register(
     let is_first =
         |account: &AccountState| idempotency_id.is_some() && account.idempotency_id == idempotency_id;
     // Either branch takes one slow hash, so that the time of the answer does not tell whether the name is taken.
-    let password_hash = match find(&app, &username).filter(is_first) {
+    let password_hash = match account::load(&app.store.as_ref(), REALM, &username).filter(is_first) {
         // Only the slow hash tells whether a retry has the same password, because the log keeps no fingerprint of it. A
         // stranger could guess passwords by such retries, so that each counts as a login's try.
         Some(account) => {
@@ -208,7 +209,7 @@ fields! {
     path = "/v1/accounts/{username}/roles",
     tag = "Accounts",
     operation_id = "assignRoles",
-    params(("username" = String, Path, example = "ann"), Origin, Handling),
+    params(("username" = String, Path, example = "ann"), Origin, CommandPreferences),
     request_body = RolesBody,
     responses(
         (status = 200, description = "The roles are these, from the next login on.", body = Account,
@@ -259,7 +260,7 @@ pub async fn assign_roles(
 /// replica looks until they are there.
 pub async fn ensure_first_accounts(app: &App) {
     for (username, password, role) in first_accounts(app) {
-        while find(app, &username).is_none() {
+        while account::load(&app.store.as_ref(), REALM, &username).is_none() {
             if let Err(error) = ensure_account(app, &username, &password, role).await {
                 tracing::warn!(username, ?error, "a first account could not be opened yet");
             }
@@ -283,7 +284,7 @@ async fn ensure_account(app: &App, username: &str, password: &str, role: Role) -
         Err(Refusal::Elsewhere(_)) => return Ok(()),
         served => served?,
     }
-    if find(app, username).is_some() {
+    if account::load(&app.store.as_ref(), REALM, username).is_some() {
         return Ok(());
     }
     let roles = vec![role.name().to_owned()];
@@ -332,11 +333,6 @@ async fn open_hashed(
     };
     app.shards.submit(command, origin).await?;
     Ok(())
-}
-
-/// The account of this name, as far as this replica has folded.
-pub fn find(app: &App, username: &str) -> Option<AccountState> {
-    account::load(&app.store.as_ref(), REALM, username)
 }
 
 fn token(app: &App, username: String, account: AccountState) -> AccessToken {

@@ -1,92 +1,20 @@
 //! Reads the fields of a JSON body one by one and collects what is wrong, so that a client is told of all of it at once.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::fmt::Write;
-use std::time::Duration;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use runtime::Problem;
 use runtime::problem::{FieldError, MAX_ERRORS};
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::value::RawValue;
-use utoipa::openapi::Required;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::{IntoParams, PartialSchema};
 
 use super::object::{Field, Fields, Object, nearest};
+use super::prefer::Handling;
 
 const NO_OBJECT: &str = "must be a JSON object";
 /// UTF-8's byte order mark: some systems begin files with it.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// What is done with fields that are not known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Handling {
-    /// An unknown field is an error.
-    #[default]
-    Strict,
-    /// Unknown fields are passed over, because the client sent `Prefer: handling=lenient` (RFC 7240).
-    Lenient,
-}
-
-impl Handling {
-    pub fn of(headers: &HeaderMap) -> Self {
-        match preference(headers, "handling") {
-            Some(value) if value.eq_ignore_ascii_case("lenient") => Self::Lenient,
-            _ => Self::Strict,
-        }
-    }
-
-    /// Adds `Preference-Applied` to the answer where the client asked for leniency.
-    pub fn tell(self, headers: &mut HeaderMap) {
-        if self == Self::Lenient {
-            let applied = HeaderName::from_static("preference-applied");
-            headers.append(applied, HeaderValue::from_static("handling=lenient"));
-        }
-    }
-}
-
-/// The header that [`Handling::of`] reads.
-impl IntoParams for Handling {
-    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let prefer = ParameterBuilder::new()
-            .name("Prefer")
-            .parameter_in(ParameterIn::Header)
-            .description(Some(
-                "`handling=lenient` (RFC 7240): fields that are not described are passed over, not refused.",
-            ))
-            .required(Required::False)
-            .schema(Some(String::schema()))
-            .example(Some("handling=lenient".into()));
-        vec![prefer.build()]
-    }
-}
-
-/// How long the client would wait for the to-dos that its command raises: `Prefer: wait=N`, in seconds (RFC 7240, 4.3).
-pub fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
-    preference(headers, "wait")?.parse().ok().map(Duration::from_secs)
-}
-
-/// The value of a preference (RFC 7240, 2). Where a client sends several, the first counts.
-fn preference<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
-    let mut preferences = values.flat_map(|value| value.split(',')).filter_map(|text| text.split(';').next());
-    preferences.find_map(|text| {
-        let (found, value) = text.split_once('=')?;
-        found.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
-    })
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Handling {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.headers))
-    }
-}
 
 /// A body without the byte order mark before it.
 pub fn without_byte_order_mark(body: &[u8]) -> &[u8] {
@@ -356,22 +284,5 @@ mod tests {
         let read = |raw: &str| whole(raw);
         assert_eq!([read("2"), read("2.0"), read("2e0"), read("20e-1")], [Some(2); 4]);
         assert_eq!([read("2.5"), read("true"), read("\"2\""), read("1e30"), read("{}")], [None; 5]);
-    }
-
-    #[test]
-    fn leniency_is_asked_for_in_any_of_the_preferences() {
-        let of = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("prefer", value.parse().unwrap());
-            Handling::of(&headers)
-        };
-        for lenient in ["handling=lenient", "wait=10, Handling=\"lenient\"", "handling=lenient; x=1"] {
-            assert_eq!(of(lenient), Handling::Lenient, "{lenient}");
-        }
-        for strict in
-            ["handling=strict", "handling", "lenient", "wait=1", "handling=strict, handling=lenient"]
-        {
-            assert_eq!(of(strict), Handling::Strict, "{strict}");
-        }
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::client_address::{ClientAddress, REAL_IP};
 use super::error::{Elsewhere, NotTaken};
-use super::form::Handling;
+use super::prefer::Handling;
 use super::{ApiError, App, room};
 use crate::shard::Refusal;
 

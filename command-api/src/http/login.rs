@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use domain::account::{AccountState, LockLogin, REALM};
+use domain::account::{self, AccountState, LockLogin, REALM};
 use runtime::Problem;
 
-use super::accounts::find;
 use super::client_address::ClientAddress;
 use super::{ApiError, App};
 use crate::shard::Origin;
@@ -23,7 +22,7 @@ pub async fn authenticate(
     origin: Origin,
 ) -> Result<Option<AccountState>, ApiError> {
     app.shards.served_here(REALM).await?;
-    let account = find(app, username);
+    let account = account::load(&app.store.as_ref(), REALM, username);
     let is_right = try_password(app, username, address, password, account.as_ref(), origin).await?;
     Ok(account.filter(|_| is_right))
 }

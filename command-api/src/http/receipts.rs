@@ -8,23 +8,24 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use domain::names;
 use domain::receipt::{self, RecordReceipt, VoidReceipt};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use runtime::Problem;
 use runtime::auth::{Caller, Role};
-use runtime::openapi;
 use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
+use schemas::Event;
 use schemas::receipts::{self, Item, Receipt};
-use schemas::{Event, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::amount::Amount;
 use super::error::overloaded;
-use super::form::{Form, Handling};
+use super::form::Form;
 use super::object::fields;
+use super::prefer::{CommandPreferences, Handling};
+use super::understood::Understood;
 use super::{ApiError, App, Segment};
 use crate::blocking::Threads;
 use crate::shard::{Answer, Origin};
@@ -111,27 +112,6 @@ struct Valid {
     understood: Understood,
 }
 
-/// What a receipt's time and amounts were understood to be: they can be written in several ways.
-#[derive(Clone, Copy, Serialize, ToSchema)]
-pub struct Understood {
-    /// In UTC.
-    #[serde(with = "schemas::time")]
-    pub timestamp: DateTime<Utc>,
-    #[schema(value_type = openapi::Money)]
-    pub total_amount: Money,
-    #[schema(value_type = openapi::Money)]
-    pub tax_amount: Money,
-    #[schema(value_type = openapi::Money)]
-    pub tips_amount: Money,
-}
-
-impl Understood {
-    pub fn of(receipt: &Receipt) -> Self {
-        let Receipt { occurred_at, total_amount, tax_amount, tips_amount, .. } = *receipt;
-        Self { timestamp: occurred_at, total_amount, tax_amount, tips_amount }
-    }
-}
-
 /// The receipt is void.
 #[derive(Serialize, ToSchema)]
 struct Voided {
@@ -152,7 +132,7 @@ const VOID_NOTE: &str = "the transaction_id stays taken, because what is recorde
     path = "/v1/receipts",
     tag = "Receipts",
     operation_id = "recordReceipt",
-    params(Origin, Handling),
+    params(Origin, CommandPreferences),
     request_body = ReceiptBody,
     responses(
         (status = 201, description = "Recorded: committed to the log.", body = Recorded,
@@ -233,7 +213,7 @@ fields! {
     path = "/v1/receipts/{transaction_id}/void",
     tag = "Receipts",
     operation_id = "voidReceipt",
-    params(("transaction_id" = String, Path, example = "demo-1"), Origin, Handling),
+    params(("transaction_id" = String, Path, example = "demo-1"), Origin, CommandPreferences),
     request_body = VoidBody,
     responses(
         (status = 201, description = "Void: committed to the log.", body = Voided,

@@ -3,8 +3,6 @@
 mod pages;
 pub mod responses;
 
-use std::collections::BTreeSet;
-
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -40,13 +38,6 @@ pub fn assert_committed(description: &OpenApi, service: &str) {
         committed == text,
         "docs/openapi/{service}.json is not of this code: TILL_WRITE=1 cargo test --release -p {service} description"
     );
-}
-
-/// The paths a table of routes serves, read from its source: axum does not tell them.
-#[must_use]
-pub fn routed(source: &str) -> BTreeSet<String> {
-    let starts = source.split(".route(\"").skip(1);
-    starts.filter_map(|start| start.split('"').next()).map(str::to_owned).collect()
 }
 
 /// Adds the security scheme `token`: the bearer token of a login.

@@ -21,7 +21,7 @@ use super::check::MAX_CHARS;
 use super::contract::Contract;
 use crate::contracts::django::{Fields, NON_FIELD};
 use crate::http::ApiError;
-use crate::http::accounts::{find, open};
+use crate::http::accounts::open;
 use crate::http::client_address::ClientAddress;
 use crate::http::login::authenticate;
 use crate::shard::{Origin, Refusal};
@@ -53,7 +53,8 @@ pub async fn register(
     }
     let password = new_password(&mut fields, "password1", "password2");
     // A known name alone is refused after the hash, as an unknown one is opened: the time does not tell.
-    if fields.are_wrong() && !username.is_empty() && find(app, &username).is_some() {
+    let is_known = || account::load(&app.store.as_ref(), REALM, &username).is_some();
+    if fields.are_wrong() && !username.is_empty() && is_known() {
         fields.wrong("username", DUPLICATE_USERNAME);
     }
     let (username, password) = fields.finish((username, password))?;
@@ -135,7 +136,8 @@ fn new_password(fields: &mut Fields, name: &str, again: &str) -> String {
 async fn issue(contract: &Contract, username: &str, headers: &HeaderMap) -> Result<String, Refused> {
     let mut outcome = Err(Refusal::Rejected(account::Rejection::LoginTokenOutdated.into()));
     for _ in 0..ATTEMPTS {
-        let generation = find(&contract.app, username).map_or(0, |account| account.token_generation);
+        let account = account::load(&contract.app.store.as_ref(), REALM, username);
+        let generation = account.map_or(0, |account| account.token_generation);
         let key = contract.tokens.make(REALM, username, generation);
         let command = IssueLoginToken {
             realm: REALM.to_owned(),

@@ -3,9 +3,14 @@
 
 use bytes::{Buf, Bytes};
 
-use super::framer::{Begun, Framed, Malformed, is_space};
+use super::framed::{Begun, Framed, is_space};
 
-/// See [`super::framer::Framer`].
+/// The body cannot be cut any further. The text says at which byte, and what would be right there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub String);
+
+/// Cuts at the commas between elements.
 #[derive(Default)]
 pub struct Array {
     state: State,
@@ -81,7 +86,7 @@ impl Array {
     }
 
     /// See [`super::framer::Framer::finish`].
-    pub fn finish(&mut self) -> Result<(), Malformed> {
+    pub fn finish(&self) -> Result<(), Malformed> {
         match self.state {
             State::Closed => Ok(()),
             State::Start => Err(Malformed("the body is empty: a JSON array begins with '['".to_owned())),
@@ -153,11 +158,22 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::value::RawValue;
 
-    use super::super::framer::{Framer, MAX_RECEIPT_BYTES, cut};
+    use super::super::framed::MAX_RECEIPT_BYTES;
     use super::*;
 
     fn elements(chunks: &[&[u8]]) -> (Vec<Framed>, Option<Malformed>) {
-        cut(Framer::Array(Array::default()), chunks)
+        let (mut array, mut all) = (Array::default(), Vec::new());
+        let mut cut = || {
+            for chunk in chunks {
+                array.push(Bytes::copy_from_slice(chunk));
+                while let Some(element) = array.next()? {
+                    all.push(element);
+                }
+            }
+            array.finish()
+        };
+        let malformed = cut().err();
+        (all, malformed)
     }
 
     fn receipt(text: &str) -> Framed {

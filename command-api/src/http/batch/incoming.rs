@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 use runtime::Problem;
 use tokio::time::{Instant, timeout_at};
 
-use super::batch_too_large;
-use super::framer::{Framed, Framer};
+use super::framed::Framed;
+use super::framer::Framer;
 use crate::http::pace::{Pace, TOO_SLOW, TooSlow};
 
 /// The largest body of a batch.
@@ -146,7 +146,11 @@ fn late(detail: &str) -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, format!("{detail}: send the rest again"))
 }
 
-/// 413: more than [`MAX_BODY_BYTES`].
-pub fn too_large() -> Problem {
+fn too_large() -> Problem {
     batch_too_large("a batch may have at most 32 MiB: send this receipt and those after it as another")
+}
+
+/// 413, for a whole batch or for the rest of one.
+pub fn batch_too_large(detail: &'static str) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).kind("urn:till:batch-too-large", "Batch too large")
 }

@@ -9,7 +9,7 @@ use runtime::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::receipts::Understood;
+use crate::http::understood::Understood;
 use crate::shard::Answer;
 
 /// Errors that a line names, at most: a line is kept in memory until those before it are answered.

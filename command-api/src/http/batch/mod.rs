@@ -1,13 +1,15 @@
 //! `POST /v1/receipts/batch`: receipts by the thousand, a line of the answer for each, in the batch's order.
 //!
-//! Read in this order: [`record`] -> [`progress`], which takes receipts from [`incoming`] (cut by [`framer`] and
-//! [`array`]) into the [`window`], submits each to its shard or hands it to the [`relay`], and writes [`line`]s to
+//! Read in this order: [`record`] -> [`progress`], which takes receipts from [`incoming`] (cut by a [`framer`] into [`lines`]
+//! or elements of an [`array`]) into the [`window`], submits each to its shard or hands it to the [`relay`], and writes [`line`]s to
 //! [`outgoing`] in order. Each waits for the next to have room, so that memory is the window's, whatever the batch has.
 
 mod array;
+mod framed;
 mod framer;
 mod incoming;
 mod line;
+mod lines;
 mod outgoing;
 mod progress;
 mod relay;
@@ -28,24 +30,21 @@ use runtime::openapi::responses::{OfBodies, OfCallers};
 use tokio::sync::mpsc;
 
 use super::client_address::Peer;
-use super::form::Handling;
-use super::forward::declared_length;
+use super::forward::{FORWARDED, declared_length};
+use super::prefer::Handling;
 use super::receipts::{ReceiptBody, WRITERS};
 use super::{ApiError, App};
 use crate::shard::{Origin, Refusal};
 use array::Array;
-use framer::{Framer, Lines};
-use incoming::Incoming;
+use framer::Framer;
+use incoming::{Incoming, batch_too_large};
 pub use line::BatchLine;
+use lines::{Lines, NDJSON};
 use outgoing::{Answers, Piece};
 use progress::{Asked, Progress};
 use relay::Relay;
 use turns::Turn;
 pub use turns::Turns;
-
-const NDJSON: &str = "application/x-ndjson";
-/// Memory of a batch, at most: a receipt that has come in part, the window, and the lines held for the client.
-const ROOM_BYTES: usize = framer::MAX_RECEIPT_BYTES + window::MAX_BYTES + outgoing::HELD_BYTES;
 
 /// Records each receipt of a batch as `POST /v1/receipts` would: 200, and a line for each.
 #[utoipa::path(
@@ -120,8 +119,18 @@ async fn admit(
     if declared_length(headers).is_some_and(|bytes| bytes > incoming::MAX_BODY_BYTES) {
         return Err(batch_too_large("a batch may have at most 32 MiB: send it as several").into());
     }
-    let turn = app.turns.take(&caller, headers, peer).await?;
+    let turn = turn(&app.turns, &caller, peer, headers).await?;
     Ok((caller, framer, turn))
+}
+
+/// The batch's turn, or its memory where another replica has forwarded it. Only a trusted peer is believed that it forwards, or
+/// clients could pass over the turns.
+async fn turn(turns: &Turns, caller: &Caller, peer: Peer, headers: &HeaderMap) -> Result<Turn, ApiError> {
+    if peer.is_trusted && headers.contains_key(FORWARDED) {
+        turns.take_forwarded(declared_length(headers))
+    } else {
+        turns.take(&caller.username).await
+    }
 }
 
 fn framer(headers: &HeaderMap) -> Result<Framer, Problem> {
@@ -134,11 +143,6 @@ fn framer(headers: &HeaderMap) -> Result<Framer, Problem> {
             "send `Content-Type: application/x-ndjson` with a receipt a line, or `application/json` with an array of receipts",
         )),
     }
-}
-
-/// 413, for a whole batch or for the rest of one.
-fn batch_too_large(detail: &'static str) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).kind("urn:till:batch-too-large", "Batch too large")
 }
 
 /// The answer as its first piece wants it: lines that go on, none at all, or a problem instead.
@@ -164,4 +168,24 @@ fn lines(first: Bytes, pieces: mpsc::Receiver<Piece>) -> Body {
         }
     });
     Body::from_stream(stream::once(async { Ok(first) }).chain(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_trusted_peer_forwards_batches_past_the_turns() {
+        let (turns, mut headers) = (Turns::default(), HeaderMap::new());
+        headers.insert(FORWARDED, "1".parse().unwrap());
+        headers.insert("content-length", "1000".parse().unwrap());
+        let caller = Caller { username: "ann".into(), roles: Vec::new(), places: Vec::new() };
+        let take = async |is_trusted| turn(&turns, &caller, Peer { is_trusted }, &headers).await.ok();
+        let mut taken = Vec::new();
+        while let Some(turn) = take(false).await {
+            taken.push(turn);
+        }
+        assert!(!taken.is_empty(), "a stranger's batch has a turn like any other");
+        assert!(take(true).await.is_some(), "its batch has a turn at the replica that forwards it");
+    }
 }

@@ -14,14 +14,15 @@ use runtime::auth::Caller;
 use schemas::shards::ShardAnnounced;
 use tokio::task::unconstrained;
 
-use super::framer::Framed;
-use super::incoming::{End, Incoming, Next};
+use super::framed::Framed;
+use super::incoming::{End, Incoming, Next, batch_too_large};
+use super::line;
 use super::outgoing::{Answers, Gone, Piece};
 use super::relay::{CHUNK_RECEIPTS, Relay};
 use super::window::Window;
-use super::{batch_too_large, line};
-use crate::http::form::Handling;
-use crate::http::receipts::{self, Understood};
+use crate::http::prefer::Handling;
+use crate::http::receipts;
+use crate::http::understood::Understood;
 use crate::http::{ApiError, App};
 use crate::shard::{Origin, Refusal};
 

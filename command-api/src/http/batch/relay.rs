@@ -6,13 +6,13 @@ use std::time::Duration;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
-
-use super::framer::{Framed, Lines};
-use super::{NDJSON, line};
 use schemas::shards::ShardAnnounced;
 
-use crate::http::form::Handling;
+use super::framed::Framed;
+use super::line;
+use super::lines::{Lines, NDJSON};
 use crate::http::forward::{FORWARDED, replaced};
+use crate::http::prefer::Handling;
 use crate::http::{ApiError, App};
 use crate::shard::Refusal;
 
