@@ -103,7 +103,8 @@ impl App {
         let origin = Origin::of(headers);
         match preferred_wait(headers) {
             Some(wait) => {
-                let within = wait.min(Duration::from_millis(self.own.answer_timeout_ms));
+                // A replica that forwarded the request gives its owner the whole time: the answer must come before it is over.
+                let within = wait.min(Duration::from_millis(self.own.answer_timeout_ms / 2));
                 self.shards.submit_settled(command, origin, within).await
             }
             None => self.shards.submit(command, origin).await,
