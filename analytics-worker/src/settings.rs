@@ -21,7 +21,7 @@ pub(crate) struct Own {
     pub(crate) analytics_schedule: String,
     pub(crate) analytics_grace_ms: u64,
     #[serde(flatten)]
-    pub(crate) contracts: contracts::Settings,
+    pub(crate) contracts: contracts::settings::Settings,
 }
 
 impl Own {
