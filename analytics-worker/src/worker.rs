@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use runtime::kafka::{self, BULK_TRANSACTION_TIMEOUT, Cluster, Ends, Isolation};
+use runtime::kafka::{self, BULK_TRANSACTION_TIMEOUT, Cluster, Ends};
 use schemas::analytics::{HourClosed, Slice};
 use schemas::codec::Framing;
 use schemas::{Event, Topic};
@@ -186,12 +186,11 @@ impl Worker {
     /// Reads again what was read last of both logs: one that lost its tail, or was made anew, has something else there.
     fn verify(&mut self) -> Result<(), Fault> {
         let reading = Fault::kafka("reading the last events again");
-        let reader = self.cluster.reader(Isolation::Uncommitted).map_err(&reading)?;
         let ends = self.closed.folded.last.as_ref().map_or(&[][..], |last| &last.ends);
         let logs =
             [(&self.analytics, self.closed.last_read()), (&self.receipts, last_read(&self.receipts, ends))];
         for (log, last_read) in logs {
-            let found = kafka::difference(&reader, &self.topic_prefix, &last_read).map_err(&reading)?;
+            let found = kafka::difference(&self.cluster, &self.topic_prefix, &last_read).map_err(&reading)?;
             if let Some(difference) = found {
                 return Err(Fault::AnotherLog { topic: log.topic.clone(), difference });
             }

@@ -18,7 +18,7 @@ pub struct Source {
 
 impl Source {
     pub fn new(cluster: &Cluster, prefix: &str) -> Self {
-        Self { reader: cluster.renewed_reader(Isolation::Committed), prefix: prefix.to_owned() }
+        Self { reader: Renewed::reader(cluster, Isolation::Committed), prefix: prefix.to_owned() }
     }
 
     /// The event at a position of the log. Blocks, one reader at a time.

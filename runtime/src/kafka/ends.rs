@@ -9,7 +9,8 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 
-use super::{Cluster, Isolation, REQUEST_TIMEOUT, Renewed};
+use super::cluster::{Cluster, Isolation, REQUEST_TIMEOUT};
+use super::renewed::Renewed;
 
 /// Between two questions of a [`WatchedEnds`].
 const ASK_EVERY: Duration = Duration::from_secs(2);
@@ -24,13 +25,13 @@ impl Ends {
     /// Nothing is asked, and no client made, yet.
     #[must_use]
     pub fn new(cluster: &Cluster) -> Self {
-        Self(cluster.renewed_reader(Isolation::Uncommitted))
+        Self(Renewed::reader(cluster, Isolation::Uncommitted))
     }
 
     /// Asks for the last stable offsets instead: how far a reader of committed records can get at the moment.
     #[must_use]
     pub fn committed(cluster: &Cluster) -> Self {
-        Self(cluster.renewed_reader(Isolation::Committed))
+        Self(Renewed::reader(cluster, Isolation::Committed))
     }
 
     /// The high watermark of each partition of topics, given with their partition counts: past every record

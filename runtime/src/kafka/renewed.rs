@@ -3,9 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 
-use super::REQUEST_TIMEOUT;
+use super::cluster::{Cluster, Isolation, REQUEST_TIMEOUT};
 
 /// What a kept client gets of [`REQUEST_TIMEOUT`]; where it fails, a new one gets the rest.
 const KEPT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,6 +29,15 @@ enum State<C> {
         at: Instant,
         error: KafkaError,
     },
+}
+
+impl Renewed<BaseConsumer> {
+    /// [`Cluster::reader`], for as long as the process runs.
+    #[must_use]
+    pub fn reader(cluster: &Cluster, isolation: Isolation) -> Self {
+        let cluster = cluster.clone();
+        Self::new(move || cluster.reader(isolation))
+    }
 }
 
 impl<C: Send + 'static> Renewed<C> {

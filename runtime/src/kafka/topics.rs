@@ -11,8 +11,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 
+use super::cluster::{Cluster, Isolation, REQUEST_TIMEOUT};
 use super::ends::offsets;
-use super::{Cluster, Isolation, REQUEST_TIMEOUT};
 
 /// How long a new partition may be without a leader.
 const LEADER_TIMEOUT: Duration = Duration::from_secs(15);

@@ -10,6 +10,7 @@ use axum::routing::get;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, serve};
 
+use super::document::text;
 use crate::Problem;
 
 /// Swagger UI loads only what lies beside it, and writes styles into its elements.
@@ -52,10 +53,10 @@ pub(crate) const PATHS: [&str; 5] =
 
 /// `/openapi.json`, and Swagger UI under `/docs/`.
 pub fn routes<S: Clone + Send + Sync + 'static>(description: &OpenApi) -> Router<S> {
-    let text: Arc<str> = super::text(description).into();
+    let document: Arc<str> = text(description).into();
     let json = async move || {
         let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        (kind, text.to_string()).into_response()
+        (kind, document.to_string()).into_response()
     };
     Router::new()
         .route("/openapi.json", get(json.clone()))
@@ -77,7 +78,7 @@ mod tests {
 
     #[test]
     fn every_route_is_among_the_paths() {
-        let routed = crate::openapi::routed(include_str!("pages.rs"));
+        let routed = crate::openapi::document::routed(include_str!("pages.rs"));
         assert_eq!(routed, PATHS.map(str::to_owned).into());
     }
 }

@@ -126,8 +126,9 @@ mod tests {
     use axum::routing::{get, post};
 
     use super::*;
-    use crate::server::{Readiness, health_routes, with_fallbacks};
-    use crate::settings::Common;
+    use crate::Common;
+    use crate::server::health::{Readiness, health_routes};
+    use crate::server::known::with_fallbacks;
 
     fn service(common: &Common) -> Edge {
         let routes = Router::new().route("/v1/places", get(async || "places"));
