@@ -7,17 +7,16 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka::{ClientContext, Message, Timestamp};
-use runtime::kafka::Cluster;
-use schemas::codec::{self, Framing};
-use schemas::{Event, headers, partition_of};
+use runtime::kafka::{Cluster, RecordWriter};
+use schemas::{Event, EventHeaders, partition_of};
 use uuid::Uuid;
 
 use crate::clock::Sighting;
 use crate::fault::Fault;
-use crate::reader::Log;
+use crate::log::Log;
 
 /// For a transactional request; after it the producer is dropped and the log asked what became of it.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,7 +32,7 @@ const IN_FLIGHT_MAX: i32 = 10_000;
 pub(crate) struct Writer {
     producer: BaseProducer<Deliveries>,
     log: Log,
-    framing: Framing,
+    records: RecordWriter,
     /// What the present transaction holds.
     pub(crate) size: Size,
     slow: bool,
@@ -52,15 +51,15 @@ impl Writer {
         cluster: &Cluster,
         transactional_id: &str,
         log: &Log,
-        framing: &Framing,
+        records: &RecordWriter,
     ) -> Result<Self, Fault> {
         let doing = "taking the transactional id";
         let producer: BaseProducer<Deliveries> = cluster
             .bulk_transactional_producer(transactional_id, Deliveries::default())
             .map_err(Fault::kafka(doing))?;
         producer.init_transactions(REQUEST_TIMEOUT).map_err(Fault::kafka(doing))?;
-        let (log, framing, size) = (log.clone(), framing.clone(), Size::default());
-        let writer = Self { producer, log, framing, size, slow: false };
+        let (log, records) = (log.clone(), records.clone());
+        let writer = Self { producer, log, records, size: Size::default(), slow: false };
         writer.hear();
         // What broke before the fence is no concern of what comes after it.
         writer.producer.context().seen().connection_broke = false;
@@ -77,7 +76,7 @@ impl Writer {
     pub(crate) fn send(&mut self, event: &Event) -> Result<(), Fault> {
         let bytes = self.enqueue(event).map_err(self.fault("appending figures"))?;
         self.size.events += 1;
-        self.size.bytes += bytes;
+        self.size.bytes += bytes as u64;
         Ok(())
     }
 
@@ -125,34 +124,16 @@ impl Writer {
         }
     }
 
-    /// The bytes of its value.
-    fn enqueue(&self, event: &Event) -> KafkaResult<u64> {
-        let encoded = codec::encode(event, &self.framing);
-        let key = event.key();
-        let event_id = Uuid::now_v7();
-        let described = OwnedHeaders::new_with_capacity(3)
-            .insert(Header { key: headers::EVENT_ID, value: Some(event_id.as_bytes()) })
-            .insert(Header { key: headers::EVENT_TYPE, value: Some(event.type_name()) })
-            .insert(Header { key: headers::SCHEMA, value: Some(&encoded.fingerprint) });
-        let mut record = BaseRecord::to(&self.log.topic)
-            .partition(partition_of(key.as_bytes(), self.log.partitions))
-            .key(key.as_ref())
-            .payload(&encoded.value)
-            .headers(described);
+    /// The length of its value.
+    fn enqueue(&self, event: &Event) -> KafkaResult<usize> {
+        let partition = partition_of(event.key().as_bytes(), self.log.partitions);
+        let record = self.records.record(event, partition, &EventHeaders::new(Uuid::now_v7()));
         if self.producer.in_flight_count() >= IN_FLIGHT_MAX {
             self.await_deliveries(IN_FLIGHT_MAX / 2)?;
         }
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => return Ok(u64::try_from(encoded.value.len()).unwrap_or(u64::MAX)),
-                Err((error, refused)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
-                    tracing::debug!(%error, "waiting for room");
-                    record = refused;
-                    self.await_deliveries(0)?;
-                }
-                Err((error, _)) => return Err(error),
-            }
-        }
+        let bytes = record.value_bytes();
+        record.send(&self.producer, (), || self.await_deliveries(0))?;
+        Ok(bytes)
     }
 
     /// Waits until at most `rest` records are on their way.

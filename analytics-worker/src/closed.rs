@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use runtime::kafka::{Cluster, Ends, LastRead};
+use runtime::kafka::{Cluster, Ends, LastRead, Record};
 use schemas::analytics::{self, HOURS_KEY, HourClosed, LastEvent, PlaceHourComputed, Slice};
 use schemas::{Event, partition_of};
 
-use crate::cursor::{Record, Until};
+use crate::cursor::Until;
 use crate::fault::Fault;
 use crate::figures::Figures;
-use crate::reader::{Log, LogReader, Watch, index};
+use crate::log::Log;
+use crate::reader::{TopicReader, Watch, index};
 use crate::window::Window;
 
 /// Where a partition's slice ended: there the next begins.
@@ -38,7 +39,7 @@ pub(crate) struct ClosedWindows {
     log: Log,
     cluster: Cluster,
     asker: Ends,
-    reader: Option<LogReader>,
+    reader: Option<TopicReader>,
     /// Folded up to here, and the last event folded of each partition.
     ends: Vec<End>,
     pub(crate) folded: Folded,
@@ -74,7 +75,7 @@ impl ClosedWindows {
         }
         let mut reader = match self.reader.take() {
             Some(reader) => reader,
-            None => LogReader::open(&self.cluster, &self.log, &starts)?,
+            None => TopicReader::open(&self.cluster, &self.log, &starts)?,
         };
         let is_first = starts.iter().all(|start| *start == 0);
         if is_first {
@@ -95,7 +96,7 @@ impl ClosedWindows {
         Ok(())
     }
 
-    fn read(&mut self, reader: &mut LogReader, horizon: &[i64], watch: &Watch) -> Result<(), Fault> {
+    fn read(&mut self, reader: &mut TopicReader, horizon: &[i64], watch: &Watch) -> Result<(), Fault> {
         let Self { log, folded, .. } = self;
         let until = Until { horizon, past: &|_| false };
         let ends = reader.read(&until, &mut |record| folded.take(log, record), watch)?;
@@ -122,10 +123,10 @@ pub(crate) fn last_read(log: &Log, ends: &[End]) -> Vec<LastRead> {
 
 impl Folded {
     fn take(&mut self, log: &Log, record: &Record) -> Result<(), Fault> {
-        let Some(Event::Analytics(event)) = record.event(log)? else { return Ok(()) };
+        let Some(Event::Analytics(event)) = record.event()? else { return Ok(()) };
         match event {
             analytics::Event::PlaceHourComputed(event) => {
-                self.compute((record.partition, record.offset), event);
+                self.compute((record.position.partition, record.position.offset), event);
                 Ok(())
             }
             analytics::Event::HourClosed(event) => self.close(log, event),

@@ -7,20 +7,21 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use runtime::kafka::{self, BULK_TRANSACTION_TIMEOUT, Cluster, Ends};
+use runtime::kafka::{self, BULK_TRANSACTION_TIMEOUT, Cluster, Ends, RecordWriter};
 use schemas::analytics::{HourClosed, Slice};
 use schemas::codec::Framing;
 use schemas::{Event, Topic};
 use uuid::Uuid;
 
-use crate::append::Writer;
+use crate::append::{Size, Writer};
 use crate::clock::Clock;
 use crate::closed::{ClosedWindows, End, Last, last_read};
 use crate::fault::Fault;
 use crate::fold::WindowFold;
 use crate::journal::Journal;
+use crate::log::Log;
 use crate::parts;
-use crate::reader::{Log, Watch};
+use crate::reader::Watch;
 use crate::settings::Settings;
 use crate::slice::Slices;
 use crate::window::{Ticks, Window};
@@ -42,7 +43,7 @@ pub(crate) struct Worker {
     analytics: Log,
     topic_prefix: String,
     transactional_id: String,
-    framing: Framing,
+    records: RecordWriter,
     ticks: Ticks,
     grace: Duration,
     watch: Watch,
@@ -92,7 +93,7 @@ impl Worker {
             analytics: log(Topic::Analytics),
             topic_prefix: common.topic_prefix.clone(),
             transactional_id: format!("{}-hourly", common.topic_prefix),
-            framing,
+            records: RecordWriter::new(&common.topic_prefix, framing),
             ticks: settings.own.ticks()?,
             grace: settings.own.grace(),
             cluster,
@@ -200,7 +201,7 @@ impl Worker {
     }
 
     fn fence(&self) -> Result<Writer, Fault> {
-        Writer::fence(&self.cluster, &self.transactional_id, &self.analytics, &self.framing)
+        Writer::fence(&self.cluster, &self.transactional_id, &self.analytics, &self.records)
     }
 
     /// The window after the last closed one; the first of all is the one the first receipt arrived in.
@@ -293,7 +294,8 @@ impl Worker {
             if took < BULK_TRANSACTION_TIMEOUT {
                 return fault;
             }
-            Fault::Overlong { window: last.window, size: writer.size, took_s: took.as_secs() }
+            let Size { events, bytes } = writer.size;
+            Fault::Overlong { window: last.window, events, bytes, took_s: took.as_secs() }
         })?;
         self.unfinished = false;
         self.overlong = 0;
