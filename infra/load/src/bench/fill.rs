@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::Plan;
+use super::plan::Plan;
 use super::producer::{Producer, Recorded};
 use super::services::Deployment;
 use super::stack::Stack;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::blast::{self, Requests, Round};
+use super::control;
+use super::plan::Plan;
 use super::raw::Raw;
 use super::report::Section;
 use super::services::Deployment;
 use super::stack::Stack;
 use super::stats::{grouped, median, percentile_ms};
-use super::{Plan, control};
 use crate::failure::{Failure, Result};
 
 const CONNECTIONS: [usize; 3] = [1, 64, 512];

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Plan;
 use super::blast::{self, Requests};
 use super::control::{self, call};
 use super::fill::Logs;
+use super::plan::Plan;
 use super::report::Section;
 use super::services::{Deployment, Memory, Service};
 use super::stack::Stack;

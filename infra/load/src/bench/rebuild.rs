@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, raw_sql};
 
-use super::Plan;
 use super::control::block_on;
 use super::fill::Logs;
+use super::plan::Plan;
 use super::report::Section;
 use super::stack::Stack;
 use super::stats::{grouped, median};

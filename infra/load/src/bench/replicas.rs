@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use schemas::partition_of;
 
 use super::blast::{self, Requests, Round, id_text};
+use super::control;
+use super::plan::Plan;
 use super::report::Section;
 use super::services::{Deployment, Service};
 use super::stack::{PARTITIONS, Stack};
 use super::stats::{grouped, median, percentile_ms};
 use super::wire::Connection;
-use super::{Plan, control};
 use crate::failure::{Explain, Failure, Result};
 
 const SHARDS: i32 = 2;

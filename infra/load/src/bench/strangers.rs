@@ -9,12 +9,13 @@ use till_tests::{FrontDoor, Siege};
 use tokio::time::sleep_until;
 
 use super::blast::Requests;
+use super::control;
+use super::plan::Plan;
 use super::report::Section;
 use super::services::Deployment;
 use super::stack::Stack;
 use super::stats::{grouped, median, micros, percentile_ms};
 use super::wire::Connection;
-use super::{Plan, control};
 use crate::failure::{Explain, Failure, Result};
 
 const TERMINALS: u32 = 8;
