@@ -52,7 +52,7 @@ enum Belongs {
 impl Array {
     /// See [`super::framer::Framer::push`].
     pub fn push(&mut self, chunk: Bytes) {
-        debug_assert!(self.chunk.is_empty(), "what came before was not read");
+        assert!(self.chunk.is_empty(), "what came before was not read");
         self.chunk = chunk;
     }
 

@@ -65,7 +65,7 @@ pub struct Lines {
 impl Lines {
     /// See [`Framer::push`].
     pub fn push(&mut self, chunk: Bytes) {
-        debug_assert!(self.chunk.is_empty(), "what came before was not read");
+        assert!(self.chunk.is_empty(), "what came before was not read");
         self.chunk = chunk;
     }
 
