@@ -155,3 +155,85 @@ fn error_of(error: KafkaError) -> LogError {
 pub fn is_outside_the_log(error: &KafkaError) -> bool {
     matches!(error_of(error.clone()), LogError::OutsideTheLog)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer};
+    use schemas::codec::Framing;
+    use schemas::record::Reading;
+    use schemas::shards::TopologyDeclared;
+    use schemas::{Event, EventHeaders, Position};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::Common;
+    use crate::kafka::writer::RecordWriter;
+
+    const SURELY: Duration = Duration::from_secs(60);
+
+    fn cluster(brokers: &MockCluster<'_, DefaultProducerContext>) -> Cluster {
+        brokers.create_topic("till.shards", 1, 1).unwrap();
+        Cluster::new(&Common { kafka_brokers: brokers.bootstrap_servers(), ..Common::defaults() })
+    }
+
+    fn next(reader: &LogReader) -> Result<Message<'_>, LogError> {
+        let deadline = Instant::now() + SURELY;
+        loop {
+            match reader.poll(Duration::from_millis(20)) {
+                Ok(Some(message)) => return Ok(message),
+                Ok(None) | Err(LogError::Passing(_)) => assert!(Instant::now() < deadline, "nothing came"),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_written_is_read() {
+        let brokers = MockCluster::new(1).unwrap();
+        let cluster = cluster(&brokers);
+        let event = Event::from(TopologyDeclared { epoch: 1, shards: 2, partitions: 16 });
+        let headers = EventHeaders {
+            correlation_id: Some("0123456789abcdef".to_owned()),
+            ..EventHeaders::new(Uuid::now_v7())
+        };
+        let producer: BaseProducer =
+            cluster.transactional_producer("till-test", DefaultProducerContext).unwrap();
+        producer.init_transactions(SURELY).unwrap();
+        producer.begin_transaction().unwrap();
+        let record = RecordWriter::new("till", Framing::SingleObject).record(&event, 0, &headers);
+        let value_bytes = record.value_bytes();
+        record.send(&producer, (), || unreachable!("its queue has room")).unwrap();
+        producer.flush(SURELY).unwrap();
+        producer.commit_transaction(SURELY).unwrap();
+
+        let reader = LogReader::new(&cluster, "till", Isolation::Committed).unwrap();
+        reader.add([((Topic::Shards, 0), 0)]).unwrap();
+        let message = next(&reader).unwrap();
+        assert_eq!(message.key(), event.key().as_bytes());
+        assert_eq!(message.header("correlation-id"), Some(b"0123456789abcdef".as_slice()));
+        let record = message.record();
+        assert_eq!(record.position, Position { topic: Topic::Shards, partition: 0, offset: 0 });
+        assert_eq!((record.event_id, record.value_bytes), (headers.event_id, value_bytes));
+        assert_eq!(record.reading, Ok(Reading::Event(event.clone())));
+        assert_eq!(record.into_event(), Ok(Some(event)));
+        drop(message);
+        assert!(
+            reader
+                .positions()
+                .unwrap()
+                .iter()
+                .all(|(place, next)| (*place, *next) == ((Topic::Shards, 0), 1))
+        );
+    }
+
+    #[test]
+    fn a_position_past_the_end_is_outside_the_log() {
+        let brokers = MockCluster::new(1).unwrap();
+        let reader = LogReader::new(&cluster(&brokers), "till", Isolation::Committed).unwrap();
+        reader.add([((Topic::Shards, 0), 5)]).unwrap();
+        assert_eq!(next(&reader).map(|message| message.position()).unwrap_err(), LogError::OutsideTheLog);
+    }
+}
