@@ -18,13 +18,14 @@ use crate::clock::Sighting;
 use crate::fault::Fault;
 use crate::log::Log;
 
-/// For a transactional request; after it the producer is dropped and the log asked what became of it.
+/// How long a transactional request may take. After it the producer is dropped, and the log is asked what became of the
+/// transaction.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// A commit that took longer may have been sent twice.
+/// librdkafka may have sent a commit that took longer twice.
 const SUSPICIOUS_COMMIT: Duration = Duration::from_secs(1);
-/// What librdkafka calls the lines about connections that were refused or closed.
+/// The facility of librdkafka's log lines about connections that were refused or closed.
 const CONNECTION_FAILED: &str = "FAIL";
-/// Records on their way to the broker at most: bounds memory, whatever a window holds.
+/// The most records that may be on their way to the broker. It bounds memory, whatever a window holds.
 const IN_FLIGHT_MAX: i32 = 10_000;
 
 /// The holder of the transactional id. One that failed must be dropped: only fencing anew, and the log, tell
@@ -61,7 +62,7 @@ impl Writer {
         let (log, records) = (log.clone(), records.clone());
         let writer = Self { producer, log, records, size: Size::default(), slow: false };
         writer.hear();
-        // What broke before the fence is no concern of what comes after it.
+        // A connection that broke before the fence can have repeated nothing that comes after it.
         writer.producer.context().seen().connection_broke = false;
         Ok(writer)
     }
@@ -115,7 +116,8 @@ impl Writer {
         }
     }
 
-    /// Where the producer was fenced, records fail because their queue is purged: the cause is what counts.
+    /// The fault of an error. Once the producer is fenced, librdkafka purges its queue and each record fails for that; the
+    /// fault says that it was fenced.
     fn fault(&self, doing: &'static str) -> impl Fn(KafkaError) -> Fault {
         let fatal = self.producer.client().fatal_error();
         move |error| match &fatal {
@@ -140,7 +142,7 @@ impl Writer {
     fn await_deliveries(&self, rest: i32) -> KafkaResult<()> {
         let started = Instant::now();
         loop {
-            // With a time-out above zero, poll would not return before it is over.
+            // Where no report comes, a poll with a time-out waits for all of it: rdkafka's poll does not return early.
             self.producer.poll(Duration::ZERO);
             if let Some(error) = self.producer.context().seen().failure.clone() {
                 return Err(error);
@@ -175,11 +177,12 @@ impl Deliveries {
     }
 }
 
-/// Each failure ends an append, and the worker says so; being fenced by another replica is none.
+/// librdkafka's own lines are for debugging only: a failure ends an append, which the worker tells, and being fenced by another
+/// replica is no failure.
 impl ClientContext for Deliveries {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, line: &str) {
         tracing::debug!(facility, line, "librdkafka");
-        // A closed connection is reported in a line only, which comes before what was under way is sent again.
+        // librdkafka tells of a closed connection in a log line only, and does so before it sends again what was under way.
         if facility == CONNECTION_FAILED {
             self.seen().connection_broke = true;
         }

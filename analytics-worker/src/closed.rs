@@ -56,7 +56,7 @@ pub(crate) struct Folded {
 }
 
 impl ClosedWindows {
-    /// Nothing folded yet.
+    /// A fold at the topic's beginning, which has read nothing yet.
     pub(crate) fn new(cluster: &Cluster, log: Log) -> Self {
         let asker = Ends::new(cluster);
         let ends = vec![End::default(); index(log.partitions)];
@@ -67,7 +67,7 @@ impl ClosedWindows {
     /// Folds on to the end of the topic as it is at this moment. After a producer has fenced all others of
     /// its transactional id, that is everything they ever appended.
     pub(crate) fn catch_up(&mut self, watch: &Watch) -> Result<(), Fault> {
-        // Without Kafka, a reader that nobody polls would only pile up complaints.
+        // Where Kafka is away, the reader is dropped: librdkafka queues its complaints until somebody polls, and nobody will.
         let horizon = self.log.high_watermarks(&self.asker).inspect_err(|_| self.reader = None)?;
         let starts: Vec<_> = self.ends.iter().map(|end| end.offset).collect();
         if horizon == starts {
@@ -79,7 +79,8 @@ impl ClosedWindows {
         };
         let is_first = starts.iter().all(|start| *start == 0);
         if is_first {
-            // The closed windows before their places: else a whole history of places would wait for them in memory.
+            // The windows' partition is read first. Places wait in memory until their window is closed; read side by side, a
+            // whole history of places would wait.
             let mut horizon_of_hours = starts;
             let home = index(partition_of(HOURS_KEY.as_bytes(), self.log.partitions));
             horizon_of_hours[home] = horizon[home];
@@ -106,13 +107,13 @@ impl ClosedWindows {
         Ok(())
     }
 
-    /// The last events that were folded: in another log they are others.
+    /// The last events that were folded. In another log, others stand in their places.
     pub(crate) fn last_read(&self) -> Vec<LastRead> {
         last_read(&self.log, &self.ends)
     }
 }
 
-/// The last events before ends.
+/// The last events before these ends, as [`runtime::kafka::difference`] compares them.
 pub(crate) fn last_read(log: &Log, ends: &[End]) -> Vec<LastRead> {
     let last = |(partition, end): (i32, &End)| {
         let LastEvent { offset, event_id } = end.last?;
@@ -147,7 +148,7 @@ impl Folded {
         let window = Window { start: event.window_start, end: event.window_end };
         let slices = slices(log, event)?;
         if self.last.as_ref().is_some_and(|last| last.window.end >= window.end) {
-            // Seen before: a reading that had failed half way is repeated.
+            // The window was folded before: a reading that failed half way is repeated.
             return Ok(());
         }
         let joins = self.last.as_ref().is_none_or(|last| {

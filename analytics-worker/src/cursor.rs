@@ -22,7 +22,7 @@ pub(crate) struct Cursor {
     partition: i32,
     /// Where the former reading ended.
     begin: i64,
-    /// What stands before it is visited, held, or no record of a committed transaction.
+    /// Every record before it was visited or is held; other offsets before it hold no record of a committed transaction.
     position: i64,
     /// Read, but past where the reading ended.
     held: VecDeque<Record>,
@@ -85,7 +85,7 @@ impl Cursor {
 
     /// Visits a record that was read, or holds it for the next reading.
     pub(crate) fn take(&mut self, record: Record, until: &Until, visit: Visit) -> Result<(), Fault> {
-        // A partition that was paused and goes on may repeat what was under way.
+        // A partition that goes on after a pause may give again what was under way when it was paused.
         if record.position.offset < self.position {
             return Ok(());
         }

@@ -11,7 +11,7 @@ use crate::fault::Fault;
 pub(crate) struct Log {
     pub(crate) kind: Topic,
     pub(crate) prefix: String,
-    /// Its full name.
+    /// Its name with the deployment's prefix, such as `till.receipts`.
     pub(crate) topic: String,
     pub(crate) partitions: i32,
 }

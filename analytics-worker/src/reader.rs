@@ -16,7 +16,7 @@ use crate::cursor::{Cursor, Until, Visit};
 use crate::fault::Fault;
 use crate::log::Log;
 
-/// Markers of transactions wake no one: positions are asked for this often.
+/// How long a poll waits. A marker of a transaction ends no poll, so positions are asked for this often.
 const POLL: Duration = Duration::from_millis(5);
 /// Records of partitions that are ahead of the others wait in memory up to here, for all partitions together.
 const HELD_MAX_BYTES: usize = 4 << 20;
@@ -173,7 +173,7 @@ struct Progress {
     since: Instant,
 }
 
-/// Partitions count from 0.
+/// The index of a partition in a list that has one entry a partition.
 pub(crate) fn index(partition: i32) -> usize {
     usize::try_from(partition).expect("partitions count from 0")
 }

@@ -33,14 +33,14 @@ pub(crate) struct Range {
     pub(crate) to: Option<DateTime<Utc>>,
 }
 
-/// What was compared.
+/// How much was compared, and in how much it differed.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     windows: usize,
     recorded: i64,
     voided: i64,
     places: usize,
-    /// 0: the figures on record are what the receipts say.
+    /// How many figures differ; with 0 the figures on record are what the receipts say.
     pub(crate) differences: usize,
 }
 
@@ -92,7 +92,7 @@ impl Recomputation {
         let (before, hours) = closed_in(&cluster, &analytics_log, &asker, range, &watch)?;
         let zeros = vec![0; usize::try_from(common.partitions).unwrap_or_default()];
         let starts = before.as_ref().map_or_else(|| zeros.clone(), |hour| ends(&hour.slices));
-        // Taken after the windows were read: their places' events are all below.
+        // The end is asked for after the windows were read, so that all events of their places are below it.
         let analytics_horizon = analytics_log.high_watermarks(&asker)?;
         let mut recomputation = Self {
             receipts: TopicReader::open(&cluster, &receipts_log, &starts)?,
@@ -274,7 +274,7 @@ fn closed_in(
     watch: &Watch,
 ) -> Result<(Option<HourClosed>, VecDeque<HourClosed>), Fault> {
     let horizon = log.high_watermarks(asker)?;
-    // Only their partition is read: elsewhere the reading begins where it ends.
+    // Closed windows are all in one partition. In the others, the reading begins at their end, so nothing of them is read.
     let home = usize::try_from(partition_of(HOURS_KEY.as_bytes(), log.partitions)).unwrap_or_default();
     let starts: Vec<_> = (0..).zip(&horizon).map(|(at, end)| if at == home { 0 } else { *end }).collect();
     let (mut before, mut hours) = (None, VecDeque::new());
@@ -295,7 +295,8 @@ fn closed_in(
     Ok((before, hours))
 }
 
-/// The last event of each place and part counts: a torn transaction leaves some of a window that was worked out again.
+/// Keeps the last event of each place and part. A torn transaction leaves some events of a window, which is then worked out
+/// again, and its later events count.
 fn note(parts: &mut BTreeMap<(String, i32), PlaceHourComputed>, event: &PlaceHourComputed) {
     parts.insert((event.place_id.clone(), event.part), event.clone());
 }

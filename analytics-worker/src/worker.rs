@@ -28,7 +28,7 @@ use crate::window::{Ticks, Window};
 
 /// Between windows the log is asked this often whether Kafka is there and what other replicas did.
 const IDLE: Duration = Duration::from_secs(5);
-/// The log may get its first receipt at any time.
+/// Between two looks while the log has no receipt at all: the first one decides which window is the first.
 const IDLE_WITHOUT_RECEIPTS: Duration = Duration::from_secs(1);
 /// Windows without receipts that go out in one transaction, at most.
 const EMPTY_WINDOWS_MAX: usize = 1_000;
@@ -109,7 +109,7 @@ impl Worker {
         })
     }
 
-    /// Works until shutdown. Blocks: a thread of its own.
+    /// Works until shutdown. It blocks, so it needs a thread of its own.
     pub(crate) fn run(mut self, threads: &tokio::runtime::Handle) {
         let mut back_off = BACK_OFF_MIN;
         while !self.watch.shutdown.is_cancelled() {
@@ -138,7 +138,7 @@ impl Worker {
                 }
             };
             let shutdown = self.watch.shutdown.cancelled();
-            // Either way the loop's condition decides.
+            // Whether the pause or the process ends, the loop's condition decides what comes next.
             let _ = threads.block_on(async { tokio::time::timeout(pause, shutdown).await });
         }
     }
@@ -161,7 +161,7 @@ impl Worker {
     /// Closes what is due and says how long there is nothing to do.
     fn turn(&mut self) -> Result<Duration, Fault> {
         if self.unfinished {
-            // Else readers of committed events would wait for the end of a transaction that nobody ends.
+            // Without a fence, readers of committed events would wait for a transaction that nobody ends.
             self.fence()?;
             self.unfinished = false;
         }
@@ -278,7 +278,8 @@ impl Worker {
     /// Appends the batch if its windows are open still. Returns the writer, where it may be used again.
     fn append(&mut self, batch: Batch, writer: Option<Writer>) -> Result<Option<Writer>, Fault> {
         let mut writer = match writer {
-            // Nobody took the id since, or the transaction will fail: the log is as this replica left it.
+            // A writer that is used again needs no look at the log. If another replica took the id since, this transaction
+            // fails; else the log is as this replica left it.
             Some(writer) => writer,
             None => {
                 self.expect_last(batch.after.as_ref())?;
@@ -340,7 +341,7 @@ impl Worker {
         if self.closed.folded.last.as_ref() == expected { Ok(()) } else { Err(Fault::Overtaken) }
     }
 
-    /// What was folded of another log is worth nothing.
+    /// Forgets what was folded of a log that is another one now.
     fn forget_if_lost(&mut self, fault: &Fault) {
         let (Fault::Truncated { topic, .. } | Fault::AnotherLog { topic, .. }) = fault else { return };
         self.first = None;
@@ -358,7 +359,7 @@ fn hour_closed(window: Window, slices: Vec<Slice>, fold: &WindowFold) -> HourClo
         recorded: fold.recorded,
         voided: fold.voided,
         places: fold.places(),
-        // Counted as they are sent.
+        // The parts are counted as they are sent, just before the window's own event.
         parts: 0,
     }
 }
@@ -373,7 +374,7 @@ fn log_closed(closed: &[HourClosed], elapsed: Duration) {
     tracing::info!(%window, recorded, voided, places, parts, duration_ms = elapsed.as_millis(), "window closed");
 }
 
-/// Replicas that fenced each other try again one after the other.
+/// A random pause, so that replicas that fenced each other try again one after the other.
 fn stand_back() -> Duration {
     let (_, random) = Uuid::now_v7().as_u64_pair();
     Duration::from_millis(200 + random % 800)

@@ -20,7 +20,7 @@ use keys::COMMON_DEFAULTS;
 pub struct Settings<Own> {
     /// Settings of every service.
     pub common: Common,
-    /// The service's own.
+    /// The settings that only this service has.
     pub own: Own,
 }
 

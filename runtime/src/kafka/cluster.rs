@@ -75,9 +75,9 @@ impl Cluster {
             .set("topic.metadata.refresh.interval.ms", "5000")
             // Half-open connections to a dead machine are noticed.
             .set("socket.keepalive.enable", "true")
-            // Small requests, each waited for.
+            // Requests are small and each is waited for, so Nagle's algorithm would only hold them back.
             .set("socket.nagle.disable", "true")
-            // Lines come through tracing; the idle-disconnect ones are noise.
+            // Brokers close idle connections, which is no event worth a line.
             .set("log.connection.close", "false")
             .set_log_level(RDKafkaLogLevel::Warning);
         for (key, value) in &self.options {
@@ -115,11 +115,11 @@ impl Cluster {
             )
             // The default of 1 s starves a fast reader whenever its queue was full.
             .set("fetch.queue.backoff.ms", "10")
-            // Fetched ahead, at most: what bounds memory in a replay.
+            // How much may be fetched ahead of the reader: it bounds memory in a replay.
             .set("queued.max.messages.kbytes", "2048")
             .set("queued.min.messages", "10000")
             .set("fetch.message.max.bytes", "1048576")
-            // One answer on its way, compressed: unpacked and taken apart it is ten times as much.
+            // An answer is compressed on its way; unpacked and taken apart it takes ten times as much memory.
             .set("fetch.max.bytes", "1048576")
             // An idle reader asks twice a second; a record ends the wait at once.
             .set("fetch.wait.max.ms", "500")
@@ -145,7 +145,7 @@ impl Cluster {
             // A dead owner is replaced after this long: the shortest brokers allow by default.
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "500")
-            // The ownership thread never blocks for long; one that does should lose its shards.
+            // The ownership thread never blocks for long. One that has hung for so long should lose its shards.
             .set("max.poll.interval.ms", "30000")
             .set("auto.offset.reset", "earliest")
             .set("isolation.level", "read_committed")
@@ -186,7 +186,8 @@ impl Cluster {
             // Its owner must know of each connection that breaks: a request sent again may be carried out twice.
             .set("log.connection.close", "true")
             .set_log_level(RDKafkaLogLevel::Info)
-            // A hundred thousand records must get through a busy broker; an heir need not wait, it fences.
+            // A hundred thousand records must get through a busy broker in this time. A replica that takes over need not wait for
+            // it: it fences.
             .set("transaction.timeout.ms", BULK_TRANSACTION_TIMEOUT.as_millis().to_string())
             // Full batches, not a request for each few records.
             .set("linger.ms", "20")
@@ -199,7 +200,7 @@ impl Cluster {
             .set("transactional.id", transactional_id)
             .set("acks", "all")
             .set("compression.type", "lz4")
-            // Above the topics' max.message.bytes: the broker is the one to refuse.
+            // More than the topics' max.message.bytes, so that the broker refuses a record that is too large, in its own words.
             .set("message.max.bytes", "4194304")
             .set("queue.buffering.max.messages", "100000")
             .set("queue.buffering.max.kbytes", "65536");

@@ -1,4 +1,4 @@
-//! Where topics end.
+//! Asking Kafka where topics end.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,7 +41,8 @@ impl Ends {
     /// When a broker does not answer in [`REQUEST_TIMEOUT`].
     pub fn ask(&self, topics: &[(&str, i32)]) -> KafkaResult<Offsets> {
         self.0.with(|reader, timeout| {
-            // It reads nothing, but what it has to say about its connections would pile up.
+            // Nothing is assigned, so no record comes. But librdkafka queues what it has to say about its connections until
+            // somebody polls.
             while reader.poll(Duration::ZERO).is_some() {}
             offsets(reader, topics, Offset::End, timeout)
         })
@@ -64,7 +65,7 @@ impl WatchedEnds {
             let asked: Vec<_> =
                 topics.iter().map(|(name, partitions)| (name.as_str(), *partitions)).collect();
             while !known.is_closed() {
-                // Without an answer nothing is news.
+                // Kafka did not answer: what is known stays as it is, and nobody is woken.
                 if let Ok(found) = ends.ask(&asked) {
                     known.send_replace(found);
                 }

@@ -1,7 +1,8 @@
 //! Whether a log is still the one that was read.
 //!
-//! A log that lost its tail, or was deleted and made anew, and has grown again since, is as long as a reader
-//! remembers it. What tells is that the last record that was read has another id now, or is not there.
+//! A log that lost its tail, or was deleted and made anew, may have grown again since. It is then as long as a reader remembers
+//! it, so its length tells nothing. The reader therefore reads its last record again: in another log that record has another id,
+//! or is not there.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -22,11 +23,11 @@ const POLL: Duration = Duration::from_millis(20);
 /// The last record that was read of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastRead {
-    /// Its topic.
+    /// The topic it was read from.
     pub topic: Topic,
-    /// Its partition.
+    /// The partition of that topic.
     pub partition: i32,
-    /// Its offset.
+    /// The offset at which another read must find it again.
     pub offset: i64,
     /// The id of its event: see [`schemas::record::event_id`].
     pub event_id: Uuid,
@@ -58,7 +59,7 @@ pub fn difference(
     compare(&reader, &mut expected, READ_TIMEOUT)
 }
 
-/// A partition that ends before its record.
+/// Describes a partition that ends before the record that was read of it.
 fn shorter(reader: &LogReader, topic_prefix: &str, last_read: &[LastRead]) -> KafkaResult<Option<String>> {
     let mut counts = HashMap::new();
     for last in last_read {
@@ -103,7 +104,8 @@ fn compare(reader: &LogReader, expected: &mut Expected, timeout: Duration) -> Ka
     Ok(None)
 }
 
-/// A partition whose record was passed without being read: the marker of a transaction stands there.
+/// Describes a partition whose record the reader's position has passed although no poll gave it: a transaction's marker stands
+/// in its place.
 fn passed(reader: &LogReader, expected: &Expected) -> KafkaResult<Option<String>> {
     let positions = reader.positions()?;
     let passed = positions

@@ -50,7 +50,7 @@ impl<'r> Message<'r> {
         schemas::record::event_id(self.header(headers::EVENT_ID), topic, partition, offset, self.value())
     }
 
-    /// The record, decoded.
+    /// Decodes the value; the headers are searched for the event's id, and for its schema where the value does not name it.
     #[must_use]
     pub fn record(&self) -> Record {
         let claim = || Claim::of(|name| self.header(name));

@@ -23,7 +23,7 @@ pub struct Renewed<C> {
 
 enum State<C> {
     None,
-    /// It has answered before.
+    /// A client that has answered before.
     Kept(C),
     Failed {
         at: Instant,
@@ -98,11 +98,11 @@ impl<C: Send + 'static> Renewed<C> {
     }
 }
 
-/// A client that failed may take long to end: nobody waits for it.
+/// Drops a client on a thread of its own. librdkafka may take seconds to end a client that failed, which its user need not wait for.
 pub fn end<C: Send + 'static>(client: C) {
     let ending = std::thread::Builder::new().name("client-end".into()).spawn(move || drop(client));
     if let Err(error) = ending {
-        // The client was dropped with the closure.
+        // Where no thread starts, the closure and the client in it were dropped here, on the caller's time.
         tracing::warn!(%error, "no thread to end a Kafka client");
     }
 }

@@ -15,7 +15,7 @@ use super::unread::Unread;
 use super::{known, request_id, sites};
 use crate::{Problem, panics};
 
-/// Who probes a service knows its address, not its names.
+/// Whoever probes a service knows its address and not its names, so the Host header is not looked at on these paths.
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 /// An answer is nothing that a browser should run, show within a page, or take for another type.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";

@@ -22,17 +22,17 @@ impl Readiness {
         Self(Arc::new(RwLock::new(Some(reason.to_owned()))))
     }
 
-    /// Can do its work from here on.
+    /// The service can do its work from here on.
     pub fn set_ready(&self) {
         self.set(None);
     }
 
-    /// Cannot do its work until `reason` is gone.
+    /// The service cannot do its work until `reason` is gone.
     pub fn set_waiting(&self, reason: impl Into<String>) {
         self.set(Some(reason.into()));
     }
 
-    /// What it waits for.
+    /// What the service waits for; `None` once it can do its work.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()

@@ -20,7 +20,7 @@ const METHODS: [(&str, &str); 5] =
 struct Route {
     path: String,
     method: &'static str,
-    /// `None`: each service serves it.
+    /// The service that alone serves it; `None` where each does.
     service: Option<&'static str>,
 }
 
@@ -69,7 +69,7 @@ pub(super) fn methods(path: &str) -> Option<HeaderValue> {
     Some(HeaderValue::from_str(&names.join(", ")).expect("methods are ASCII"))
 }
 
-/// Who alone serves the method of the path.
+/// The service that alone serves this method of the path, if one does.
 fn service_of(method: &Method, path: &str) -> Option<&'static str> {
     let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
     ROUTES.iter().find(|route| route.method == method && route.is_of(path)).and_then(|route| route.service)

@@ -35,8 +35,8 @@ impl Common {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// A line for people, coloured on a terminal.
     Text,
-    /// An object a line.
+    /// A JSON object a line, for programs.
     Json,
 }

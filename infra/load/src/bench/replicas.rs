@@ -22,7 +22,7 @@ const SHARDS: i32 = 2;
 const CONNECTIONS_A_SHARD: usize = 4;
 /// A client whose request was refused comes back after this.
 const BACK_OFF: Duration = Duration::from_millis(20);
-/// Between two events: shards have moved and are served.
+/// The pause after an event, in which shards have moved and are served again.
 const SETTLE: Duration = Duration::from_secs(2);
 /// Longer than the session of a dead member, after which its shards move.
 const SESSION: Duration = Duration::from_secs(9);

@@ -19,7 +19,7 @@ use super::wire::Connection;
 use crate::failure::{Explain, Failure, Result};
 
 const TERMINALS: u32 = 8;
-/// Of each terminal.
+/// How many receipts each terminal sends a second.
 const RECEIPTS_PER_SECOND: u32 = 10;
 const BROKER_WARM_UP: Duration = Duration::from_secs(10);
 /// From the first stranger to the first receipt that counts.
