@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
-use runtime::kafka::{Cluster, Ends, Isolation, await_topics};
+use runtime::kafka::{Cluster, Ends, Isolation, RecordWriter, await_topics};
 use runtime::registry;
 use runtime::server::{self, Edge, Readiness, Sites, Starting};
 use schemas::codec::Framing;
@@ -158,7 +158,7 @@ fn build(settings: &Settings, framing: Framing) -> Result<Parts, Unbuilt> {
         shards: common.shards,
         partitions: common.partitions,
         topology_epoch,
-        framing,
+        records: RecordWriter::new(prefix, framing),
         url,
         instance: Uuid::now_v7(),
         store,

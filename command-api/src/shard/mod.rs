@@ -9,7 +9,6 @@ pub mod directory;
 pub mod follower;
 mod owner;
 pub mod ownership;
-mod record;
 pub mod source;
 pub mod store;
 mod tail;

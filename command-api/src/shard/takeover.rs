@@ -7,8 +7,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Ends};
-use schemas::codec::{self, Framing};
+use runtime::kafka::{Cluster, Ends, RecordWriter};
 use schemas::shards::{ShardAnnounced, TopologyDeclared};
 use schemas::{Event, EventHeaders, Topic};
 use uuid::Uuid;
@@ -17,10 +16,9 @@ use super::assignment::Assignment;
 use super::directory::Directory;
 use super::follower::{Follower, partitions_of};
 use super::ownership::Rebalances;
-use super::record;
 use super::store::Store;
 use super::topology::{TURNS, transactional_id};
-use super::transaction::{Append, Transactions};
+use super::transaction::Transactions;
 use crate::effects::tell::Teller;
 
 /// How long the fold up to the end of the log may take; ownership tries again after it.
@@ -34,8 +32,7 @@ pub struct Engine {
     pub partitions: i32,
     /// The topology this process was started with.
     pub topology_epoch: i32,
-    /// How values are written.
-    pub framing: Framing,
+    pub records: RecordWriter,
     pub url: String,
     pub instance: Uuid,
     pub store: Arc<Store>,
@@ -136,12 +133,7 @@ fn announce(
         url: engine.url.clone(),
         instance: engine.instance,
     });
-    let encoded = codec::encode(&event, &engine.framing);
-    let headers = record::write_headers(&event, &encoded.fingerprint, &EventHeaders::new(Uuid::now_v7()));
-    let topic = Topic::Shards.name(&engine.prefix);
-    let key = event.key();
-    let record =
-        Append { topic: &topic, partition: shard, key: key.as_bytes(), value: &encoded.value, headers };
+    let record = engine.records.record(&event, shard, &EventHeaders::new(Uuid::now_v7()));
     transactions.append(vec![record])?;
     transactions.send_offsets(&engine.shard_offset(shard)?, &assignment.group())?;
     transactions.commit()?;

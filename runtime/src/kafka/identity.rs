@@ -85,7 +85,7 @@ fn compare(reader: &LogReader, expected: &mut Expected, timeout: Duration) -> Ka
             Err(LogError::OutsideTheLog) => {
                 return Ok(Some("a record that was read is outside the log now".to_owned()));
             }
-            Err(LogError::Passing(error) | LogError::Kafka(error)) => return Err(error),
+            Err(error) => return Err(error.into()),
             Ok(None) if Instant::now() > deadline => {
                 return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
             }

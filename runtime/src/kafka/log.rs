@@ -131,6 +131,15 @@ impl LogReader {
     }
 }
 
+impl From<LogError> for KafkaError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Passing(error) | LogError::Kafka(error) => error,
+            LogError::OutsideTheLog => Self::MessageConsumption(RDKafkaErrorCode::OffsetOutOfRange),
+        }
+    }
+}
+
 fn error_of(error: KafkaError) -> LogError {
     use RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
@@ -148,12 +157,6 @@ fn error_of(error: KafkaError) -> LogError {
         ) => LogError::Passing(error),
         _ => LogError::Kafka(error),
     }
-}
-
-/// Whether an offset is outside the log.
-#[must_use]
-pub fn is_outside_the_log(error: &KafkaError) -> bool {
-    matches!(error_of(error.clone()), LogError::OutsideTheLog)
 }
 
 #[cfg(test)]

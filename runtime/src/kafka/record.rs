@@ -133,17 +133,3 @@ impl Record {
         );
     }
 }
-
-/// A record's header.
-#[must_use]
-pub fn header<'m>(message: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m [u8]> {
-    message.headers()?.iter().find(|header| header.key == name)?.value
-}
-
-/// The id of the event in a record.
-#[must_use]
-pub fn event_id(topic: Topic, message: &BorrowedMessage<'_>) -> Uuid {
-    let value = message.payload().unwrap_or_default();
-    let id = header(message, headers::EVENT_ID);
-    schemas::record::event_id(id, topic, message.partition(), message.offset(), value)
-}
