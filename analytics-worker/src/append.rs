@@ -7,25 +7,25 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka::{ClientContext, Message, Timestamp};
-use runtime::kafka::Cluster;
-use schemas::codec::{self, Framing};
-use schemas::{Event, headers, partition_of};
+use runtime::kafka::{Cluster, RecordWriter};
+use schemas::{Event, EventHeaders, partition_of};
 use uuid::Uuid;
 
 use crate::clock::Sighting;
 use crate::fault::Fault;
-use crate::reader::Log;
+use crate::log::Log;
 
-/// For a transactional request; after it the producer is dropped and the log asked what became of it.
+/// How long a transactional request may take. After it the producer is dropped, and the log is asked what became of the
+/// transaction.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// A commit that took longer may have been sent twice.
+/// librdkafka may have sent a commit that took longer twice.
 const SUSPICIOUS_COMMIT: Duration = Duration::from_secs(1);
-/// What librdkafka calls the lines about connections that were refused or closed.
+/// The facility of librdkafka's log lines about connections that were refused or closed.
 const CONNECTION_FAILED: &str = "FAIL";
-/// Records on their way to the broker at most: bounds memory, whatever a window holds.
+/// The most records that may be on their way to the broker. It bounds memory, whatever a window holds.
 const IN_FLIGHT_MAX: i32 = 10_000;
 
 /// The holder of the transactional id. One that failed must be dropped: only fencing anew, and the log, tell
@@ -33,7 +33,7 @@ const IN_FLIGHT_MAX: i32 = 10_000;
 pub(crate) struct Writer {
     producer: BaseProducer<Deliveries>,
     log: Log,
-    framing: Framing,
+    records: RecordWriter,
     /// What the present transaction holds.
     pub(crate) size: Size,
     slow: bool,
@@ -52,17 +52,17 @@ impl Writer {
         cluster: &Cluster,
         transactional_id: &str,
         log: &Log,
-        framing: &Framing,
+        records: &RecordWriter,
     ) -> Result<Self, Fault> {
         let doing = "taking the transactional id";
         let producer: BaseProducer<Deliveries> = cluster
             .bulk_transactional_producer(transactional_id, Deliveries::default())
             .map_err(Fault::kafka(doing))?;
         producer.init_transactions(REQUEST_TIMEOUT).map_err(Fault::kafka(doing))?;
-        let (log, framing, size) = (log.clone(), framing.clone(), Size::default());
-        let writer = Self { producer, log, framing, size, slow: false };
+        let (log, records) = (log.clone(), records.clone());
+        let writer = Self { producer, log, records, size: Size::default(), slow: false };
         writer.hear();
-        // What broke before the fence is no concern of what comes after it.
+        // A connection that broke before the fence can have repeated nothing that comes after it.
         writer.producer.context().seen().connection_broke = false;
         Ok(writer)
     }
@@ -77,7 +77,7 @@ impl Writer {
     pub(crate) fn send(&mut self, event: &Event) -> Result<(), Fault> {
         let bytes = self.enqueue(event).map_err(self.fault("appending figures"))?;
         self.size.events += 1;
-        self.size.bytes += bytes;
+        self.size.bytes += bytes as u64;
         Ok(())
     }
 
@@ -116,7 +116,8 @@ impl Writer {
         }
     }
 
-    /// Where the producer was fenced, records fail because their queue is purged: the cause is what counts.
+    /// The fault of an error. Once the producer is fenced, librdkafka purges its queue and each record fails for that; the
+    /// fault says that it was fenced.
     fn fault(&self, doing: &'static str) -> impl Fn(KafkaError) -> Fault {
         let fatal = self.producer.client().fatal_error();
         move |error| match &fatal {
@@ -125,41 +126,23 @@ impl Writer {
         }
     }
 
-    /// The bytes of its value.
-    fn enqueue(&self, event: &Event) -> KafkaResult<u64> {
-        let encoded = codec::encode(event, &self.framing);
-        let key = event.key();
-        let event_id = Uuid::now_v7();
-        let described = OwnedHeaders::new_with_capacity(3)
-            .insert(Header { key: headers::EVENT_ID, value: Some(event_id.as_bytes()) })
-            .insert(Header { key: headers::EVENT_TYPE, value: Some(event.type_name()) })
-            .insert(Header { key: headers::SCHEMA, value: Some(&encoded.fingerprint) });
-        let mut record = BaseRecord::to(&self.log.topic)
-            .partition(partition_of(key.as_bytes(), self.log.partitions))
-            .key(key.as_ref())
-            .payload(&encoded.value)
-            .headers(described);
+    /// The length of its value.
+    fn enqueue(&self, event: &Event) -> KafkaResult<usize> {
+        let partition = partition_of(event.key().as_bytes(), self.log.partitions);
+        let record = self.records.record(event, partition, &EventHeaders::new(Uuid::now_v7()));
         if self.producer.in_flight_count() >= IN_FLIGHT_MAX {
             self.await_deliveries(IN_FLIGHT_MAX / 2)?;
         }
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => return Ok(u64::try_from(encoded.value.len()).unwrap_or(u64::MAX)),
-                Err((error, refused)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
-                    tracing::debug!(%error, "waiting for room");
-                    record = refused;
-                    self.await_deliveries(0)?;
-                }
-                Err((error, _)) => return Err(error),
-            }
-        }
+        let bytes = record.value_bytes();
+        record.send(&self.producer, (), || self.await_deliveries(0))?;
+        Ok(bytes)
     }
 
     /// Waits until at most `rest` records are on their way.
     fn await_deliveries(&self, rest: i32) -> KafkaResult<()> {
         let started = Instant::now();
         loop {
-            // With a time-out above zero, poll would not return before it is over.
+            // Where no report comes, a poll with a time-out waits for all of it: rdkafka's poll does not return early.
             self.producer.poll(Duration::ZERO);
             if let Some(error) = self.producer.context().seen().failure.clone() {
                 return Err(error);
@@ -194,11 +177,12 @@ impl Deliveries {
     }
 }
 
-/// Each failure ends an append, and the worker says so; being fenced by another replica is none.
+/// librdkafka's own lines are for debugging only: a failure ends an append, which the worker tells, and being fenced by another
+/// replica is no failure.
 impl ClientContext for Deliveries {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, line: &str) {
         tracing::debug!(facility, line, "librdkafka");
-        // A closed connection is reported in a line only, which comes before what was under way is sent again.
+        // librdkafka tells of a closed connection in a log line only, and does so before it sends again what was under way.
         if facility == CONNECTION_FAILED {
             self.seen().connection_broke = true;
         }

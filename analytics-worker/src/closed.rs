@@ -8,14 +8,15 @@
 
 use std::collections::BTreeMap;
 
-use runtime::kafka::{Cluster, Ends, LastRead};
+use runtime::kafka::{Cluster, Ends, LastRead, Record};
 use schemas::analytics::{self, HOURS_KEY, HourClosed, LastEvent, PlaceHourComputed, Slice};
 use schemas::{Event, partition_of};
 
-use crate::cursor::{Record, Until};
+use crate::cursor::Until;
 use crate::fault::Fault;
 use crate::figures::Figures;
-use crate::reader::{Log, LogReader, Watch, index};
+use crate::log::Log;
+use crate::reader::{TopicReader, Watch, index};
 use crate::window::Window;
 
 /// Where a partition's slice ended: there the next begins.
@@ -44,7 +45,7 @@ pub(crate) struct ClosedWindows {
     log: Log,
     cluster: Cluster,
     asker: Ends,
-    reader: Option<LogReader>,
+    reader: Option<TopicReader>,
     /// Folded up to here, and the last event folded of each partition.
     ends: Vec<End>,
     pub(crate) folded: Folded,
@@ -61,7 +62,7 @@ pub(crate) struct Folded {
 }
 
 impl ClosedWindows {
-    /// Nothing folded yet.
+    /// A fold at the topic's beginning, which has read nothing yet.
     pub(crate) fn new(cluster: &Cluster, log: Log) -> Self {
         let asker = Ends::new(cluster);
         let ends = vec![End::default(); index(log.partitions)];
@@ -72,7 +73,7 @@ impl ClosedWindows {
     /// Folds on to the end of the topic as it is at this moment. After a producer has fenced all others of
     /// its transactional id, that is everything they ever appended.
     pub(crate) fn catch_up(&mut self, watch: &Watch) -> Result<(), Fault> {
-        // Without Kafka, a reader that nobody polls would only pile up complaints.
+        // Where Kafka is away, the reader is dropped: librdkafka queues its complaints until somebody polls, and nobody will.
         let horizon = self.log.high_watermarks(&self.asker).inspect_err(|_| self.reader = None)?;
         let starts: Vec<_> = self.ends.iter().map(|end| end.offset).collect();
         if horizon == starts {
@@ -80,11 +81,12 @@ impl ClosedWindows {
         }
         let mut reader = match self.reader.take() {
             Some(reader) => reader,
-            None => LogReader::open(&self.cluster, &self.log, &starts)?,
+            None => TopicReader::open(&self.cluster, &self.log, &starts)?,
         };
         let is_first = starts.iter().all(|start| *start == 0);
         if is_first {
-            // The closed windows before their places: else a whole history of places would wait for them in memory.
+            // The windows' partition is read first. Places wait in memory until their window is closed; read side by side, a
+            // whole history of places would wait.
             let mut horizon_of_hours = starts;
             let home = index(partition_of(HOURS_KEY.as_bytes(), self.log.partitions));
             horizon_of_hours[home] = horizon[home];
@@ -101,7 +103,7 @@ impl ClosedWindows {
         Ok(())
     }
 
-    fn read(&mut self, reader: &mut LogReader, horizon: &[i64], watch: &Watch) -> Result<(), Fault> {
+    fn read(&mut self, reader: &mut TopicReader, horizon: &[i64], watch: &Watch) -> Result<(), Fault> {
         let Self { log, folded, .. } = self;
         let until = Until { horizon, past: &|_| false };
         let ends = reader.read(&until, &mut |record| folded.take(log, record), watch)?;
@@ -111,13 +113,13 @@ impl ClosedWindows {
         Ok(())
     }
 
-    /// The last events that were folded: in another log they are others.
+    /// The last events that were folded. In another log, others stand in their places.
     pub(crate) fn last_read(&self) -> Vec<LastRead> {
         last_read(&self.log, &self.ends)
     }
 }
 
-/// The last events before ends.
+/// The last events before these ends, as [`runtime::kafka::difference`] compares them.
 pub(crate) fn last_read(log: &Log, ends: &[End]) -> Vec<LastRead> {
     let last = |(partition, end): (i32, &End)| {
         let LastEvent { offset, event_id } = end.last?;
@@ -128,10 +130,10 @@ pub(crate) fn last_read(log: &Log, ends: &[End]) -> Vec<LastRead> {
 
 impl Folded {
     fn take(&mut self, log: &Log, record: &Record) -> Result<(), Fault> {
-        let Some(Event::Analytics(event)) = record.event(log)? else { return Ok(()) };
+        let Some(Event::Analytics(event)) = record.event()? else { return Ok(()) };
         match event {
             analytics::Event::PlaceHourComputed(event) => {
-                self.compute((record.partition, record.offset), event);
+                self.compute((record.position.partition, record.position.offset), event);
                 Ok(())
             }
             analytics::Event::HourClosed(event) => self.close(log, event),
@@ -152,7 +154,7 @@ impl Folded {
         let window = Window { start: event.window_start, end: event.window_end };
         let slices = slices(log, event)?;
         if self.last.as_ref().is_some_and(|last| last.window.end >= window.end) {
-            // Seen before: a reading that had failed half way is repeated.
+            // The window was folded before: a reading that failed half way is repeated.
             return Ok(());
         }
         let joins = self.last.as_ref().is_none_or(|last| {

@@ -3,46 +3,10 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
-use schemas::Event;
+use runtime::kafka::Record;
 use schemas::analytics::LastEvent;
-use schemas::record::{Newer, Reading};
-use uuid::Uuid;
 
 use crate::fault::Fault;
-use crate::reader::Log;
-
-/// One record of an event topic.
-pub(crate) struct Record {
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    /// The broker's clock (`LogAppendTime`).
-    pub(crate) appended_at: DateTime<Utc>,
-    pub(crate) event_id: Uuid,
-    pub(crate) reading: Result<Reading, Newer>,
-    /// Of its value.
-    pub(crate) bytes: usize,
-}
-
-impl Record {
-    /// The event; `None` where it is none.
-    ///
-    /// # Errors
-    /// Where a newer Till wrote it: a newer worker can count it.
-    pub(crate) fn event(&self, log: &Log) -> Result<Option<&Event>, Fault> {
-        let Self { partition, offset, .. } = *self;
-        match &self.reading {
-            Ok(Reading::Event(event)) => Ok(Some(event)),
-            Ok(Reading::Foreign(reason)) => {
-                tracing::error!(kafka.topic = log.topic, kafka.partition = partition, kafka.offset = offset, %reason, "a record is skipped");
-                Ok(None)
-            }
-            Err(newer) => {
-                let (topic, newer) = (log.topic.clone(), newer.clone());
-                Err(Fault::Unreadable { topic, partition, offset, newer })
-            }
-        }
-    }
-}
 
 /// Up to where a reading goes: in each partition to the first record that is past, at most to its horizon.
 pub(crate) struct Until<'u> {
@@ -58,7 +22,7 @@ pub(crate) struct Cursor {
     partition: i32,
     /// Where the former reading ended.
     begin: i64,
-    /// What stands before it is visited, held, or no record of a committed transaction.
+    /// Every record before it was visited or is held; other offsets before it hold no record of a committed transaction.
     position: i64,
     /// Read, but past where the reading ended.
     held: VecDeque<Record>,
@@ -100,20 +64,20 @@ impl Cursor {
 
     /// When the next record was appended, where it is known and below the horizon.
     pub(crate) fn next_arrival(&self, horizon: i64) -> Option<DateTime<Utc>> {
-        self.held.front().filter(|held| held.offset < horizon).map(|held| held.appended_at)
+        self.held.front().filter(|held| held.position.offset < horizon).map(|held| held.appended_at)
     }
 
     /// Begins a reading with the records that the former one held.
     pub(crate) fn visit_held(&mut self, until: &Until, visit: Visit) -> Result<(), Fault> {
         let horizon = self.horizon(until);
         while let Some(record) = self.held.front() {
-            if record.offset >= horizon || (until.past)(record) {
-                self.end = Some(record.offset.min(horizon));
+            if record.position.offset >= horizon || (until.past)(record) {
+                self.end = Some(record.position.offset.min(horizon));
                 return Ok(());
             }
             visit(record)?;
-            self.last = Some(LastEvent { offset: record.offset, event_id: record.event_id });
-            self.held_bytes -= record.bytes;
+            self.last = Some(LastEvent { offset: record.position.offset, event_id: record.event_id });
+            self.held_bytes -= record.value_bytes;
             self.held.pop_front();
         }
         Ok(())
@@ -121,19 +85,19 @@ impl Cursor {
 
     /// Visits a record that was read, or holds it for the next reading.
     pub(crate) fn take(&mut self, record: Record, until: &Until, visit: Visit) -> Result<(), Fault> {
-        // A partition that was paused and goes on may repeat what was under way.
-        if record.offset < self.position {
+        // A partition that goes on after a pause may give again what was under way when it was paused.
+        if record.position.offset < self.position {
             return Ok(());
         }
-        self.position = record.offset + 1;
+        self.position = record.position.offset + 1;
         let horizon = self.horizon(until);
-        if self.end.is_none() && record.offset < horizon && !(until.past)(&record) {
+        if self.end.is_none() && record.position.offset < horizon && !(until.past)(&record) {
             visit(&record)?;
-            self.last = Some(LastEvent { offset: record.offset, event_id: record.event_id });
+            self.last = Some(LastEvent { offset: record.position.offset, event_id: record.event_id });
             return Ok(());
         }
-        self.end.get_or_insert(record.offset.min(horizon));
-        self.held_bytes += record.bytes;
+        self.end.get_or_insert(record.position.offset.min(horizon));
+        self.held_bytes += record.value_bytes;
         self.held.push_back(record);
         Ok(())
     }
@@ -167,7 +131,9 @@ impl Cursor {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use schemas::record::Foreign;
+    use schemas::record::{Foreign, Reading};
+    use schemas::{Position, Topic};
+    use uuid::Uuid;
 
     /// A partition as a broker has it: some offsets are records, the others markers and aborted records.
     #[derive(Clone, Debug)]
@@ -204,7 +170,7 @@ mod tests {
             let until = Until { horizon: &[horizon], past: &|record| record.appended_at >= instant };
             let mut visited = Vec::new();
             let mut visit = |record: &Record| {
-                visited.push(record.offset);
+                visited.push(record.position.offset);
                 Ok(())
             };
             cursor.visit_held(&until, &mut visit).unwrap();
@@ -216,14 +182,8 @@ mod tests {
                         let appended_at = DateTime::from_timestamp_millis(*stamp).unwrap();
                         let reading = Ok(Reading::Foreign(Foreign::Value(String::new())));
                         let event_id = Uuid::from_u128(u128::try_from(*offset).unwrap());
-                        let record = Record {
-                            partition: 0,
-                            offset: *offset,
-                            appended_at,
-                            event_id,
-                            reading,
-                            bytes: 0,
-                        };
+                        let position = Position { topic: Topic::Receipts, partition: 0, offset: *offset };
+                        let record = Record { position, appended_at, event_id, reading, value_bytes: 0 };
                         cursor.take(record, &until, &mut visit).unwrap();
                     }
                     None => cursor.pass(partition.end),

@@ -1,10 +1,8 @@
 //! Why a run of the worker ended before its work was done.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use runtime::kafka::BULK_TRANSACTION_TIMEOUT;
-use schemas::record::Newer;
+use runtime::kafka::{BULK_TRANSACTION_TIMEOUT, LogError, Unreadable};
 
-use crate::append::Size;
 use crate::window::Window;
 
 /// None of them ends the process: the worker begins again from what the log says.
@@ -19,6 +17,9 @@ pub(crate) enum Fault {
     /// Kafka did not answer, or refused.
     #[error("Kafka, {doing}: {source}")]
     Kafka { doing: &'static str, source: KafkaError },
+    /// Kafka refuses to be read on, or a position is outside the log.
+    #[error("Kafka, reading: {0}")]
+    Log(LogError),
     /// Nothing could be read for long.
     #[error(
         "{topic}/{partition} could not be read past offset {position} (of {horizon}): an open transaction, or its broker is not reachable"
@@ -39,12 +40,12 @@ pub(crate) enum Fault {
     NotOver { window: Window, ahead_s: i64 },
     /// The broker has ended the transaction before it was done.
     #[error(
-        "the transaction of window {window} ({} events, {} bytes) was not done within {took_s} s, and the broker ends it after {} s", size.events, size.bytes, BULK_TRANSACTION_TIMEOUT.as_secs()
+        "the transaction of window {window} ({events} events, {bytes} bytes) was not done within {took_s} s, and the broker ends it after {} s", BULK_TRANSACTION_TIMEOUT.as_secs()
     )]
-    Overlong { window: Window, size: Size, took_s: u64 },
-    /// Written by a newer Till.
-    #[error("{topic}/{partition} at {offset}: {newer}")]
-    Unreadable { topic: String, partition: i32, offset: i64, newer: Newer },
+    Overlong { window: Window, events: u64, bytes: u64, took_s: u64 },
+    /// A record to be counted is a newer Till's: a newer worker can count it.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// Figures that no Till has written.
     #[error("{0}")]
     Inconsistent(String),

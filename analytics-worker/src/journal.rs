@@ -2,9 +2,10 @@
 //! nothing that reads the figures later: no rebuild and no restart repeats a line.
 
 use chrono::Utc;
+use contracts::RECEIPTS;
 use contracts::journal::JournalFile;
 use contracts::receipts::{local_time, words};
-use contracts::{RECEIPTS, Settings};
+use contracts::settings::Settings;
 
 pub(crate) struct Journal(Option<JournalFile>);
 

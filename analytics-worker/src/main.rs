@@ -12,6 +12,7 @@ mod fault;
 mod figures;
 mod fold;
 mod journal;
+mod log;
 mod parts;
 mod reader;
 mod recompute;

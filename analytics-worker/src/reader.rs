@@ -7,22 +7,16 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{Offset, TopicPartitionList};
-use runtime::Common;
-use runtime::kafka::{Cluster, Ends, Isolation, event_id, header};
+use runtime::kafka::{Cluster, Isolation, LogError, LogReader};
 use runtime::server::Readiness;
-use schemas::Topic;
 use schemas::analytics::LastEvent;
-use schemas::record::Claim;
 use tokio_util::sync::CancellationToken;
 
-use crate::cursor::{Cursor, Record, Until, Visit};
+use crate::cursor::{Cursor, Until, Visit};
 use crate::fault::Fault;
+use crate::log::Log;
 
-/// Markers of transactions wake no one: positions are asked for this often.
+/// How long a poll waits. A marker of a transaction ends no poll, so positions are asked for this often.
 const POLL: Duration = Duration::from_millis(5);
 /// Records of partitions that are ahead of the others wait in memory up to here, for all partitions together.
 const HELD_MAX_BYTES: usize = 4 << 20;
@@ -30,33 +24,6 @@ const HELD_MAX_BYTES: usize = 4 << 20;
 const SLOW: Duration = Duration::from_secs(5);
 /// Without progress this long, the reading is given up and begun anew.
 const STALLED: Duration = Duration::from_secs(60);
-
-/// A topic and how many partitions it has.
-#[derive(Clone, Debug)]
-pub(crate) struct Log {
-    pub(crate) kind: Topic,
-    /// Its full name.
-    pub(crate) topic: String,
-    pub(crate) partitions: i32,
-}
-
-impl Log {
-    pub(crate) fn new(kind: Topic, common: &Common) -> Self {
-        Self { kind, topic: kind.name(&common.topic_prefix), partitions: common.partitions }
-    }
-
-    /// The high watermark of each partition: past every record acknowledged so far, whether or not its
-    /// transaction has ended.
-    pub(crate) fn high_watermarks(&self, asker: &Ends) -> Result<Vec<i64>, Fault> {
-        let mut found = asker
-            .ask(&[(&self.topic, self.partitions)])
-            .map_err(Fault::kafka("asking for the end of a topic"))?;
-        let end = |partition| found.remove(&(self.topic.clone(), partition));
-        (0..self.partitions).map(end).collect::<Option<Vec<_>>>().ok_or_else(|| {
-            Fault::Inconsistent(format!("{} has fewer partitions than TILL_PARTITIONS", self.topic))
-        })
-    }
-}
 
 /// What a reading asks now and then: whether to stop, and whom to tell that it waits.
 #[derive(Clone)]
@@ -66,27 +33,23 @@ pub(crate) struct Watch {
 }
 
 /// Reads a topic from given offsets on.
-pub(crate) struct LogReader {
+pub(crate) struct TopicReader {
     log: Log,
-    consumer: BaseConsumer,
+    reader: LogReader,
     cursors: Vec<Cursor>,
     /// The partitions that are so far ahead that they get no more.
     paused: HashSet<i32>,
 }
 
-impl LogReader {
+impl TopicReader {
     /// A reader that begins at `starts`, one of each partition.
     pub(crate) fn open(cluster: &Cluster, log: &Log, starts: &[i64]) -> Result<Self, Fault> {
-        let doing = "opening a reader";
-        let consumer = cluster.reader(Isolation::Committed).map_err(Fault::kafka(doing))?;
-        let mut assignment = TopicPartitionList::new();
-        for (partition, start) in (0..).zip(starts) {
-            let offset = Offset::Offset(*start);
-            assignment.add_partition_offset(&log.topic, partition, offset).map_err(Fault::kafka(doing))?;
-        }
-        consumer.assign(&assignment).map_err(Fault::kafka(doing))?;
+        let opening = Fault::kafka("opening a reader");
+        let reader = LogReader::new(cluster, &log.prefix, Isolation::Committed).map_err(&opening)?;
+        let positions = (0..).zip(starts).map(|(partition, start)| ((log.kind, partition), *start));
+        reader.add(positions).map_err(&opening)?;
         let cursors = (0..).zip(starts).map(|(partition, start)| Cursor::at(partition, *start)).collect();
-        Ok(Self { log: log.clone(), consumer, cursors, paused: HashSet::new() })
+        Ok(Self { log: log.clone(), reader, cursors, paused: HashSet::new() })
     }
 
     /// Visits the records of each partition in order, up to and without the first that is past, and returns
@@ -137,8 +100,8 @@ impl LogReader {
         for (partition, cursor) in (0..).zip(&mut self.cursors) {
             cursor.visit_held(until, visit)?;
             if cursor.held().0 == 0 && self.paused.remove(&partition) {
-                let partitions = one(&self.log.topic, partition);
-                self.consumer.resume(&partitions).map_err(Fault::kafka("resuming a partition"))?;
+                let resumed = self.reader.resume(self.log.kind, partition);
+                resumed.map_err(Fault::kafka("resuming a partition"))?;
             }
         }
         Ok(())
@@ -146,10 +109,9 @@ impl LogReader {
 
     /// Ends the partitions that are read up to their horizon.
     fn settle(&mut self, horizon: &[i64]) -> Result<(), Fault> {
-        let positions = self.consumer.position().map_err(Fault::kafka("asking for positions"))?;
-        for element in positions.elements() {
-            let Offset::Offset(position) = element.offset() else { continue };
-            self.cursors[index(element.partition())].pass(position);
+        let positions = self.reader.positions().map_err(Fault::kafka("asking for positions"))?;
+        for ((_, partition), position) in positions {
+            self.cursors[index(partition)].pass(position);
         }
         for (cursor, horizon) in self.cursors.iter_mut().zip(horizon) {
             cursor.settle(*horizon);
@@ -160,24 +122,23 @@ impl LogReader {
     /// Takes what comes, until nothing comes for a moment or it is time to settle.
     fn poll(&mut self, until: &Until, visit: Visit) -> Result<(), Fault> {
         let started = Instant::now();
-        let Self { log, consumer, cursors, paused } = self;
+        let Self { log, reader, cursors, paused } = self;
         while started.elapsed() < POLL {
-            let message = match consumer.poll(POLL) {
-                None => break,
-                Some(Ok(message)) => message,
-                Some(Err(error)) if is_passing(&error) => {
+            let message = match reader.poll(POLL) {
+                Ok(Some(message)) => message,
+                Ok(None) => break,
+                Err(LogError::Passing(error)) => {
                     tracing::debug!(kafka.topic = log.topic, %error, "reading goes on when the broker is back");
                     continue;
                 }
-                Some(Err(error)) => return Err(Fault::kafka("reading")(error)),
+                Err(error) => return Err(Fault::Log(error)),
             };
-            let partition = message.partition();
+            let partition = message.position().partition;
             let cursor = &mut cursors[index(partition)];
-            cursor.take(record(log.kind, &message), until, visit)?;
+            cursor.take(message.record(), until, visit)?;
             let share = HELD_MAX_BYTES / until.horizon.len();
             if cursor.held().1 >= share && paused.insert(partition) {
-                let partitions = one(&log.topic, partition);
-                consumer.pause(&partitions).map_err(Fault::kafka("pausing a partition"))?;
+                reader.pause(log.kind, partition).map_err(Fault::kafka("pausing a partition"))?;
             }
         }
         Ok(())
@@ -212,43 +173,7 @@ struct Progress {
     since: Instant,
 }
 
-fn record(topic: Topic, message: &BorrowedMessage) -> Record {
-    let appended_at = message.timestamp().to_millis().and_then(DateTime::from_timestamp_millis);
-    let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
-    Record {
-        partition: message.partition(),
-        offset: message.offset(),
-        appended_at: appended_at.unwrap_or(DateTime::UNIX_EPOCH),
-        event_id: event_id(topic, message),
-        reading: schemas::record::read(topic, key, value, || Claim::of(|name| header(message, name))),
-        bytes: value.len(),
-    }
-}
-
-fn one(topic: &str, partition: i32) -> TopicPartitionList {
-    let mut partitions = TopicPartitionList::new();
-    partitions.add_partition(topic, partition);
-    partitions
-}
-
-/// Partitions count from 0.
+/// The index of a partition in a list that has one entry a partition.
 pub(crate) fn index(partition: i32) -> usize {
     usize::try_from(partition).expect("partitions count from 0")
-}
-
-/// The client reconnects by itself.
-fn is_passing(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::RequestTimedOut
-                | RDKafkaErrorCode::Resolve
-                | RDKafkaErrorCode::NotLeaderForPartition
-                | RDKafkaErrorCode::LeaderNotAvailable
-                | RDKafkaErrorCode::NetworkException
-        )
-    )
 }

@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use runtime::kafka::{Cluster, Ends};
+use runtime::kafka::{Cluster, Ends, Record};
 use schemas::analytics::{self, HOURS_KEY, HourClosed, PlaceHourComputed, Slice};
 use schemas::record::Reading;
 use schemas::{Event, Topic, partition_of};
 use serde_json::Value;
 
 use crate::closed::slices;
-use crate::cursor::{Record, Until};
+use crate::cursor::Until;
 use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::fold::WindowFold;
+use crate::log::Log;
 use crate::parts;
-use crate::reader::{Log, LogReader, Watch};
+use crate::reader::{TopicReader, Watch};
 use crate::settings::Settings;
 use crate::slice::count;
 use crate::window::Window;
@@ -32,14 +33,14 @@ pub(crate) struct Range {
     pub(crate) to: Option<DateTime<Utc>>,
 }
 
-/// What was compared.
+/// How much was compared, and in how much it differed.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     windows: usize,
     recorded: i64,
     voided: i64,
     places: usize,
-    /// 0: the figures on record are what the receipts say.
+    /// How many figures differ; with 0 the figures on record are what the receipts say.
     pub(crate) differences: usize,
 }
 
@@ -67,10 +68,9 @@ pub(crate) fn recompute(settings: &Settings, range: Range, watch: Watch) -> Resu
 
 struct Recomputation {
     cluster: Cluster,
-    receipts: LogReader,
+    receipts: TopicReader,
     receipts_log: Log,
-    analytics: LogReader,
-    analytics_log: Log,
+    analytics: TopicReader,
     analytics_horizon: Vec<i64>,
     /// What is left to compare, oldest first.
     hours: VecDeque<HourClosed>,
@@ -92,13 +92,12 @@ impl Recomputation {
         let (before, hours) = closed_in(&cluster, &analytics_log, &asker, range, &watch)?;
         let zeros = vec![0; usize::try_from(common.partitions).unwrap_or_default()];
         let starts = before.as_ref().map_or_else(|| zeros.clone(), |hour| ends(&hour.slices));
-        // Taken after the windows were read: their places' events are all below.
+        // The end is asked for after the windows were read, so that all events of their places are below it.
         let analytics_horizon = analytics_log.high_watermarks(&asker)?;
         let mut recomputation = Self {
-            receipts: LogReader::open(&cluster, &receipts_log, &starts)?,
+            receipts: TopicReader::open(&cluster, &receipts_log, &starts)?,
             receipts_log,
-            analytics: LogReader::open(&cluster, &analytics_log, &zeros)?,
-            analytics_log,
+            analytics: TopicReader::open(&cluster, &analytics_log, &zeros)?,
             cluster,
             analytics_horizon,
             figures: Figures::default(),
@@ -116,10 +115,10 @@ impl Recomputation {
 
     /// Takes the running totals on record as they were at `end`.
     fn fold_recorded(&mut self, end: DateTime<Utc>) -> Result<(), Fault> {
-        let (figures, log) = (&mut self.figures, &self.analytics_log);
+        let figures = &mut self.figures;
         let until = Until { horizon: &self.analytics_horizon, past: &|record| is_later(record, end) };
         let mut visit = |record: &Record| {
-            if let Some(Event::Analytics(analytics::Event::PlaceHourComputed(event))) = record.event(log)? {
+            if let Some(Event::Analytics(analytics::Event::PlaceHourComputed(event))) = record.event()? {
                 figures.apply(event);
             }
             Ok(())
@@ -131,7 +130,7 @@ impl Recomputation {
         let window = Window { start: hour.window_start, end: hour.window_end };
         if !self.compare_chain(window, hour) {
             let starts: Vec<_> = hour.slices.iter().map(|slice| slice.start).collect();
-            self.receipts = LogReader::open(&self.cluster, &self.receipts_log, &starts)?;
+            self.receipts = TopicReader::open(&self.cluster, &self.receipts_log, &starts)?;
         }
         let fold = self.fold_slices(hour)?;
         self.compare_last_events(window, hour);
@@ -166,8 +165,7 @@ impl Recomputation {
     fn fold_slices(&mut self, hour: &HourClosed) -> Result<WindowFold, Fault> {
         let mut fold = WindowFold::default();
         let until = Until { horizon: &ends(&hour.slices), past: &|_| false };
-        let log = &self.receipts_log;
-        self.receipts.read(&until, &mut |record| count(log, &mut fold, record), &self.watch)?;
+        self.receipts.read(&until, &mut |record| count(&mut fold, record), &self.watch)?;
         Ok(fold)
     }
 
@@ -188,10 +186,10 @@ impl Recomputation {
 
     /// The figures on record of the window, which is the earliest not read yet.
     fn recorded_parts(&mut self, window: Window) -> Result<Vec<PlaceHourComputed>, Fault> {
-        let (mut parts, log) = (BTreeMap::new(), &self.analytics_log);
+        let mut parts = BTreeMap::new();
         let until = Until { horizon: &self.analytics_horizon, past: &|record| is_later(record, window.end) };
         let mut visit = |record: &Record| {
-            if let Some(Event::Analytics(analytics::Event::PlaceHourComputed(event))) = record.event(log)? {
+            if let Some(Event::Analytics(analytics::Event::PlaceHourComputed(event))) = record.event()? {
                 note(&mut parts, event);
             }
             Ok(())
@@ -276,12 +274,12 @@ fn closed_in(
     watch: &Watch,
 ) -> Result<(Option<HourClosed>, VecDeque<HourClosed>), Fault> {
     let horizon = log.high_watermarks(asker)?;
-    // Only their partition is read: elsewhere the reading begins where it ends.
+    // Closed windows are all in one partition. In the others, the reading begins at their end, so nothing of them is read.
     let home = usize::try_from(partition_of(HOURS_KEY.as_bytes(), log.partitions)).unwrap_or_default();
     let starts: Vec<_> = (0..).zip(&horizon).map(|(at, end)| if at == home { 0 } else { *end }).collect();
     let (mut before, mut hours) = (None, VecDeque::new());
     let mut visit = |record: &Record| {
-        if let Some(Event::Analytics(analytics::Event::HourClosed(hour))) = record.event(log)? {
+        if let Some(Event::Analytics(analytics::Event::HourClosed(hour))) = record.event()? {
             let mut hour = hour.clone();
             hour.slices = slices(log, &hour)?;
             if range.from.is_some_and(|from| hour.window_start < from) {
@@ -293,11 +291,12 @@ fn closed_in(
         Ok(())
     };
     let until = Until { horizon: &horizon, past: &|_| false };
-    LogReader::open(cluster, log, &starts)?.read(&until, &mut visit, watch)?;
+    TopicReader::open(cluster, log, &starts)?.read(&until, &mut visit, watch)?;
     Ok((before, hours))
 }
 
-/// The last event of each place and part counts: a torn transaction leaves some of a window that was worked out again.
+/// Keeps the last event of each place and part. A torn transaction leaves some events of a window, which is then worked out
+/// again, and its later events count.
 fn note(parts: &mut BTreeMap<(String, i32), PlaceHourComputed>, event: &PlaceHourComputed) {
     parts.insert((event.place_id.clone(), event.part), event.clone());
 }

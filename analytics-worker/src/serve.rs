@@ -49,7 +49,7 @@ async fn work(settings: Settings, watch: Watch, grace: Duration) -> Result<(), S
         .name("worker".to_owned())
         .spawn(move || {
             worker.run(&threads);
-            // Nobody waits any more where the grace is over.
+            // Once the grace is over nobody listens, which is no error.
             let _ = ended.send(());
         })
         .map_err(|error| format!("cannot start a thread: {error}"))?;
@@ -67,7 +67,7 @@ async fn await_end(
         () = shutdown.cancelled() => {}
     }
     if tokio::time::timeout(grace, end).await.is_err() {
-        // An unfinished transaction is undone by whoever takes the transactional id next.
+        // The next replica to take the transactional id aborts an unfinished transaction.
         tracing::warn!("the worker was still busy when the grace ended");
     }
     Ok(())

@@ -11,7 +11,8 @@ use crate::window::Ticks;
 /// Common settings and the worker's own.
 pub(crate) type Settings = runtime::Settings<Own>;
 
-/// What the broker's clock and this machine's may differ by unnoticed.
+/// The worker does not notice a smaller difference between the broker's clock and this machine's, so the grace may not be
+/// shorter.
 const GRACE_MIN_MS: u64 = AHEAD_MIN.num_milliseconds().unsigned_abs();
 const GRACE_MAX_MS: u64 = 600_000;
 
@@ -21,7 +22,7 @@ pub(crate) struct Own {
     pub(crate) analytics_schedule: String,
     pub(crate) analytics_grace_ms: u64,
     #[serde(flatten)]
-    pub(crate) contracts: contracts::Settings,
+    pub(crate) contracts: contracts::settings::Settings,
 }
 
 impl Own {
@@ -29,8 +30,10 @@ impl Own {
         Duration::from_millis(self.analytics_grace_ms)
     }
 
+    /// The schedule, parsed.
+    ///
     /// # Errors
-    /// What is wrong with the schedule.
+    /// In words, what is wrong with it.
     pub(crate) fn ticks(&self) -> Result<Ticks, String> {
         Ticks::parse(&self.analytics_schedule)
     }

@@ -11,20 +11,20 @@
 )]
 
 use chrono::{DateTime, Utc};
-use runtime::kafka::Cluster;
+use runtime::kafka::{Cluster, Record};
 use schemas::analytics::{LastEvent, Slice};
-use schemas::{Event, receipts};
+use schemas::{Event, Position, receipts};
 
 use crate::closed::End;
-use crate::cursor::{Record, Until};
+use crate::cursor::Until;
 use crate::fault::Fault;
 use crate::fold::{Arrival, WindowFold};
-use crate::reader::{Log, LogReader, Watch};
+use crate::log::Log;
+use crate::reader::{TopicReader, Watch};
 
 /// The receipts of consecutive windows.
 pub(crate) struct Slices {
-    log: Log,
-    reader: LogReader,
+    reader: TopicReader,
     /// Where the next window's slices begin.
     starts: Vec<End>,
     /// The high watermarks, taken after the last window's end and grace.
@@ -40,8 +40,8 @@ impl Slices {
         horizon: Vec<i64>,
     ) -> Result<Self, Fault> {
         let offsets: Vec<_> = starts.iter().map(|start| start.offset).collect();
-        let reader = LogReader::open(cluster, log, &offsets)?;
-        Ok(Self { log: log.clone(), reader, starts, horizon })
+        let reader = TopicReader::open(cluster, log, &offsets)?;
+        Ok(Self { reader, starts, horizon })
     }
 
     /// When the first receipt of all was appended, if there is one.
@@ -58,7 +58,7 @@ impl Slices {
         let past = |record: &Record| record.appended_at >= window_end;
         let mut fold = WindowFold::default();
         let until = Until { horizon: &self.horizon, past: &past };
-        let ends = self.reader.read(&until, &mut |record| count(&self.log, &mut fold, record), watch)?;
+        let ends = self.reader.read(&until, &mut |record| count(&mut fold, record), watch)?;
         let ends = ends.into_iter().zip(self.reader.last_events());
         let slice = |((partition, start), (end, last)): ((i32, &End), (i64, Option<LastEvent>))| Slice {
             partition,
@@ -76,10 +76,10 @@ impl Slices {
 ///
 /// # Errors
 /// Where a newer Till wrote it.
-pub(crate) fn count(log: &Log, fold: &mut WindowFold, record: &Record) -> Result<(), Fault> {
-    let Record { partition, offset, appended_at, .. } = *record;
-    let arrival = Arrival { appended_at, partition, offset };
-    let Some(Event::Receipts(event)) = record.event(log)? else { return Ok(()) };
+pub(crate) fn count(fold: &mut WindowFold, record: &Record) -> Result<(), Fault> {
+    let Position { partition, offset, .. } = record.position;
+    let arrival = Arrival { appended_at: record.appended_at, partition, offset };
+    let Some(Event::Receipts(event)) = record.event()? else { return Ok(()) };
     match event {
         receipts::Event::ReceiptRecorded(event) => fold.record(event, arrival),
         receipts::Event::ReceiptVoided(event) => fold.void(event, arrival),

@@ -53,7 +53,7 @@ impl Ticks {
 
     /// The window an instant is in.
     pub(crate) fn containing(&self, instant: DateTime<Utc>) -> Option<Window> {
-        // The iterator goes back from, but does not include, where it starts.
+        // `next_back` does not give the instant it starts from, which may itself be a tick.
         let just_after = instant + TimeDelta::nanoseconds(1);
         let start = self.0.after(&just_after).next_back()?;
         self.following(start)

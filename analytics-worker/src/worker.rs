@@ -7,27 +7,28 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use runtime::kafka::{self, BULK_TRANSACTION_TIMEOUT, Cluster, Ends, Isolation};
+use runtime::kafka::{self, BULK_TRANSACTION_TIMEOUT, Cluster, Ends, RecordWriter};
 use schemas::analytics::{HourClosed, Slice};
 use schemas::codec::Framing;
 use schemas::{Event, Topic};
 use uuid::Uuid;
 
-use crate::append::Writer;
+use crate::append::{Size, Writer};
 use crate::clock::Clock;
 use crate::closed::{ClosedWindows, End, Last, last_read};
 use crate::fault::Fault;
 use crate::fold::WindowFold;
 use crate::journal::Journal;
+use crate::log::Log;
 use crate::parts;
-use crate::reader::{Log, Watch};
+use crate::reader::Watch;
 use crate::settings::Settings;
 use crate::slice::Slices;
 use crate::window::{Ticks, Window};
 
 /// Between windows the log is asked this often whether Kafka is there and what other replicas did.
 const IDLE: Duration = Duration::from_secs(5);
-/// The log may get its first receipt at any time.
+/// Between two looks while the log has no receipt at all: the first one decides which window is the first.
 const IDLE_WITHOUT_RECEIPTS: Duration = Duration::from_secs(1);
 /// Windows without receipts that go out in one transaction, at most.
 const EMPTY_WINDOWS_MAX: usize = 1_000;
@@ -42,7 +43,7 @@ pub(crate) struct Worker {
     analytics: Log,
     topic_prefix: String,
     transactional_id: String,
-    framing: Framing,
+    records: RecordWriter,
     ticks: Ticks,
     grace: Duration,
     watch: Watch,
@@ -92,7 +93,7 @@ impl Worker {
             analytics: log(Topic::Analytics),
             topic_prefix: common.topic_prefix.clone(),
             transactional_id: format!("{}-hourly", common.topic_prefix),
-            framing,
+            records: RecordWriter::new(&common.topic_prefix, framing),
             ticks: settings.own.ticks()?,
             grace: settings.own.grace(),
             cluster,
@@ -108,7 +109,7 @@ impl Worker {
         })
     }
 
-    /// Works until shutdown. Blocks: a thread of its own.
+    /// Works until shutdown. It blocks, so it needs a thread of its own.
     pub(crate) fn run(mut self, threads: &tokio::runtime::Handle) {
         let mut back_off = BACK_OFF_MIN;
         while !self.watch.shutdown.is_cancelled() {
@@ -137,7 +138,7 @@ impl Worker {
                 }
             };
             let shutdown = self.watch.shutdown.cancelled();
-            // Either way the loop's condition decides.
+            // Whether the pause or the process ends, the loop's condition decides what comes next.
             let _ = threads.block_on(async { tokio::time::timeout(pause, shutdown).await });
         }
     }
@@ -160,7 +161,7 @@ impl Worker {
     /// Closes what is due and says how long there is nothing to do.
     fn turn(&mut self) -> Result<Duration, Fault> {
         if self.unfinished {
-            // Else readers of committed events would wait for the end of a transaction that nobody ends.
+            // Without a fence, readers of committed events would wait for a transaction that nobody ends.
             self.fence()?;
             self.unfinished = false;
         }
@@ -186,12 +187,11 @@ impl Worker {
     /// Reads again what was read last of both logs: one that lost its tail, or was made anew, has something else there.
     fn verify(&mut self) -> Result<(), Fault> {
         let reading = Fault::kafka("reading the last events again");
-        let reader = self.cluster.reader(Isolation::Uncommitted).map_err(&reading)?;
         let ends = self.closed.folded.last.as_ref().map_or(&[][..], |last| &last.ends);
         let logs =
             [(&self.analytics, self.closed.last_read()), (&self.receipts, last_read(&self.receipts, ends))];
         for (log, last_read) in logs {
-            let found = kafka::difference(&reader, &self.topic_prefix, &last_read).map_err(&reading)?;
+            let found = kafka::difference(&self.cluster, &self.topic_prefix, &last_read).map_err(&reading)?;
             if let Some(difference) = found {
                 return Err(Fault::AnotherLog { topic: log.topic.clone(), difference });
             }
@@ -201,7 +201,7 @@ impl Worker {
     }
 
     fn fence(&self) -> Result<Writer, Fault> {
-        Writer::fence(&self.cluster, &self.transactional_id, &self.analytics, &self.framing)
+        Writer::fence(&self.cluster, &self.transactional_id, &self.analytics, &self.records)
     }
 
     /// The window after the last closed one; the first of all is the one the first receipt arrived in.
@@ -278,7 +278,8 @@ impl Worker {
     /// Appends the batch if its windows are open still. Returns the writer, where it may be used again.
     fn append(&mut self, batch: Batch, writer: Option<Writer>) -> Result<Option<Writer>, Fault> {
         let mut writer = match writer {
-            // Nobody took the id since, or the transaction will fail: the log is as this replica left it.
+            // A writer that is used again needs no look at the log. If another replica took the id since, this transaction
+            // fails; else the log is as this replica left it.
             Some(writer) => writer,
             None => {
                 self.expect_last(batch.after.as_ref())?;
@@ -294,7 +295,8 @@ impl Worker {
             if took < BULK_TRANSACTION_TIMEOUT {
                 return fault;
             }
-            Fault::Overlong { window: last.window, size: writer.size, took_s: took.as_secs() }
+            let Size { events, bytes } = writer.size;
+            Fault::Overlong { window: last.window, events, bytes, took_s: took.as_secs() }
         })?;
         self.unfinished = false;
         self.overlong = 0;
@@ -339,7 +341,7 @@ impl Worker {
         if self.closed.folded.last.as_ref() == expected { Ok(()) } else { Err(Fault::Overtaken) }
     }
 
-    /// What was folded of another log is worth nothing.
+    /// Forgets what was folded of a log that is another one now.
     fn forget_if_lost(&mut self, fault: &Fault) {
         let (Fault::Truncated { topic, .. } | Fault::AnotherLog { topic, .. }) = fault else { return };
         self.first = None;
@@ -357,7 +359,7 @@ fn hour_closed(window: Window, slices: Vec<Slice>, fold: &WindowFold) -> HourClo
         recorded: fold.recorded,
         voided: fold.voided,
         places: fold.places(),
-        // Counted as they are sent.
+        // The parts are counted as they are sent, just before the window's own event.
         parts: 0,
     }
 }
@@ -372,7 +374,7 @@ fn log_closed(closed: &[HourClosed], elapsed: Duration) {
     tracing::info!(%window, recorded, voided, places, parts, duration_ms = elapsed.as_millis(), "window closed");
 }
 
-/// Replicas that fenced each other try again one after the other.
+/// A random pause, so that replicas that fenced each other try again one after the other.
 fn stand_back() -> Duration {
     let (_, random) = Uuid::now_v7().as_u64_pair();
     Duration::from_millis(200 + random % 800)

@@ -46,7 +46,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     // Other replicas forward to the address it advertises.
     let advertised = settings.own.advertised_url();
     let sites = Sites::new(&settings.common, &[advertised.split("://").last().unwrap_or_default()]);
-    let edge = Edge::new(router, sites).shaped_by(::contracts::in_shape_of);
+    let edge = Edge::new(router, sites).shaped_by(::contracts::answers::in_shape_of);
     server::serve(listener, edge, left, grace).await;
     let owned = tokio::task::spawn_blocking(move || owning.join()).await;
     engine.stop_following();

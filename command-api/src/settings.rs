@@ -27,7 +27,7 @@ pub struct Own {
     pub trusted_proxies: String,
     pub require_zone: bool,
     #[serde(flatten)]
-    pub contracts: contracts::Settings,
+    pub contracts: contracts::settings::Settings,
 }
 
 pub type Settings = runtime::Settings<Own>;

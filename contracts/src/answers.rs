@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ALL, Contract};
 
-/// A problem's JSON is a few hundred bytes.
+/// A problem's JSON has a few hundred bytes; the limit only bounds memory.
 const MAX_PROBLEM_BYTES: usize = 64 * 1024;
 
 /// The part of a problem (RFC 9457) that goes into a contract's shape.

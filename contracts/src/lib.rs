@@ -10,12 +10,9 @@ mod table;
 pub mod answers;
 pub mod django;
 pub mod journal;
-mod served;
-mod settings;
+pub mod served;
+pub mod settings;
 
-pub use answers::{in_shape, in_shape_of};
-pub use served::{Served, describe, routes};
-pub use settings::Settings;
 pub use table::{Contract, Service};
 
 contracts! {

@@ -5,7 +5,9 @@ use axum::middleware::map_response;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::tag::TagBuilder;
 
-use crate::{Contract, Settings, in_shape};
+use crate::Contract;
+use crate::answers::in_shape;
+use crate::settings::Settings;
 
 /// What one service serves of a contract. `App` is what the service's handlers work with, `Own` are all of its settings.
 pub struct Served<App, Own> {

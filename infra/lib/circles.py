@@ -24,7 +24,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Comments, texts and characters: they hold no code, and braces in them must not count.
 NO_CODE = re.compile(
     r"""//[^\n]*|r(\#*)".*?"\1|b?"(?:\\.|[^"\\])*"|b?'(?:\\(?:u\{[^}]*\}|x..|.)|[^'\\])'""", re.S)
-DEFINITION = re.compile(r"\b(?:fn|struct|enum|union|trait|type|const|static|macro_rules!)\s+(?:mut\s+)?([A-Za-z_]\w*)")
+# The lifetime in `&'static Words` defines nothing.
+DEFINITION = re.compile(r"(?<!')\b(?:fn|struct|enum|union|trait|type|const|static|macro_rules!)\s+(?:mut\s+)?([A-Za-z_]\w*)")
 USE = re.compile(r"\b(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);")
 PATH = re.compile(r"(?<![\w:$.])([A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*)+)")
 INLINE_MODULE = re.compile(r"\bmod\s+([A-Za-z_]\w*)\s*\{")

@@ -51,7 +51,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let contracts = contracts::routes(&app, &settings);
     let router = routes::router(app, contracts, readiness.clone());
     let grace = Duration::from_millis(common.shutdown_grace_ms);
-    let edge = Edge::new(router, Sites::new(common, &[])).shaped_by(::contracts::in_shape_of);
+    let edge = Edge::new(router, Sites::new(common, &[])).shaped_by(::contracts::answers::in_shape_of);
     let settings = Arc::new(settings);
 
     let tasks = TaskTracker::new();

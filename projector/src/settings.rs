@@ -20,7 +20,7 @@ pub struct ProjectorSettings {
     pub waiting_reads: usize,
     pub waiting_reads_of_a_caller: usize,
     #[serde(flatten)]
-    pub contracts: contracts::Settings,
+    pub contracts: contracts::settings::Settings,
 }
 
 /// The settings of the process: its own and those of all services.

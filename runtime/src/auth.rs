@@ -20,20 +20,20 @@ pub const PASSWORD_CHARS: RangeInclusive<usize> = 8..=200;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Buys.
+    /// A customer: someone who buys.
     Customer,
     /// Works in a shop: reads receipts.
     Staff,
     /// A till: sends receipts.
     Terminal,
-    /// Reads the figures.
+    /// An analyst, who reads the figures.
     Analyst,
-    /// May do everything.
+    /// An admin, who may do everything.
     Admin,
 }
 
 impl Role {
-    /// Every role.
+    /// Every role, in the order of this list.
     pub const ALL: [Self; 5] = [Self::Customer, Self::Staff, Self::Terminal, Self::Analyst, Self::Admin];
 
     /// The role's name in tokens, events and requests.
@@ -74,13 +74,13 @@ pub fn are_equal_secrets(one: &[u8], other: &[u8]) -> bool {
     one.ct_eq(other).into()
 }
 
-/// The one who calls, as the token says.
+/// The account that a request's token names, with what it may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
-    /// The account's name.
+    /// The name that the account logs in with.
     #[serde(rename = "sub")]
     pub username: String,
-    /// What it may do.
+    /// Its roles as they were at the login: a change counts from the next login on.
     pub roles: Vec<Role>,
     /// The places a terminal is bound to; empty: not bound.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -109,7 +109,7 @@ impl Caller {
 struct Claims {
     #[serde(flatten)]
     caller: Caller,
-    /// Seconds since 1970.
+    /// When it was issued (RFC 7519, `iat`), in seconds since 1970.
     iat: u64,
     exp: u64,
 }
@@ -156,7 +156,7 @@ impl Tokens {
     /// # Errors
     /// 401 where it is malformed, signed otherwise or expired.
     pub fn verify(&self, token: &str) -> Result<Caller, Problem> {
-        // The times are looked at by the validation, which asks for `exp`.
+        // jsonwebtoken's validation compares the times; it is told to ask for `exp`.
         jsonwebtoken::decode::<Caller>(token, &self.0.verifying, &self.0.validation)
             .map(|decoded| decoded.claims)
             .map_err(|error| {
@@ -177,7 +177,7 @@ where
 {
     type Rejection = Problem;
 
-    /// The caller that was found before, where a layer has looked at the token already.
+    /// The caller, where a layer has verified the token already and left the caller in the request's extensions.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         if let Some(caller) = parts.extensions.get::<Self>() {
             return Ok(caller.clone());

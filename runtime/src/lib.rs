@@ -13,9 +13,9 @@ pub mod settings;
 pub mod shares;
 pub mod telemetry;
 
-/// Messages are allocated by librdkafka's threads and freed by ours, which glibc's arenas keep for a long time and take
-/// locks for. Its C code allocates here too (feature `override`); pages of 2 MB would stay resident for the sake of a few
-/// bytes (feature `no_thp`).
+/// librdkafka's threads allocate messages and Till's threads free them. glibc keeps such memory in its arenas for a long time and
+/// takes locks for it. mimalloc serves C code too (feature `override`). Huge pages are off (feature `no_thp`), because a page of
+/// 2 MB would stay resident for the sake of a few bytes.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

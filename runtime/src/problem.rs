@@ -93,13 +93,13 @@ impl Problem {
         Self { retry_after_s: Some(retry_after_s), ..problem }
     }
 
-    /// 429: wait as long.
+    /// 429: the caller has too much under way, and should wait so many seconds.
     pub fn too_many(detail: impl Into<Cow<'static, str>>, retry_after_s: u32) -> Self {
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
         Self { retry_after_s: Some(retry_after_s), ..problem }
     }
 
-    /// 404.
+    /// 404: nothing is under this path.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }

@@ -27,10 +27,10 @@ const WORDS_CHARS_MAX: usize = 1_000;
 /// Why schemas are not registered.
 #[derive(Debug, thiserror::Error)]
 enum RegistryError {
-    /// Passes when the registry is back.
+    /// The registry cannot be reached or is not ready; the next try may find it back.
     #[error("the schema registry at {registry} does not answer: {reason}")]
     Away { registry: Url, reason: String },
-    /// Needs an operator.
+    /// The registry refuses a schema for good: an operator must change it.
     #[error("the schema registry at {registry} refuses {subject} ({status}): {words}")]
     Refused { registry: Url, subject: String, status: StatusCode, words: String },
 }
@@ -82,7 +82,7 @@ struct Registry {
     http: Client,
     /// User and password may stand in it: reqwest makes basic authentication of them.
     url: Url,
-    /// For errors and log lines.
+    /// The URL without user and password, for errors and log lines.
     shown: Url,
 }
 
@@ -96,7 +96,7 @@ impl Registry {
             .build()
             .map_err(|error| format!("cannot speak HTTP: {error}"))?;
         let mut shown = url.clone();
-        // A URL with a host takes both.
+        // Both fail only for a URL without a host, which `parse_url` does not give.
         let _ = shown.set_username("").and_then(|()| shown.set_password(None));
         Ok(Self { http, url, shown })
     }
@@ -106,7 +106,7 @@ impl Registry {
         let mut former = "";
         for (subject, schema) in schemas {
             if former != subject {
-                // Before its first version: then every version is held against all before it.
+                // Set before a subject's first version, so that the registry compares every version with all before it.
                 self.require_compatibility(subject).await?;
                 former = subject;
             }
@@ -118,7 +118,7 @@ impl Registry {
     async fn require_compatibility(&self, subject: &str) -> Result<(), RegistryError> {
         let body = json!({ "compatibility": COMPATIBILITY });
         match self.send(Method::PUT, &["config", subject], subject, &body).await {
-            // Apicurio's word when somebody else sets it in the same moment: the next try finds it set.
+            // Apicurio answers 409 when another writer sets it in the same moment. The next try finds it set.
             Err(RegistryError::Refused { registry, status: StatusCode::CONFLICT, words, .. }) => {
                 Err(RegistryError::Away { registry, reason: words })
             }
@@ -173,7 +173,7 @@ impl Registry {
     }
 }
 
-/// What a registry answers that starts, is overloaded or has lost its own storage.
+/// Whether the status is one of a registry that starts, is overloaded or has lost its own storage for a while.
 fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }
@@ -191,7 +191,7 @@ fn words(answer: &[u8]) -> String {
     if said.is_empty() { "no more words".to_owned() } else { said.chars().take(WORDS_CHARS_MAX).collect() }
 }
 
-/// reqwest's own words leave the cause out.
+/// The error with its causes: reqwest's own words leave them out.
 fn chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut said = error.to_string();

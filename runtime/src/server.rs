@@ -2,103 +2,27 @@
 
 mod connections;
 mod edge;
+mod health;
 mod known;
 mod request_id;
 pub(crate) mod sites;
 mod unread;
 
-use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 pub use edge::{Edge, Shape};
+pub use health::{Readiness, health_routes};
+pub use known::with_fallbacks;
 pub use request_id::REQUEST_ID;
 pub use sites::Sites;
 
 use crate::Problem;
-use crate::openapi::responses::Unavailable;
 use connections::Bounds;
-
-/// Whether the service can do its work, and what it waits for where it cannot.
-#[derive(Clone)]
-pub struct Readiness(Arc<RwLock<Option<String>>>);
-
-impl Readiness {
-    /// Not ready: waits for `reason`.
-    #[must_use]
-    pub fn waiting(reason: &str) -> Self {
-        Self(Arc::new(RwLock::new(Some(reason.to_owned()))))
-    }
-
-    /// Can do its work from here on.
-    pub fn set_ready(&self) {
-        self.set(None);
-    }
-
-    /// Cannot do its work until `reason` is gone.
-    pub fn set_waiting(&self, reason: impl Into<String>) {
-        self.set(Some(reason.into()));
-    }
-
-    /// What it waits for.
-    #[must_use]
-    pub fn reason(&self) -> Option<String> {
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, reason: Option<String>) {
-        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = reason;
-    }
-}
-
-/// `GET /healthz`, 200 while the process runs; `GET /readyz`, 200 while it can do its work, else 503. With their description.
-pub fn health_routes<S: Clone + Send + Sync + 'static>(readiness: Readiness) -> OpenApiRouter<S> {
-    OpenApiRouter::default().routes(routes!(healthz)).routes(routes!(readyz)).with_state(readiness)
-}
-
-/// Whether the process runs
-#[utoipa::path(
-    get,
-    path = "/healthz",
-    tag = "Health",
-    security(()),
-    responses((status = 200, description = "It runs.", body = String, example = "ok\n"))
-)]
-async fn healthz() -> (StatusCode, &'static str) {
-    (StatusCode::OK, "ok\n")
-}
-
-/// Whether the service can do its work
-#[utoipa::path(
-    get,
-    path = "/readyz",
-    tag = "Health",
-    security(()),
-    responses(
-        (status = 200, description = "It can.", body = String, example = "ready\n"),
-        (status = 503, response = Unavailable),
-    )
-)]
-async fn readyz(State(readiness): State<Readiness>) -> Response {
-    match readiness.reason() {
-        None => (StatusCode::OK, "ready\n").into_response(),
-        Some(reason) => Problem::unavailable(reason, 1).into_response(),
-    }
-}
-
-/// Problems for paths and methods that are not served.
-pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router.fallback(known::not_served).method_not_allowed_fallback(known::not_served)
-}
 
 /// A token that is cancelled at SIGTERM or SIGINT.
 ///

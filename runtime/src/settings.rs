@@ -3,58 +3,24 @@
 //! The defaults are a TOML text in the binary: its keys are the settings there are, its values give their
 //! types, its comments are the manual that `--help` prints.
 
+mod keys;
+
 use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-const COMMON_DEFAULTS: &str = include_str!("../common.toml");
+pub use keys::{Common, LogFormat};
 
-/// Settings of every service: `common.toml` says what each means.
-#[derive(Clone, Debug, Deserialize)]
-#[allow(missing_docs, reason = "common.toml documents each key")]
-pub struct Common {
-    pub kafka_brokers: String,
-    pub kafka_options: String,
-    pub topic_prefix: String,
-    pub partitions: i32,
-    pub replication_factor: i32,
-    pub schema_registry_url: String,
-    pub shards: i32,
-    pub demo: bool,
-    pub log_format: LogFormat,
-    pub log_filter: String,
-    pub business_timezone: String,
-    pub server_names: String,
-    pub allowed_origins: String,
-    pub shutdown_grace_ms: u64,
-}
-
-impl Common {
-    /// The defaults.
-    #[cfg(test)]
-    pub(crate) fn defaults() -> Self {
-        Self::deserialize(Value::Table(defaults(&[]))).expect("the defaults are complete")
-    }
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// An object a line.
-    Json,
-}
+use keys::COMMON_DEFAULTS;
 
 /// The common settings and a service's own.
 #[derive(Clone, Debug)]
 pub struct Settings<Own> {
     /// Settings of every service.
     pub common: Common,
-    /// The service's own.
+    /// The settings that only this service has.
     pub own: Own,
 }
 

@@ -38,20 +38,20 @@ impl Turns {
     }
 }
 
-/// What came back.
+/// An answer with all that Till says in it.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The status code.
+    /// The status code, such as 201.
     pub status: u16,
-    /// `Content-Type`, or empty.
+    /// The header `Content-Type`, or empty.
     pub content_type: String,
-    /// `Location`.
+    /// The header `Location`, where it was sent.
     pub location: Option<String>,
-    /// `Till-Position`.
+    /// The header `Till-Position`, where it was sent.
     pub position: Option<String>,
-    /// `Retry-After`.
+    /// The header `Retry-After`, in seconds where it was sent.
     pub retry_after: Option<String>,
-    /// `WWW-Authenticate`.
+    /// The header `WWW-Authenticate`, where it was sent.
     pub www_authenticate: Option<String>,
     /// `Preference-Applied`.
     pub preference_applied: Option<String>,
@@ -331,12 +331,12 @@ impl Client {
         self.with_header("till-position", position).with_header("prefer", "wait=30").get(path).await
     }
 
-    /// Posts a receipt.
+    /// Posts a receipt to `/v1/receipts`.
     pub async fn receipt(&self, receipt: &Value) -> Answer {
         self.post("/v1/receipts", receipt).await
     }
 
-    /// Voids a receipt.
+    /// Voids a receipt by its transaction id.
     pub async fn void(&self, transaction_id: &str, reason: &str) -> Answer {
         self.post(&format!("/v1/receipts/{transaction_id}/void"), &json!({"reason": reason})).await
     }

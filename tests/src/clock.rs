@@ -41,7 +41,7 @@ impl Clock {
     /// # Panics
     /// If its file cannot be written.
     pub fn set(&self, offset: &str) {
-        // Renamed, so that nobody reads half of it.
+        // The file is written beside it and renamed, so that the service never reads half of it.
         let new = self.file.with_extension("new");
         fs::write(&new, format!("{offset}\n")).expect("the test's folder can be written");
         fs::rename(&new, &self.file).expect("the test's folder can be written");
@@ -57,7 +57,7 @@ fn libfaketime() -> PathBuf {
 fn companion(folder: &Path) -> PathBuf {
     let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
     fs::write(&source, COMPANION).expect("the test's folder can be written");
-    // Not optimized: a compiler knows that freeing what was just allocated is nothing.
+    // Compiled without optimization: else the compiler leaves out an allocation that is freed at once.
     let compiled = Command::new("cc")
         .args(["-shared", "-fPIC", "-O0", "-o"])
         .args([&library, &source])

@@ -15,6 +15,10 @@ use crate::process::{Process, Spec};
 
 /// How long a broker may take to answer before the test gives up. Liveness only.
 const UP_WITHIN: Duration = Duration::from_secs(120);
+/// How long a broker may take to end when asked to.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+/// A test's broker lives for a minute, which does not earn back what the optimizing compiler costs.
+const WITHOUT_OPTIMIZING: &str = "-XX:TieredStopAtLevel=1";
 
 /// A broker and its process.
 pub struct Kafka {
@@ -26,6 +30,16 @@ impl Kafka {
     /// Formats a log folder under `folder` and starts a broker on it, on free ports.
     #[must_use]
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, Some(WITHOUT_OPTIMIZING))
+    }
+
+    /// Starts a broker in the JVM that `./till up` gives it, for measurements.
+    #[must_use]
+    pub fn start_as_till_up(folder: &Path) -> Self {
+        Self::start_with(folder, None)
+    }
+
+    fn start_with(folder: &Path, jvm_option: Option<&str>) -> Self {
         let (port, controller) = (free_port(), free_port());
         let data = folder.join("kafka");
         fs::create_dir_all(&data).expect("the test's folder is ours");
@@ -35,12 +49,13 @@ impl Kafka {
 
         let cluster = "dGlsbC10ZXN0cy10aWxsLQ";
         let format = ["format", "--cluster-id", cluster, "--config"].map(OsString::from);
-        let _ = java("kafka-format", "kafka.tools.StorageTool", folder)
+        let _ = java("kafka-format", "kafka.tools.StorageTool", folder, jvm_option)
             .with(format.into_iter().chain([properties.clone().into_os_string()]))
             .run(UP_WITHIN)
             .success("formatting Kafka's log folder");
-        let process =
-            Process::start(java("kafka", "kafka.Kafka", folder).with([properties.into_os_string()]));
+        let process = Process::start(
+            java("kafka", "kafka.Kafka", folder, jvm_option).with([properties.into_os_string()]),
+        );
         Self { brokers: format!("127.0.0.1:{port}"), process: Mutex::new(process) }
     }
 
@@ -72,9 +87,17 @@ impl Kafka {
         asked.await.expect("asking does not panic").is_ok()
     }
 
-    /// `kill -9`.
+    /// Kills the broker (`kill -9`), so that nothing is tidied up.
     pub fn kill(&self) {
         self.process().kill();
+    }
+
+    /// Asks it to end and waits until it has.
+    ///
+    /// # Panics
+    /// If it does not end within a minute.
+    pub fn stop(&self) {
+        self.process().terminate(ENDS_WITHIN);
     }
 
     /// Starts it again after a kill, on the same data and port.
@@ -104,21 +127,25 @@ pub fn client(brokers: &str) -> ClientConfig {
 struct Java {
     spec: Spec,
     main: &'static str,
+    jvm_option: Option<OsString>,
 }
 
-fn java(name: &str, main: &'static str, folder: &Path) -> Java {
-    Java { spec: Spec::new(name, Path::new("java"), folder), main }
+fn java(name: &str, main: &'static str, folder: &Path, jvm_option: Option<&str>) -> Java {
+    Java {
+        spec: Spec::new(name, Path::new("java"), folder),
+        main,
+        jvm_option: jvm_option.map(OsString::from),
+    }
 }
 
 impl Java {
     fn with(self, args: impl IntoIterator<Item = OsString>) -> Spec {
         let mut class_path = places::kafka_libs().into_os_string();
         class_path.push("/*");
-        // A broker that lives for a minute does not earn back what the optimising compiler costs.
-        let jvm = [places::kafka_jvm_options(), "-XX:TieredStopAtLevel=1".into()];
+        let jvm = [places::kafka_jvm_options()].into_iter().chain(self.jvm_option);
         let mut log = OsString::from("-Dlog4j2.configurationFile=");
         log.push(places::repository().join("infra/kafka/log4j2.properties"));
-        let args = jvm.into_iter().chain([log, "-cp".into(), class_path, self.main.into()]).chain(args);
+        let args = jvm.chain([log, "-cp".into(), class_path, self.main.into()]).chain(args);
         self.spec.args(args)
     }
 }

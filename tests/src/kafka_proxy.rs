@@ -20,7 +20,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const ONE_BY_ONE: Duration = Duration::from_millis(50);
 /// The largest frame a broker sends to Till's clients is a few MiB.
 const FRAME_BYTES: usize = 64 * 1024 * 1024;
-/// Metadata and FindCoordinator name brokers.
+/// The answers that name brokers: Metadata and FindCoordinator.
 const NAMING_BROKERS: [i16; 2] = [3, 10];
 
 /// A kind of request, by its key in Kafka's protocol.
@@ -33,7 +33,7 @@ pub enum Api {
     Heartbeat = 12,
     /// A producer takes its transactional id, and fences the former holders.
     InitProducerId = 22,
-    /// Commit or abort.
+    /// A transaction is committed or aborted.
     EndTxn = 26,
 }
 

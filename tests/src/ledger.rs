@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::client::{Answer, Client};
 
-/// An open ledger.
+/// A ledger that is being written.
 pub struct Ledger {
     path: PathBuf,
     file: Mutex<File>,
@@ -44,7 +44,7 @@ impl Ledger {
         Self { path, file }
     }
 
-    /// Where it is.
+    /// The path of its file, for the oracle.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -25,23 +25,23 @@ pub enum Isolation {
     Uncommitted,
 }
 
-/// A record as it is.
+/// A record as it stands in the log, undecoded.
 #[derive(Clone, Debug)]
 pub struct RawRecord {
-    /// Its partition.
+    /// The partition it is in.
     pub partition: i32,
-    /// Its offset.
+    /// Its offset in that partition.
     pub offset: i64,
-    /// Its key.
+    /// Its key; empty where it has none.
     pub key: Vec<u8>,
-    /// Its value.
+    /// Its value, with its framing; empty where it has none.
     pub value: Vec<u8>,
     /// Its headers, in order.
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
 impl RawRecord {
-    /// A header's value.
+    /// The value of the first header of a name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_slice())
@@ -56,7 +56,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// The topic's log.
+    /// A topic by its full name; it need not exist yet.
     #[must_use]
     pub fn new(brokers: &str, topic: &str) -> Self {
         Self { brokers: brokers.to_owned(), topic: topic.to_owned() }

@@ -16,6 +16,9 @@ use crate::process::{Process, Spec};
 /// How long the server may take to answer before the test gives up. Liveness only.
 const UP_WITHIN: Duration = Duration::from_secs(120);
 
+/// How long the server may take to end when asked to.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+
 /// The user Postgres runs as where the tests run as root, which it refuses.
 const SERVER_USER: &str = "postgres";
 
@@ -29,6 +32,25 @@ impl Postgres {
     /// Makes a cluster under `folder`, owned by the role `till` without password, and starts it on a free port.
     #[must_use]
     pub fn start(folder: &Path) -> Self {
+        // What a killed process has written is in the page cache: only a machine's failure needs fsync.
+        let settings =
+            ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=200", "unix_socket_directories="];
+        Self::start_with(folder, |port| {
+            settings.map(OsString::from).into_iter().chain([setting("port", port)]).collect()
+        })
+    }
+
+    /// Starts it with the settings that `./till up` gives it, for measurements.
+    #[must_use]
+    pub fn start_as_till_up(folder: &Path) -> Self {
+        Self::start_with(folder, |port| {
+            let config = folder.join("postgresql.conf");
+            fs::write(&config, till_up_settings(port)).expect("the folder is ours");
+            vec![setting("config_file", config.display())]
+        })
+    }
+
+    fn start_with(folder: &Path, settings: impl FnOnce(u16) -> Vec<OsString>) -> Self {
         let port = free_port();
         let home = folder.join("postgres");
         fs::create_dir_all(&home).expect("the test's folder is ours");
@@ -47,11 +69,8 @@ impl Postgres {
 
         let mut server = Spec::new("postgres", &places::postgres_bin().join("postgres"), folder);
         server.user = user;
-        // What a killed process has written is in the page cache: only a machine's failure needs fsync.
-        let settings =
-            ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=200", "unix_socket_directories="];
-        server.args = ["-D".into(), data.into_os_string(), "-p".into(), port.to_string().into()].into();
-        server.args.extend(settings.iter().flat_map(|setting| ["-c".into(), OsString::from(setting)]));
+        server.args = ["-D".into(), data.into_os_string()].into();
+        server.args.extend(settings(port).into_iter().flat_map(|setting| ["-c".into(), setting]));
         Self { port, process: Mutex::new(Process::start(server)) }
     }
 
@@ -109,6 +128,14 @@ impl Postgres {
         self.process().kill();
     }
 
+    /// Asks it to end, its data in order, and waits until it has.
+    ///
+    /// # Panics
+    /// If it does not end within a minute.
+    pub fn stop(&self) {
+        self.process().terminate(ENDS_WITHIN);
+    }
+
     /// Starts it again after a kill, on the same data and port.
     pub fn restart(&self) {
         self.process().restart();
@@ -125,6 +152,16 @@ impl Postgres {
     fn process(&self) -> std::sync::MutexGuard<'_, Process> {
         self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+fn setting(name: &str, value: impl std::fmt::Display) -> OsString {
+    format!("{name}={value}").into()
+}
+
+fn till_up_settings(port: u16) -> String {
+    let template = places::repository().join("infra/postgres/postgresql.conf.template");
+    let template = fs::read_to_string(&template).unwrap_or_else(|e| panic!("{}: {e}", template.display()));
+    template.replace("${TILL_POSTGRES_PORT}", &port.to_string())
 }
 
 fn url(port: u16, database: &str) -> String {

@@ -10,15 +10,15 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Till's statements are shorter, so that one comes in one piece.
+/// How much is read at once. Till's statements are shorter, so each comes in one piece, and its text can be looked for there.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Liveness only.
+/// A connection that is never held fails the test after this time.
 const AT_LAST: Duration = Duration::from_secs(60);
 
 /// What the next answers have to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
-    /// Nothing.
+    /// Answers pass at once.
     Pass,
     /// The connection that sends the text next gets no answers.
     Hold(&'static str),

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What to run.
+/// A program with all that its start needs.
 #[derive(Clone)]
 pub struct Spec {
     /// What it is called in messages and its log's file name.
     pub name: String,
-    /// The program.
+    /// The path of the program, or its name where `PATH` leads to it.
     pub program: PathBuf,
-    /// Its arguments.
+    /// Its arguments, without the program's name.
     pub args: Vec<OsString>,
     /// Its settings; `TILL_*` of the caller's environment are not passed on.
     pub env: BTreeMap<String, String>,
@@ -42,7 +42,7 @@ impl Spec {
         }
     }
 
-    /// With these arguments.
+    /// The same program with these arguments and no others.
     #[must_use]
     pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.args = args.into_iter().map(Into::into).collect();
@@ -90,7 +90,7 @@ impl Spec {
 /// How a program ended, and all it printed.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit status.
+    /// The exit status it ended with.
     pub status: ExitStatus,
     /// Its standard output and error.
     pub output: String,
@@ -125,7 +125,7 @@ impl Process {
         Self { spec, child: Some(child) }
     }
 
-    /// What it runs.
+    /// The program it runs, or ran last.
     #[must_use]
     pub fn spec(&self) -> &Spec {
         &self.spec

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 pub struct Random(u64);
 
 impl Random {
-    /// From a seed.
+    /// A source whose numbers all follow from the seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)

@@ -27,7 +27,7 @@ impl Scratch {
         Self { path }
     }
 
-    /// Where it is.
+    /// The path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -10,9 +10,9 @@ use crate::scratch::Scratch;
 
 /// A running pair; it ends with the value.
 pub struct Servers {
-    /// The broker.
+    /// The broker, which other tests may use too.
     pub kafka: Kafka,
-    /// The database server.
+    /// The database server, which other tests may use too.
     pub postgres: Postgres,
     /// Their data and logs.
     pub scratch: Scratch,

@@ -26,17 +26,17 @@ const SCHEDULE: &str = "*/10 * * * * *";
 
 /// A deployment. Its services end with it; what it runs on may be shared.
 pub struct Till {
-    /// The first command-api.
+    /// The first command-api, to which clients of the deployment write.
     pub command_api: Service,
-    /// The projector.
+    /// The first projector, from which clients of the deployment read.
     pub projector: Service,
-    /// The hourly worker.
+    /// The first hourly worker, whose windows are ten seconds long.
     pub analytics: Service,
     /// Further replicas of the three, which start with them.
     pub further: Vec<Service>,
-    /// Kafka and Postgres.
+    /// The Kafka and the Postgres it runs on, perhaps with other tests.
     pub servers: Arc<Servers>,
-    /// The test's folder.
+    /// The folder of the test's logs and stores.
     pub scratch: Scratch,
     /// The prefix of its topics, and its database's name.
     pub prefix: String,
@@ -173,18 +173,18 @@ impl Till {
         Log::new(self.servers.kafka.brokers(), &format!("{}.{noun}", self.prefix))
     }
 
-    /// A caller without account.
+    /// A client that is not logged in.
     #[must_use]
     pub fn anyone(&self) -> Client {
         Client::new(&self.command_api.url(), &self.projector.url())
     }
 
-    /// The demo's admin.
+    /// A client that is logged in as the demo's admin.
     pub async fn admin(&self) -> Client {
         self.anyone().login("admin", "admin").await
     }
 
-    /// The demo's analyst.
+    /// A client that is logged in as the demo's analyst.
     pub async fn analyst(&self) -> Client {
         self.anyone().login("analyst", "analyst").await
     }
@@ -219,7 +219,7 @@ impl Service {
         Self { spec, process: None, port }
     }
 
-    /// Its name.
+    /// The name of this replica, as in its log's file name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.spec.name
@@ -236,7 +236,7 @@ impl Service {
         self.port
     }
 
-    /// Its base URL.
+    /// Its base URL, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -263,7 +263,7 @@ impl Service {
         self.spec.env.get(key).map(String::as_str)
     }
 
-    /// Its process id.
+    /// The id of its process, while it runs.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.process.as_ref().and_then(Process::id)

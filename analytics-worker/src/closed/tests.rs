@@ -42,7 +42,7 @@ fn place(number: i64, running: i64) -> PlaceHourComputed {
 }
 
 fn log() -> Log {
-    Log { kind: Topic::Analytics, topic: "till.analytics".into(), partitions: 2 }
+    Log { kind: Topic::Analytics, prefix: "till".into(), topic: "till.analytics".into(), partitions: 2 }
 }
 
 fn ends(offsets: [i64; 2]) -> Vec<End> {

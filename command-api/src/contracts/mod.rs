@@ -13,7 +13,7 @@ contracts::served!();
 
 /// The routes of the contracts that are switched on.
 pub fn routes(app: &App, settings: &Settings) -> Router {
-    contracts::routes(SERVED, &settings.own.contracts, |served| (served.routes)(app, settings))
+    contracts::served::routes(SERVED, &settings.own.contracts, |served| (served.routes)(app, settings))
 }
 
 /// Adds a tag for each contract to the description of this service.
@@ -21,6 +21,6 @@ pub struct Tags;
 
 impl Modify for Tags {
     fn modify(&self, description: &mut OpenApi) {
-        contracts::describe(SERVED, description);
+        contracts::served::describe(SERVED, description);
     }
 }

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Ends, Isolation, Standstill, WatchedEnds, end_offsets, partition_count};
+use runtime::kafka::{
+    Cluster, Ends, Isolation, LogReader, Standstill, Unreadable, WatchedEnds, end_offsets, partition_count,
+};
 use schemas::shards::{self, ShardAnnounced, TopologyDeclared};
 use schemas::{Event, Topic};
 use tokio::sync::watch;
-
-use super::record::{self, Unreadable};
 
 /// The partition of `till.shards` that the topology's records are in.
 pub const TOPOLOGY_PARTITION: i32 = 0;
@@ -67,7 +65,7 @@ impl Directory {
             known: Arc::new(watch::channel(Known::default()).0),
             stands_still: Arc::default(),
         };
-        let mut reading = Reading::begin(directory.clone(), cluster.clone(), partitions)?;
+        let mut reading = Reading::begin(directory.clone(), cluster.clone(), prefix, partitions)?;
         reading.read_up_to(&ends)?;
         let ends = WatchedEnds::start(watching, vec![(topic, partitions)]);
         let read = move || {
@@ -138,16 +136,17 @@ impl Directory {
 struct Reading {
     directory: Directory,
     cluster: Cluster,
-    reader: BaseConsumer,
+    prefix: String,
+    reader: LogReader,
     /// Where each partition is read on. A reader made anew has no position before its first record.
     next: HashMap<i32, i64>,
 }
 
 impl Reading {
-    fn begin(directory: Directory, cluster: Cluster, partitions: i32) -> KafkaResult<Self> {
+    fn begin(directory: Directory, cluster: Cluster, prefix: &str, partitions: i32) -> KafkaResult<Self> {
         let next = (0..partitions).map(|partition| (partition, 0)).collect();
-        let reader = reader(&cluster, &directory.topic, &next)?;
-        Ok(Self { directory, cluster, reader, next })
+        let reader = reader(&cluster, prefix, &next)?;
+        Ok(Self { directory, cluster, prefix: prefix.to_owned(), reader, next })
     }
 
     fn read_up_to(&mut self, ends: &HashMap<(String, i32), i64>) -> Result<(), DirectoryError> {
@@ -179,7 +178,7 @@ impl Reading {
     fn renew(&mut self) {
         tracing::warn!("the shards' topic is not read any more: its reader is made anew");
         // Where no reader can be made, the former one stays, and is looked at again.
-        match reader(&self.cluster, &self.directory.topic, &self.next) {
+        match reader(&self.cluster, &self.prefix, &self.next) {
             Ok(renewed) => runtime::kafka::end(std::mem::replace(&mut self.reader, renewed)),
             Err(error) => tracing::warn!(%error, "no reader of the shards' topic"),
         }
@@ -187,8 +186,8 @@ impl Reading {
 
     fn read_one(&mut self) -> Result<(), Unreadable> {
         // Errors are the broker's absence, which the client's own lines tell; reading goes on after it.
-        if let Some(Ok(message)) = self.reader.poll(POLL)
-            && let Some((Event::Shards(event), _)) = record::read(Topic::Shards, &message)?
+        if let Ok(Some(message)) = self.reader.poll(POLL)
+            && let Some(Event::Shards(event)) = message.record().into_event()?
         {
             match event {
                 shards::Event::ShardAnnounced(announced) => self.directory.note_owner(announced),
@@ -201,12 +200,8 @@ impl Reading {
 
     /// Positions pass control records too. A partition of which nothing was read yet has none.
     fn follow_positions(&mut self) {
-        let Ok(positions) = self.reader.position() else { return };
-        for element in positions.elements_for_topic(&self.directory.topic) {
-            if let Offset::Offset(next) = element.offset() {
-                self.next.insert(element.partition(), next);
-            }
-        }
+        let Ok(positions) = self.reader.positions() else { return };
+        self.next.extend(positions.into_iter().map(|((_, partition), next)| (partition, next)));
         let read_to = self.next[&TOPOLOGY_PARTITION];
         // Nobody waits for it by notification.
         self.directory.known.send_if_modified(|known| {
@@ -217,13 +212,8 @@ impl Reading {
 }
 
 /// A reader of the topic from these offsets on.
-fn reader(cluster: &Cluster, topic: &str, next: &HashMap<i32, i64>) -> KafkaResult<BaseConsumer> {
-    let reader = cluster.reader(Isolation::Committed)?;
-    let mut assignment = TopicPartitionList::new();
-    for (partition, next) in next {
-        let from = if *next == 0 { Offset::Beginning } else { Offset::Offset(*next) };
-        assignment.add_partition_offset(topic, *partition, from)?;
-    }
-    reader.assign(&assignment)?;
+fn reader(cluster: &Cluster, prefix: &str, next: &HashMap<i32, i64>) -> KafkaResult<LogReader> {
+    let reader = LogReader::new(cluster, prefix, Isolation::Committed)?;
+    reader.add(next.iter().map(|(partition, next)| ((Topic::Shards, *partition), *next)))?;
     Ok(reader)
 }

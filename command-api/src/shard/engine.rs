@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Ends, Isolation};
+use runtime::kafka::{Cluster, Ends, Isolation, RecordWriter};
 use schemas::Topic;
 use schemas::codec::Framing;
 use schemas::shards::TopologyDeclared;
@@ -33,7 +33,7 @@ pub struct Engine {
     pub(super) partitions: i32,
     /// The topology this process was started with.
     pub(super) topology_epoch: i32,
-    pub(super) framing: Framing,
+    pub(super) records: RecordWriter,
     /// Where other replicas find this one.
     pub(super) url: String,
     /// Tells this process from all others.
@@ -101,7 +101,7 @@ impl Engine {
             refusals,
             partitions,
             topology_epoch,
-            framing,
+            records: RecordWriter::new(&prefix, framing),
             url: own.advertised_url(),
             instance: Uuid::now_v7(),
             shards,

@@ -8,14 +8,10 @@ use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
 use domain::{Recorded, evolve};
-use rdkafka::Message;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Ends, Isolation, Standstill, WatchedEnds, is_outside_the_log};
-use schemas::Topic;
+use runtime::kafka::{Cluster, Ends, Isolation, LogError, LogReader, Standstill, Unreadable, WatchedEnds};
+use schemas::{Position, Topic};
 
-use super::record::{self, Unreadable};
 use super::store::{Advance, FoldedTo, Overlay, Overtaken, Store};
 
 /// Events folded before they are written, at most.
@@ -80,8 +76,9 @@ impl Follower {
         let near_the_end = Arc::new(AtomicBool::new(false));
         let stands_still = Arc::new(AtomicBool::new(false));
         let mut following = Following {
-            reader: cluster.reader(Isolation::Committed)?,
+            reader: LogReader::new(cluster, prefix, Isolation::Committed)?,
             cluster: cluster.clone(),
+            prefix: prefix.to_owned(),
             watched: WatchedEnds::start(Arc::clone(&ends), topics),
             ends,
             names,
@@ -139,8 +136,9 @@ struct Release {
 }
 
 struct Following {
-    reader: BaseConsumer,
+    reader: LogReader,
     cluster: Cluster,
+    prefix: String,
     ends: Arc<Ends>,
     watched: WatchedEnds,
     names: [(Topic, String); Topic::COMMANDED.len()],
@@ -183,14 +181,9 @@ impl Following {
     }
 
     fn assign(&mut self, partitions: Vec<(Topic, i32)>) -> KafkaResult<()> {
-        let mut added = TopicPartitionList::new();
-        for (topic, partition) in partitions {
-            if self.assigned.insert((topic, partition)) {
-                let next = self.store.folded(topic, partition).next;
-                added.add_partition_offset(self.name(topic), partition, Offset::Offset(next))?;
-            }
-        }
-        if added.count() == 0 { Ok(()) } else { self.reader.incremental_assign(&added) }
+        let (assigned, store) = (&mut self.assigned, &self.store);
+        let added = partitions.into_iter().filter(|place| assigned.insert(*place));
+        self.reader.add(added.map(|place @ (topic, partition)| (place, store.folded(topic, partition).next)))
     }
 
     /// Gathers, folds and writes one batch, with the positions it stands for.
@@ -205,20 +198,22 @@ impl Following {
             // Whole milliseconds: a client asked to wait for less spins until the time is over.
             let wait = Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or_default());
             let message = match self.reader.poll(wait) {
-                Some(Ok(message)) => message,
-                Some(Err(error)) if is_outside_the_log(&error) => return Err(Broken::OutsideTheLog),
+                Ok(Some(message)) => message,
+                Err(LogError::OutsideTheLog) => return Err(Broken::OutsideTheLog),
                 // Brokers come back; what matters is told by the client's own log lines.
-                Some(Err(_)) => continue,
-                None => break,
+                Err(LogError::Passing(_) | LogError::Kafka(_)) => continue,
+                Ok(None) => break,
             };
-            let topic = self.topic(message.topic());
-            if !self.assigned.contains(&(topic, message.partition())) {
+            let position @ Position { topic, partition, .. } = message.position();
+            if !self.assigned.contains(&(topic, partition)) {
                 continue;
             }
             events += 1;
-            let Some((event, recorded)) = record::read(topic, &message)? else { continue };
+            let record = message.record();
+            let recorded = Recorded { position, event_id: record.event_id };
+            let Some(event) = record.into_event()? else { continue };
             evolve(&mut overlay, &event, &recorded);
-            last.insert((topic, message.partition()), recorded);
+            last.insert((topic, partition), recorded);
         }
         let writes = overlay.writes;
         let advances = self.advances(&last)?;
@@ -232,9 +227,7 @@ impl Following {
     /// The reader's positions pass control records too, so a partition moves on even where only those came.
     fn advances(&self, last: &HashMap<(Topic, i32), Recorded>) -> KafkaResult<Vec<Advance>> {
         let mut advances = Vec::new();
-        for element in self.reader.position()?.elements() {
-            let (topic, partition) = (self.topic(element.topic()), element.partition());
-            let Offset::Offset(next) = element.offset() else { continue };
+        for ((topic, partition), next) in self.reader.positions()? {
             let before = self.store.folded(topic, partition);
             if next > before.next {
                 let newest = last
@@ -248,8 +241,8 @@ impl Following {
     }
 
     fn finish_releases(&mut self) -> KafkaResult<()> {
-        let (store, names) = (&self.store, &self.names);
-        let mut removed = TopicPartitionList::new();
+        let store = &self.store;
+        let mut removed = Vec::new();
         let assigned = &mut self.assigned;
         self.releases.retain(|release| {
             let reached = release
@@ -257,17 +250,13 @@ impl Following {
                 .iter()
                 .all(|((topic, partition), end)| store.folded(*topic, *partition).next >= *end);
             if reached {
-                for place @ (topic, partition) in release.ends.keys() {
-                    if assigned.remove(place) {
-                        removed.add_partition(name_in(names, *topic), *partition);
-                    }
-                }
+                removed.extend(release.ends.keys().filter(|place| assigned.remove(place)));
                 // Whoever asked may have given up; the partitions stay released until it resumes them.
                 let _ = release.done.try_send(());
             }
             !reached
         });
-        if removed.count() == 0 { Ok(()) } else { self.reader.incremental_unassign(&removed) }
+        self.reader.remove(removed)
     }
 
     fn notice_the_end(&mut self) {
@@ -318,7 +307,8 @@ impl Following {
 
     /// A reader from where the store stands. The former one may take long to end: nobody waits for it.
     fn renew(&mut self) -> KafkaResult<()> {
-        let former = std::mem::replace(&mut self.reader, self.cluster.reader(Isolation::Committed)?);
+        let reader = LogReader::new(&self.cluster, &self.prefix, Isolation::Committed)?;
+        let former = std::mem::replace(&mut self.reader, reader);
         runtime::kafka::end(former);
         let assigned = std::mem::take(&mut self.assigned);
         self.assign(assigned.into_iter().collect())
@@ -327,10 +317,6 @@ impl Following {
     fn topic(&self, name: &str) -> Topic {
         let known = self.names.iter().find(|(_, known)| known == name);
         known.expect("only these topics are assigned").0
-    }
-
-    fn name(&self, topic: Topic) -> &str {
-        name_in(&self.names, topic)
     }
 }
 

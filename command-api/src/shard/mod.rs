@@ -12,7 +12,6 @@ mod follower;
 mod membership;
 mod owner;
 pub mod ownership;
-mod record;
 mod shards;
 pub mod source;
 pub mod store;

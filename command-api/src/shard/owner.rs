@@ -8,19 +8,17 @@ use chrono::Utc;
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use domain::{Act, Decision, Recorded, Sort, TodoKey, decide, evolve};
 use rdkafka::error::KafkaResult;
-use schemas::codec::{self, Encoded};
 use schemas::{Event, EventHeaders, Position, Topic};
 use uuid::Uuid;
 
 use super::assignment::Assignment;
 use super::ended::{Ended, TakeoverError};
 use super::engine::Engine;
-use super::record;
 use super::store::{Advance, FoldedTo, Overlay, Writes};
 use super::tail::Tail;
 use super::takeover::{Producers, take_over};
 use super::todos::{Due, Todos};
-use super::transaction::{Append, Transactions};
+use super::transaction::Transactions;
 use super::work::{Answer, Asker, Job, Origin, Returned, Work};
 use crate::effects::tell::{self, Tell};
 
@@ -75,17 +73,14 @@ struct Serving<'e> {
     committed: Instant,
     /// The commands just answered, and those that waited then: as many may wait soon.
     expected: usize,
-    names: HashMap<Topic, String>,
     tails: HashMap<(Topic, i32), Tail>,
 }
 
 /// An event of the batch on its way into the log.
 struct Pending {
     event: Arc<Event>,
-    key: String,
     partition: i32,
     headers: EventHeaders,
-    encoded: Encoded,
 }
 
 /// What a command comes to, once the batch is committed. A position in the batch itself is provisional.
@@ -101,7 +96,6 @@ impl<'e> Serving<'e> {
         let tail = |place: (Topic, i32)| (place, Tail::new(engine.store.folded(place.0, place.1).next));
         let tails = mine.clone().map(tail).collect();
         let todos = Todos::load(&engine.store, mine);
-        let names = Topic::COMMANDED.map(|topic| (topic, topic.name(&engine.prefix))).into();
         Self {
             engine,
             shard,
@@ -112,7 +106,6 @@ impl<'e> Serving<'e> {
             telling: 0,
             committed: Instant::now(),
             expected: 0,
-            names,
             tails,
         }
     }
@@ -276,9 +269,7 @@ impl<'e> Serving<'e> {
                     let position = Position { topic, partition, offset: provisional(pending.len()) };
                     let headers = headers(origin);
                     evolve(&mut states, &event, &Recorded { position, event_id: headers.event_id });
-                    let encoded = codec::encode(&event, &self.engine.framing);
-                    let key = event.key().into_owned();
-                    pending.push(Pending { event: Arc::clone(&event), key, partition, headers, encoded });
+                    pending.push(Pending { event: Arc::clone(&event), partition, headers });
                     Some(Answer::recorded(position, event))
                 }
                 Decision::Already(position) => Some(Answer::already(position)),
@@ -297,7 +288,10 @@ impl<'e> Serving<'e> {
             self.producers[self.turn].begin_with_offsets(&offset, &self.engine.refusals)?;
             Vec::new()
         } else {
-            self.producers[self.turn].append(pending.iter().map(|pending| self.record(pending)).collect())?
+            let records = &self.engine.records;
+            let record =
+                |pending: &Pending| records.record(&pending.event, pending.partition, &pending.headers);
+            self.producers[self.turn].append(pending.iter().map(record).collect())?
         };
         let appended = begun.elapsed();
         self.producers[self.turn].commit()?;
@@ -311,16 +305,6 @@ impl<'e> Serving<'e> {
         self.turn = (self.turn + 1) % self.producers.len();
         self.committed = Instant::now();
         Ok(offsets)
-    }
-
-    fn record<'p>(&'p self, pending: &'p Pending) -> Append<'p> {
-        Append {
-            topic: &self.names[&pending.event.topic()],
-            partition: pending.partition,
-            key: pending.key.as_bytes(),
-            value: &pending.encoded.value,
-            headers: record::write_headers(&pending.event, &pending.encoded.fingerprint, &pending.headers),
-        }
     }
 
     /// Folds the committed events, at their true offsets, into the store. Where one of them is not where this owner's next

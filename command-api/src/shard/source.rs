@@ -2,55 +2,42 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::Message;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Isolation, Renewed};
+use runtime::kafka::{Cluster, Isolation, LogError, LogReader, Renewed};
 use schemas::{Event, Position};
 
-use super::record;
-
 pub struct Source {
-    reader: Renewed<BaseConsumer>,
-    prefix: String,
+    reader: Renewed<LogReader>,
 }
 
 impl Source {
     pub fn new(cluster: &Cluster, prefix: &str) -> Self {
-        Self { reader: cluster.renewed_reader(Isolation::Committed), prefix: prefix.to_owned() }
+        let (cluster, prefix) = (cluster.clone(), prefix.to_owned());
+        Self { reader: Renewed::new(move || LogReader::new(&cluster, &prefix, Isolation::Committed)) }
     }
 
     /// The event at a position of the log. Blocks, one reader at a time.
     pub fn read(&self, position: Position) -> KafkaResult<Event> {
-        let event = self.reader.with(|reader, timeout| self.read_with(reader, timeout, position))?;
+        let event = self.reader.with(|reader, timeout| read_with(reader, timeout, position))?;
         event.ok_or(KafkaError::Canceled)
     }
+}
 
-    /// `None` where the record is no event this binary reads: then no client is to blame.
-    fn read_with(
-        &self,
-        reader: &BaseConsumer,
-        timeout: Duration,
-        position: Position,
-    ) -> KafkaResult<Option<Event>> {
-        let mut place = TopicPartitionList::new();
-        let topic = position.topic.name(&self.prefix);
-        place.add_partition_offset(&topic, position.partition, Offset::Offset(position.offset))?;
-        reader.assign(&place)?;
-        let deadline = Instant::now() + timeout;
-        let event = loop {
-            match reader.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) if message.offset() == position.offset => {
-                    let read = record::read(position.topic, &message);
-                    break Ok(read.ok().flatten().map(|(event, _)| event));
-                }
-                Some(Err(error)) if runtime::kafka::is_outside_the_log(&error) => break Err(error),
-                _ if Instant::now() > deadline => break Err(KafkaError::Canceled),
-                _ => {}
+/// `None` where the record is no event this binary reads: then no client is to blame.
+fn read_with(reader: &LogReader, timeout: Duration, position: Position) -> KafkaResult<Option<Event>> {
+    let Position { topic, partition, offset } = position;
+    reader.add([((topic, partition), offset)])?;
+    let deadline = Instant::now() + timeout;
+    let event = loop {
+        match reader.poll(Duration::from_millis(100)) {
+            Ok(Some(message)) if message.position() == position => {
+                break message.record().into_event().ok().flatten();
             }
-        };
-        reader.unassign()?;
-        event
-    }
+            Err(error @ LogError::OutsideTheLog) => return Err(error.into()),
+            _ if Instant::now() > deadline => return Err(KafkaError::Canceled),
+            _ => {}
+        }
+    };
+    reader.remove([(topic, partition)])?;
+    Ok(event)
 }

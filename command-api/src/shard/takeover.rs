@@ -1,16 +1,14 @@
 //! How a shard comes to be served here, in the order that makes it safe.
 
-use schemas::codec;
 use schemas::shards::ShardAnnounced;
-use schemas::{Event, EventHeaders, Topic};
+use schemas::{Event, EventHeaders};
 use uuid::Uuid;
 
 use super::assignment::Assignment;
 use super::ended::{FOLD_TIMEOUT, TakeoverError};
 use super::engine::Engine;
-use super::record;
 use super::topology::{TURNS, transactional_id};
-use super::transaction::{Append, Transactions};
+use super::transaction::Transactions;
 
 /// A shard's producers take turns: the broker still writes one's commit markers while the next one's
 /// transaction begins. With one, librdkafka would back off 20 ms on CONCURRENT_TRANSACTIONS.
@@ -77,12 +75,7 @@ fn announce(
         url: engine.url.clone(),
         instance: engine.instance,
     });
-    let encoded = codec::encode(&event, &engine.framing);
-    let headers = record::write_headers(&event, &encoded.fingerprint, &EventHeaders::new(Uuid::now_v7()));
-    let topic = Topic::Shards.name(&engine.prefix);
-    let key = event.key();
-    let record =
-        Append { topic: &topic, partition: shard, key: key.as_bytes(), value: &encoded.value, headers };
+    let record = engine.records.record(&event, shard, &EventHeaders::new(Uuid::now_v7()));
     transactions.append(vec![record])?;
     transactions.send_offsets(&engine.shard_offset(shard)?, &assignment.group())?;
     transactions.commit()?;

@@ -6,15 +6,14 @@ use std::ops::RangeInclusive;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use runtime::Common;
-use runtime::kafka::{Cluster, Ends, Isolation, REQUEST_TIMEOUT, partition_count};
-use schemas::codec::{self, Framing};
+use runtime::kafka::{Cluster, Ends, Isolation, REQUEST_TIMEOUT, RecordWriter, partition_count};
+use schemas::codec::Framing;
 use schemas::shards::TopologyDeclared;
 use schemas::{Event, EventHeaders, Topic};
 use uuid::Uuid;
 
 use super::directory::{Directory, TOPOLOGY_PARTITION};
-use super::record;
-use super::transaction::{Append, Transactions};
+use super::transaction::Transactions;
 
 const FIRST_EPOCH: i32 = 1;
 /// A shard's producers, which take turns.
@@ -96,28 +95,18 @@ fn disagreement(
 /// The right to declare a topology: whoever has it fences all who had it before.
 pub struct Declaration {
     transactions: Transactions,
-    topic: String,
-    framing: Framing,
+    records: RecordWriter,
 }
 
 impl Declaration {
     pub fn begin(cluster: &Cluster, prefix: &str, framing: &Framing) -> KafkaResult<Self> {
         let transactions = Transactions::fence(cluster, &format!("{prefix}-topology"))?;
-        Ok(Self { transactions, topic: Topic::Shards.name(prefix), framing: framing.clone() })
+        Ok(Self { transactions, records: RecordWriter::new(prefix, framing.clone()) })
     }
 
     pub fn declare(&mut self, topology: TopologyDeclared) -> KafkaResult<()> {
-        let event = Event::from(topology);
-        let encoded = codec::encode(&event, &self.framing);
-        let headers = record::write_headers(&event, &encoded.fingerprint, &EventHeaders::new(Uuid::now_v7()));
-        let key = event.key();
-        let record = Append {
-            topic: &self.topic,
-            partition: TOPOLOGY_PARTITION,
-            key: key.as_bytes(),
-            value: &encoded.value,
-            headers,
-        };
+        let headers = EventHeaders::new(Uuid::now_v7());
+        let record = self.records.record(&Event::from(topology), TOPOLOGY_PARTITION, &headers);
         self.transactions.append(vec![record])?;
         self.transactions.commit()?;
         tracing::info!(

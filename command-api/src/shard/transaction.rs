@@ -14,10 +14,10 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
 use rdkafka::topic_partition_list::TopicPartitionList;
-use runtime::kafka::Cluster;
+use runtime::kafka::{Cluster, ProducerRecord};
 
 /// Past this a commit's outcome may belong to a later transaction: the producer is not used again.
 const SUSPICIOUS_COMMIT: Duration = Duration::from_secs(1);
@@ -27,15 +27,6 @@ const CONNECTION_FAILED: &str = "FAIL";
 const NEVER_CONNECTED: &str = " in state CONNECT";
 /// Longer than `transaction.timeout.ms`: by then the broker itself has ended the transaction.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A record to be appended.
-pub struct Append<'r> {
-    pub topic: &'r str,
-    pub partition: i32,
-    pub key: &'r [u8],
-    pub value: &'r [u8],
-    pub headers: OwnedHeaders,
-}
 
 pub struct Transactions {
     /// Dropped before the producer: it refers to the producer's queue.
@@ -58,11 +49,15 @@ impl Transactions {
 
     /// Begins a transaction, appends the records and waits until each is acknowledged. Offsets come back in
     /// the records' order; they are visible to nobody before [`Self::commit`].
-    pub fn append(&self, records: Vec<Append<'_>>) -> KafkaResult<Vec<i64>> {
+    pub fn append(&self, records: Vec<ProducerRecord>) -> KafkaResult<Vec<i64>> {
         let expected = records.len();
         self.producer.begin_transaction()?;
         for (index, record) in records.into_iter().enumerate() {
-            self.send(index, record)?;
+            let make_room = || {
+                self.producer.poll(Duration::from_millis(1));
+                Ok(())
+            };
+            record.send(&self.producer, index, make_room)?;
         }
         self.wait_for_deliveries()?;
         let mut offsets = vec![None; expected];
@@ -112,24 +107,6 @@ impl Transactions {
             self.producer.poll(Duration::ZERO);
         }
         self.producer.context().connection_broke.load(Ordering::Acquire)
-    }
-
-    fn send(&self, index: usize, record: Append<'_>) -> KafkaResult<()> {
-        let mut record = BaseRecord::with_opaque_to(record.topic, index)
-            .partition(record.partition)
-            .key(record.key)
-            .payload(record.value)
-            .headers(record.headers);
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    record = back;
-                    self.producer.poll(Duration::from_millis(1));
-                }
-                Err((error, _)) => return Err(error),
-            }
-        }
     }
 
     /// `flush` and `commit_transaction` would poll in steps of 100 ms while reports are outstanding.

@@ -34,5 +34,5 @@ pub fn difference(
             }
         }
     }
-    kafka::difference(&reader, prefix, &last_read)
+    kafka::difference(cluster, prefix, &last_read)
 }

@@ -1,6 +1,6 @@
 //! The words of contract 002.
 
-use super::{Template, Words};
+use super::words::{Template, Words};
 
 /// Django REST framework's English, and Till's own words in English.
 pub static ENGLISH: Words = Words {

@@ -38,7 +38,7 @@ struct Detail<'t> {
     detail: &'t str,
 }
 
-/// `{"detail": "..."}`
+/// An answer whose body is `{"detail": "..."}`, as Django REST framework says what is wrong with a request as a whole.
 #[must_use]
 pub fn detail(status: StatusCode, text: &str) -> Response {
     json(status, &Detail { detail: text })
@@ -72,13 +72,13 @@ impl Dialect {
         response
     }
 
-    /// 404.
+    /// 404: nothing lies under the path.
     #[must_use]
     pub fn not_found(&self) -> Response {
         detail(StatusCode::NOT_FOUND, self.words.not_found)
     }
 
-    /// 405, without `Allow`, which the router adds. Of a long method the first characters are told.
+    /// 405, without `Allow`, which the router adds. A method may be of any length, so only its first 20 characters are repeated.
     #[must_use]
     pub fn method_not_allowed(&self, method: &Method) -> Response {
         let method: String = method.as_str().chars().take(20).collect();

@@ -1,6 +1,6 @@
 //! The words of contract 000.
 
-use super::{Template, Words};
+use super::words::{Template, Words};
 
 /// Django REST framework's Brazilian Portuguese, and Till's own words in it. What stands in English here is not translated there,
 /// and the slip in `too_small` is its own: clients may compare texts.

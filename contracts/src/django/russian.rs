@@ -1,6 +1,6 @@
 //! The words of contract 003.
 
-use super::{Template, Words};
+use super::words::{Template, Words};
 
 /// Django REST framework's Russian, and Till's own words in Russian.
 pub static RUSSIAN: Words = Words {

@@ -33,7 +33,8 @@ impl LoginTokens {
         hex(&mac[..BYTES])
     }
 
-    /// Whether it is the account's token of this generation. Takes as long wherever it differs.
+    /// Whether it is the account's token of this generation. The comparison takes as long wherever the two differ, so that its time
+    /// tells nobody how much was guessed.
     #[must_use]
     pub fn is_of(&self, token: &str, realm: &str, username: &str, generation: i64) -> bool {
         let Some(bytes) = unhex(token) else { return false };
@@ -47,7 +48,7 @@ impl LoginTokens {
     }
 }
 
-/// What is kept of a token.
+/// The SHA-256 of a token: all that is kept of it, and enough to find the account it may be of.
 #[must_use]
 pub fn digest(token: &str) -> Vec<u8> {
     Sha256::digest(token.as_bytes()).to_vec()
@@ -76,7 +77,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Lower-case digits only: a token is compared as it was given.
+/// Whether it has the digits of a token, in lower case only: a token is compared as it was given.
 fn unhex(text: &str) -> Option<Vec<u8>> {
     if text.len() != 2 * BYTES || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return None;

@@ -61,7 +61,7 @@ impl Weighted {
         Self::new((1..=len).map(|rank| 1_000_000 / rank))
     }
 
-    /// The next index.
+    /// The next index, in proportion to the weights.
     pub fn pick(&self, rng: &mut Rng) -> usize {
         let total = *self.cumulative.last().expect("at least one weight");
         let point = rng.below(total);

@@ -75,11 +75,11 @@ pub struct Place {
 pub struct Item {
     /// What was sold, e.g. `bakery-croissant`.
     pub product_id: String,
-    /// The product's category.
+    /// The category of the product, e.g. `bakery`.
     pub category: &'static str,
     /// Price of one, in cents.
     pub price_cents: u64,
-    /// How many.
+    /// How many were bought.
     pub quantity: u32,
 }
 

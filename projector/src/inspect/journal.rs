@@ -5,12 +5,10 @@ use std::io::Write;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
-use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Ends, Isolation, REQUEST_TIMEOUT, header};
+use runtime::kafka::{Cluster, Ends, Isolation, LogReader, Message, REQUEST_TIMEOUT};
 use schemas::record::Reading;
 use schemas::{Position, Topic, headers};
 use serde::Serialize;
@@ -18,7 +16,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::log::ends::ends;
-use crate::log::record::{Positions, decode, instant};
+use crate::log::record::Positions;
 use crate::projections;
 use crate::settings::Settings;
 
@@ -94,8 +92,7 @@ pub async fn print(settings: Settings, options: Options) -> Result<(), String> {
 }
 
 struct Journal {
-    reader: BaseConsumer,
-    topics: HashMap<String, Topic>,
+    reader: LogReader,
     starts: Positions,
     ends: Positions,
 }
@@ -104,7 +101,6 @@ impl Journal {
     fn open(settings: &Settings, options: &Options) -> Result<Self, KafkaError> {
         let (cluster, common) = (Cluster::new(&settings.common), &settings.common);
         let prefix = &common.topic_prefix;
-        let reader = cluster.reader(Isolation::Committed)?;
         let asker = cluster.reader(Isolation::Uncommitted)?;
         let (only, partition) = match options.from {
             Some(Start::Position(from)) => (Some(from.topic), Some(from.partition)),
@@ -115,32 +111,26 @@ impl Journal {
         let mut ends = ends(&Ends::new(&cluster), prefix, topics.values().copied(), common.partitions)?;
         ends.retain(|(_, of), _| partition.is_none_or(|only| only == *of));
         let starts = starts(&asker, &topics, &ends, options.from)?;
-        let mut assignment = TopicPartitionList::new();
-        for ((topic, partition), start) in &starts {
-            // A start past the end would be an error to the reader, but only means that there is nothing yet.
-            let start = (*start).min(ends[&(*topic, *partition)]);
-            assignment.add_partition_offset(&topic.name(prefix), *partition, Offset::Offset(start))?;
-        }
-        reader.assign(&assignment)?;
-        Ok(Self { reader, topics, starts, ends })
+        let reader = LogReader::new(&cluster, prefix, Isolation::Committed)?;
+        // A start past the end would be an error to the reader, but only means that there is nothing yet.
+        reader.add(starts.iter().map(|(key, start)| (*key, (*start).min(ends[key]))))?;
+        Ok(Self { reader, starts, ends })
     }
 
     fn print(&self, follow: bool) -> Result<(), KafkaError> {
         let mut output = std::io::stdout().lock();
         while follow || !self.is_at_the_end()? {
-            let Some(message) = self.reader.poll(Duration::from_millis(100)) else {
+            let Some(message) = self.reader.poll(Duration::from_millis(100))? else {
                 // There is nothing to print for the moment, so what is printed is shown.
                 let _ = output.flush();
                 continue;
             };
-            let message = message?;
-            let topic = self.topics[message.topic()];
-            let start = self.starts[&(topic, message.partition())];
-            let is_past_the_end = !follow && message.offset() >= self.ends[&(topic, message.partition())];
-            if message.offset() < start || is_past_the_end {
+            let Position { topic, partition, offset } = message.position();
+            let is_past_the_end = !follow && offset >= self.ends[&(topic, partition)];
+            if offset < self.starts[&(topic, partition)] || is_past_the_end {
                 continue;
             }
-            let line = serde_json::to_string(&line(topic, &message)).expect("a line has text keys only");
+            let line = serde_json::to_string(&line(&message)).expect("a line has text keys only");
             if writeln!(output, "{line}").is_err() {
                 // The program that read the lines, such as `head`, has seen enough.
                 return Ok(());
@@ -151,16 +141,10 @@ impl Journal {
     }
 
     fn is_at_the_end(&self) -> Result<bool, KafkaError> {
-        let reached = self.reader.position()?;
-        let at = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
-            let key = (self.topics[element.topic()], element.partition());
-            let end = self.ends[&key];
-            match element.offset() {
-                Offset::Offset(next) => next >= end,
-                _ => self.starts[&key] >= end,
-            }
-        };
-        Ok(reached.elements().iter().all(at))
+        let reached: Positions = self.reader.positions()?.into_iter().collect();
+        // A partition of which nothing was read yet has no position.
+        let next = |key| reached.get(key).unwrap_or(&self.starts[key]);
+        Ok(self.ends.iter().all(|(key, end)| next(key) >= end))
     }
 }
 
@@ -195,20 +179,21 @@ fn starts(
     }
 }
 
-fn line<'m>(topic: Topic, message: &'m BorrowedMessage<'_>) -> Line<'m> {
-    let text = |name| header(message, name).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let id = |name| header(message, name).and_then(|bytes| Uuid::from_slice(bytes).ok());
-    let (event, error) = match decode(topic, message).map(|record| record.reading) {
+fn line<'m>(message: &'m Message<'_>) -> Line<'m> {
+    let text = |name| message.header(name).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let id = |name| message.header(name).and_then(|bytes| Uuid::from_slice(bytes).ok());
+    let Position { topic, partition, offset } = message.position();
+    let (event, error) = match message.record().reading {
         Ok(Reading::Event(event)) => (Some(without_secrets(event.to_json())), None),
         Ok(Reading::Foreign(reason)) => (None, Some(reason.to_string())),
         Err(newer) => (None, Some(newer.to_string())),
     };
     Line {
         topic: topic.short_name(),
-        partition: message.partition(),
-        offset: message.offset(),
-        timestamp: instant(message).to_rfc3339_opts(SecondsFormat::Millis, true),
-        key: String::from_utf8_lossy(message.key().unwrap_or_default()),
+        partition,
+        offset,
+        timestamp: message.appended_at().to_rfc3339_opts(SecondsFormat::Millis, true),
+        key: String::from_utf8_lossy(message.key()),
         event_id: id(headers::EVENT_ID),
         event_type: text(headers::EVENT_TYPE),
         causation_id: id(headers::CAUSATION_ID),

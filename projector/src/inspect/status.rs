@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use runtime::kafka::{Cluster, Ends, Isolation};
+use runtime::kafka::{Cluster, Ends, Isolation, LogReader};
 use sqlx::PgConnection;
 
 use crate::database::{LEADER_LOCK, connect};
 use crate::log::ends;
-use crate::log::record::{LastRecords, Positions, instant};
+use crate::log::record::{LastRecords, Positions};
 use crate::projections;
 use crate::projections::definition::Projection;
 use crate::settings::Settings;
@@ -139,21 +137,16 @@ fn lag_seconds(cluster: &Cluster, prefix: &str, lag: &Lag) -> Result<String, Kaf
     if lag.is_empty() {
         return Ok("0".to_owned());
     }
-    let reader = cluster.reader(Isolation::Committed)?;
-    let mut assignment = TopicPartitionList::new();
-    for ((topic, partition), (next, _)) in lag {
-        assignment.add_partition_offset(&topic.name(prefix), *partition, Offset::Offset(*next))?;
-    }
-    reader.assign(&assignment)?;
+    let reader = LogReader::new(cluster, prefix, Isolation::Committed)?;
+    reader.add(lag.iter().map(|(partition, (next, _))| (*partition, *next)))?;
     let deadline = std::time::Instant::now() + LOOK_FOR;
     let mut oldest = None;
     let mut seen = std::collections::BTreeSet::new();
     while std::time::Instant::now() < deadline && seen.len() < lag.len() {
-        let Some(message) = reader.poll(Duration::from_millis(100)) else { continue };
-        let message = message?;
-        if seen.insert((rdkafka::Message::topic(&message).to_owned(), rdkafka::Message::partition(&message)))
-        {
-            let at = instant(&message);
+        let Some(message) = reader.poll(Duration::from_millis(100))? else { continue };
+        let position = message.position();
+        if seen.insert((position.topic, position.partition)) {
+            let at = message.appended_at();
             oldest = Some(oldest.map_or(at, |oldest| at.min(oldest)));
         }
     }

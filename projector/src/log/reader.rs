@@ -1,17 +1,11 @@
 //! Reads the log on a thread of its own and hands batches to the fold.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rdkafka::{Message, TopicPartitionList as List};
-use runtime::kafka::{Cluster, Isolation, is_outside_the_log};
-use schemas::Topic;
-use schemas::record::Newer;
+use rdkafka::error::{KafkaError, KafkaResult};
+use runtime::kafka::{Cluster, Isolation, LogError, LogReader, Unreadable};
 use tokio::sync::mpsc;
 
 use crate::log::record::{Batch, LastRecords, Move, Positions, decode};
@@ -48,8 +42,8 @@ pub enum ReadError {
     #[error("{0}")]
     NoEnds(String),
     /// This binary is too old for a record.
-    #[error("{topic}/{partition} at {offset}: {newer}")]
-    Newer { topic: &'static str, partition: i32, offset: i64, newer: Newer },
+    #[error(transparent)]
+    Newer(#[from] Unreadable),
     /// A partition ends further on, and no record of it comes.
     #[error(
         "nothing came of {topic}/{partition} for half a minute although there is more: its Kafka client is made anew"
@@ -83,20 +77,12 @@ impl Reader {
         positions: &Positions,
         limits: BatchLimits,
     ) -> Result<Self, ReadError> {
-        let consumer = cluster.reader(Isolation::Committed)?;
-        let mut assignment = TopicPartitionList::new();
-        let mut topics = HashMap::new();
-        for (&(topic, partition), &next) in positions {
-            let name = topic.name(prefix);
-            assignment.add_partition_offset(&name, partition, Offset::Offset(next))?;
-            topics.insert(name, topic);
-        }
-        consumer.assign(&assignment)?;
+        let log = LogReader::new(cluster, prefix, Isolation::Committed)?;
+        log.add(positions.iter().map(|(partition, next)| (*partition, *next)))?;
         let (sender, batches) = mpsc::channel(1);
         let shared = Arc::new(Shared::default());
         let worker = Worker {
-            consumer,
-            topics,
+            log,
             limits,
             handed_over: positions.clone(),
             gathered: Vec::new(),
@@ -134,14 +120,13 @@ impl Drop for Reader {
 }
 
 struct Worker {
-    consumer: BaseConsumer,
-    topics: HashMap<String, Topic>,
+    log: LogReader,
     limits: BatchLimits,
     handed_over: Positions,
     gathered: Vec<crate::log::record::Record>,
     bytes: usize,
     /// A record that this binary is too old for. What comes before it is handed over first, then the reader ends.
-    stop: Option<((Topic, i32), i64, Newer)>,
+    stop: Option<Unreadable>,
     batches: mpsc::Sender<Result<Batch, ReadError>>,
     shared: Arc<Shared>,
 }
@@ -187,8 +172,7 @@ impl Worker {
         if !batch.moves.is_empty() {
             self.batches.blocking_send(Ok(batch)).map_err(|_| ReadError::Ended)?;
         }
-        let Some(((topic, partition), offset, newer)) = self.stop.take() else { return Ok(()) };
-        Err(ReadError::Newer { topic: topic.short_name(), partition, offset, newer })
+        self.stop.take().map_or(Ok(()), |unreadable| Err(unreadable.into()))
     }
 
     /// Gathers records that the client has already, without waiting. `false`: there was none.
@@ -206,18 +190,22 @@ impl Worker {
     }
 
     fn poll(&mut self, wait: Duration) -> Result<bool, ReadError> {
-        let message = match self.consumer.poll(wait) {
-            None => return Ok(false),
-            Some(Ok(message)) => message,
-            Some(Err(error)) => return check(error).map(|()| false),
+        let message = match self.log.poll(wait) {
+            Ok(None) => return Ok(false),
+            Ok(Some(message)) => message,
+            Err(LogError::Passing(error)) => {
+                tracing::debug!(%error, "Kafka is away; its client keeps trying");
+                return Ok(false);
+            }
+            Err(LogError::OutsideTheLog) => return Err(ReadError::AnotherLog),
+            Err(LogError::Kafka(error)) => return Err(ReadError::Kafka(error)),
         };
-        let Some(topic) = self.topics.get(message.topic()).copied() else { return Ok(true) };
-        match decode(topic, &message) {
+        match decode(&message) {
             Ok(record) => {
                 self.bytes += record.bytes;
                 self.gathered.push(record);
             }
-            Err(newer) => self.stop = Some(((topic, message.partition()), message.offset(), newer)),
+            Err(unreadable) => self.stop = Some(unreadable),
         }
         Ok(true)
     }
@@ -225,9 +213,9 @@ impl Worker {
     /// The records gathered, and how far the consumer is after them. Its position also passes control records, which no message
     /// shows.
     fn take(&mut self) -> KafkaResult<Batch> {
-        let mut positions = positions_of(&self.consumer.position()?, &self.topics);
-        if let Some((place, offset, _)) = &self.stop {
-            positions.insert(*place, *offset);
+        let mut positions: Positions = self.log.positions()?.into_iter().collect();
+        if let Some(Unreadable { position, .. }) = &self.stop {
+            positions.insert((position.topic, position.partition), position.offset);
         }
         let last: LastRecords =
             self.gathered.iter().map(|r| ((r.topic, r.partition), (r.offset, r.event_id))).collect();
@@ -242,37 +230,5 @@ impl Worker {
         }
         self.bytes = 0;
         Ok(Batch { records: std::mem::take(&mut self.gathered), moves })
-    }
-}
-
-fn positions_of(list: &List, topics: &HashMap<String, Topic>) -> Positions {
-    let known = list.elements().into_iter().filter_map(|element| {
-        let Offset::Offset(next) = element.offset() else { return None };
-        Some(((*topics.get(element.topic())?, element.partition()), next))
-    });
-    known.collect()
-}
-
-/// Lets errors pass that librdkafka mends by itself: it reconnects and asks again.
-fn check(error: KafkaError) -> Result<(), ReadError> {
-    use RDKafkaErrorCode as Code;
-    if is_outside_the_log(&error) {
-        return Err(ReadError::AnotherLog);
-    }
-    match error.rdkafka_error_code() {
-        Some(
-            Code::BrokerTransportFailure
-            | Code::AllBrokersDown
-            | Code::OperationTimedOut
-            | Code::Resolve
-            | Code::LeaderNotAvailable
-            | Code::NotLeaderForPartition
-            | Code::NetworkException
-            | Code::RequestTimedOut,
-        ) => {
-            tracing::debug!(%error, "Kafka is away; its client keeps trying");
-            Ok(())
-        }
-        _ => Err(ReadError::Kafka(error)),
     }
 }

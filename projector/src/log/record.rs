@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use rdkafka::Message;
-use rdkafka::message::BorrowedMessage;
-use runtime::kafka::{event_id, header};
-use schemas::record::{Claim, Newer, Reading};
+use runtime::kafka::{self, Unreadable};
+use schemas::record::Reading;
 use schemas::{Event, Topic};
 use uuid::Uuid;
 
@@ -24,7 +22,7 @@ pub struct Record {
     pub reading: Reading,
     /// The length of the value as it is in the log.
     pub bytes: usize,
-    /// The id of the event: see [`event_id`].
+    /// The id of the event: see [`schemas::record::event_id`].
     pub event_id: Uuid,
 }
 
@@ -75,27 +73,21 @@ pub struct Batch {
     pub moves: Vec<Move>,
 }
 
-/// Decodes a consumed message of `topic`.
+/// A message that was received, decoded.
 ///
 /// # Errors
 /// When a newer Till has written it, with a schema that this binary does not know.
-pub fn decode(topic: Topic, message: &BorrowedMessage<'_>) -> Result<Record, Newer> {
-    let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
-    let reading = schemas::record::read(topic, key, value, || Claim::of(|name| header(message, name)))?;
+pub fn decode(message: &kafka::Message<'_>) -> Result<Record, Unreadable> {
+    let kafka::Record { position, appended_at, event_id, reading, value_bytes } = message.record();
+    let reading = reading.map_err(|newer| Unreadable { position, newer })?;
     Ok(Record {
-        topic,
-        partition: message.partition(),
-        offset: message.offset(),
-        recorded_at: instant(message),
-        key: key.to_vec(),
+        topic: position.topic,
+        partition: position.partition,
+        offset: position.offset,
+        recorded_at: appended_at,
+        key: message.key().to_vec(),
         reading,
-        bytes: value.len(),
-        event_id: event_id(topic, message),
+        bytes: value_bytes,
+        event_id,
     })
-}
-
-/// The record's timestamp; 1970 where the broker gave none.
-#[must_use]
-pub fn instant(message: &BorrowedMessage<'_>) -> DateTime<Utc> {
-    message.timestamp().to_millis().and_then(DateTime::from_timestamp_millis).unwrap_or_default()
 }

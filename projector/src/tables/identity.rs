@@ -103,9 +103,7 @@ pub async fn check_records(
         .map(|(&(topic, partition), &(offset, event_id))| LastRead { topic, partition, offset, event_id })
         .collect();
     let (cluster, prefix) = (cluster.clone(), topic_prefix.to_owned());
-    let compared = tokio::task::spawn_blocking(move || {
-        kafka::difference(&cluster.reader(Isolation::Uncommitted)?, &prefix, &last_read)
-    });
+    let compared = tokio::task::spawn_blocking(move || kafka::difference(&cluster, &prefix, &last_read));
     compared.await.expect("reading does not panic")?.map_or(Ok(()), |difference| Err(changed(difference)))
 }
 

@@ -1,4 +1,4 @@
-//! Where topics end.
+//! Asking Kafka where topics end.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 
-use super::{Cluster, Isolation, REQUEST_TIMEOUT, Renewed};
+use super::cluster::{Cluster, Isolation, REQUEST_TIMEOUT};
+use super::renewed::Renewed;
 
 /// Between two questions of a [`WatchedEnds`].
 const ASK_EVERY: Duration = Duration::from_secs(2);
@@ -24,13 +25,13 @@ impl Ends {
     /// Nothing is asked, and no client made, yet.
     #[must_use]
     pub fn new(cluster: &Cluster) -> Self {
-        Self(cluster.renewed_reader(Isolation::Uncommitted))
+        Self(Renewed::reader(cluster, Isolation::Uncommitted))
     }
 
     /// Asks for the last stable offsets instead: how far a reader of committed records can get at the moment.
     #[must_use]
     pub fn committed(cluster: &Cluster) -> Self {
-        Self(cluster.renewed_reader(Isolation::Committed))
+        Self(Renewed::reader(cluster, Isolation::Committed))
     }
 
     /// The high watermark of each partition of topics, given with their partition counts: past every record
@@ -40,7 +41,8 @@ impl Ends {
     /// When a broker does not answer in [`REQUEST_TIMEOUT`].
     pub fn ask(&self, topics: &[(&str, i32)]) -> KafkaResult<Offsets> {
         self.0.with(|reader, timeout| {
-            // It reads nothing, but what it has to say about its connections would pile up.
+            // Nothing is assigned, so no record comes. But librdkafka queues what it has to say about its connections until
+            // somebody polls.
             while reader.poll(Duration::ZERO).is_some() {}
             offsets(reader, topics, Offset::End, timeout)
         })
@@ -63,7 +65,7 @@ impl WatchedEnds {
             let asked: Vec<_> =
                 topics.iter().map(|(name, partitions)| (name.as_str(), *partitions)).collect();
             while !known.is_closed() {
-                // Without an answer nothing is news.
+                // Kafka did not answer: what is known stays as it is, and nobody is woken.
                 if let Ok(found) = ends.ask(&asked) {
                     known.send_replace(found);
                 }

@@ -3,9 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 
-use super::REQUEST_TIMEOUT;
+use super::cluster::{Cluster, Isolation, REQUEST_TIMEOUT};
 
 /// What a kept client gets of [`REQUEST_TIMEOUT`]; where it fails, a new one gets the rest.
 const KEPT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -22,12 +23,21 @@ pub struct Renewed<C> {
 
 enum State<C> {
     None,
-    /// It has answered before.
+    /// A client that has answered before.
     Kept(C),
     Failed {
         at: Instant,
         error: KafkaError,
     },
+}
+
+impl Renewed<BaseConsumer> {
+    /// [`Cluster::reader`], for as long as the process runs.
+    #[must_use]
+    pub fn reader(cluster: &Cluster, isolation: Isolation) -> Self {
+        let cluster = cluster.clone();
+        Self::new(move || cluster.reader(isolation))
+    }
 }
 
 impl<C: Send + 'static> Renewed<C> {
@@ -88,11 +98,11 @@ impl<C: Send + 'static> Renewed<C> {
     }
 }
 
-/// A client that failed may take long to end: nobody waits for it.
+/// Drops a client on a thread of its own. librdkafka may take seconds to end a client that failed, which its user need not wait for.
 pub fn end<C: Send + 'static>(client: C) {
     let ending = std::thread::Builder::new().name("client-end".into()).spawn(move || drop(client));
     if let Err(error) = ending {
-        // The client was dropped with the closure.
+        // Where no thread starts, the closure and the client in it were dropped here, on the caller's time.
         tracing::warn!(%error, "no thread to end a Kafka client");
     }
 }

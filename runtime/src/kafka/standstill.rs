@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// Longer than an open transaction of Till's can hold back committed readers.
+/// A partition that has not moved for so long stands still. It is longer than an open transaction of Till's can hold back
+/// readers of committed records.
 const STANDSTILL: Duration = Duration::from_secs(10);
 
 /// How long a reader's partitions, by keys `P`, have not moved.
@@ -14,7 +15,7 @@ const STANDSTILL: Duration = Duration::from_secs(10);
 /// position does not move.
 pub struct Standstill<P> {
     looks: HashMap<P, Look>,
-    /// Where a partition stood still last.
+    /// The partition that was last found to stand still, until it moves.
     stood: Option<P>,
     lasts: bool,
 }

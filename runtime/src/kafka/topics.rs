@@ -11,8 +11,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 
+use super::cluster::{Cluster, Isolation, REQUEST_TIMEOUT};
 use super::ends::offsets;
-use super::{Cluster, Isolation, REQUEST_TIMEOUT};
 
 /// How long a new partition may be without a leader.
 const LEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -22,9 +22,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What a topic must be like.
 #[derive(Clone, Debug)]
 pub struct TopicSpec {
-    /// Its full name.
+    /// Its name with the deployment's prefix, such as `till.receipts`.
     pub name: String,
-    /// Exactly as many where the log is kept from the beginning; else it is created with as many.
+    /// How many partitions it is created with. An event log must have exactly as many; another topic may have more.
     pub partitions: i32,
     /// Only used on creation: operators may raise it later.
     pub replication_factor: i32,
@@ -40,9 +40,9 @@ pub enum TopicError {
     /// Kafka did not answer, or refused.
     #[error("Kafka at {brokers}: {source}")]
     Kafka {
-        /// The bootstrap servers.
+        /// The brokers of the settings, as `host:port`, separated by commas.
         brokers: String,
-        /// What the client says.
+        /// librdkafka's own words.
         source: KafkaError,
     },
     /// A topic is not what Till needs; all faults, a line each.
@@ -127,7 +127,8 @@ async fn create_topics(
     results.into_iter().filter_map(Result::err).filter_map(refused).collect()
 }
 
-/// What brokers answer while they start or elect: the topics may well be as they must.
+/// Whether the answer only means that the broker starts or elects a leader. It says nothing of the topic, so the question is asked
+/// again.
 fn is_starting(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
@@ -136,7 +137,7 @@ fn is_starting(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::OperationTimedOut
             | RDKafkaErrorCode::BrokerNotAvailable
             | RDKafkaErrorCode::LeaderNotAvailable
-            // Of brokers that are not registered yet, even one replica is too many.
+            // While no broker is registered yet, even one replica is more than there are brokers.
             | RDKafkaErrorCode::InvalidReplicationFactor
     )
 }
@@ -167,7 +168,8 @@ async fn faults_of_settings(
         for resource in admin.describe_configs(&wanted, &AdminOptions::new()).await? {
             let resource = resource.map_err(KafkaError::AdminOp)?;
             for (key, value) in topic.config {
-                // The client hides a topic's own error: a broker that starts gives no settings at all.
+                // The client hides an error of a single topic. A broker that starts answers without any setting, so a setting
+                // that is missing means that it is to be asked again.
                 let entry =
                     resource.get(key).ok_or(KafkaError::AdminOp(RDKafkaErrorCode::LeaderNotAvailable))?;
                 let found = entry.value.as_deref().unwrap_or_default();

@@ -10,6 +10,7 @@ use axum::routing::{MethodRouter, get};
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, serve};
 
+use super::document::text;
 use crate::Problem;
 
 /// Swagger UI loads only what lies beside it, and writes styles into its elements.
@@ -71,7 +72,7 @@ pub(crate) fn paths() -> [&'static str; 5] {
 
 /// `/openapi.json`, and Swagger UI under `/docs/`.
 pub fn routes<S: Clone + Send + Sync + 'static>(description: &OpenApi) -> Router<S> {
-    let served = Served { description: super::text(description).into(), pages: Pages::of("openapi.json") };
+    let served = Served { description: text(description).into(), pages: Pages::of("openapi.json") };
     let routes = table().into_iter().fold(Router::new(), |routes, (path, method)| routes.route(path, method));
     routes.with_state(served)
 }

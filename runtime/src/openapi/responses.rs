@@ -94,16 +94,16 @@ pub struct Unavailable(Problem);
 /// What a request with a body, read as a whole, may be answered.
 #[derive(IntoResponses)]
 pub enum OfBodies {
-    /// 400.
+    /// 400: the body or a header cannot be read.
     #[response(status = 400)]
     BadRequest(#[ref_response] BadRequest),
-    /// 408.
+    /// 408: the body came too slowly.
     #[response(status = 408)]
     TooSlow(#[ref_response] BodyTooSlow),
-    /// 413.
+    /// 413: the body is above its limit.
     #[response(status = 413)]
     TooLarge(#[ref_response] BodyTooLarge),
-    /// 503.
+    /// 503: the service cannot take it at the moment.
     #[response(status = 503)]
     Unavailable(#[ref_response] Unavailable),
 }
@@ -111,10 +111,10 @@ pub enum OfBodies {
 /// What a request that needs a role may be answered.
 #[derive(IntoResponses)]
 pub enum OfCallers {
-    /// 401.
+    /// 401: the token is missing, wrong or expired.
     #[response(status = 401)]
     Unauthorized(#[ref_response] Unauthorized),
-    /// 403.
+    /// 403: the token's account may not do it.
     #[response(status = 403)]
     Forbidden(#[ref_response] Forbidden),
 }
@@ -122,16 +122,16 @@ pub enum OfCallers {
 /// What any read may be answered, besides [`OfCallers`].
 #[derive(IntoResponses)]
 pub enum OfReads {
-    /// 400.
+    /// 400: a parameter or header cannot be read.
     #[response(status = 400)]
     BadRequest(#[ref_response] BadRequest),
-    /// 429.
+    /// 429: the caller has too many reads under way.
     #[response(status = 429)]
     TooMany(#[ref_response] TooManyReads),
-    /// 500.
+    /// 500: the read failed; the log says why.
     #[response(status = 500)]
     Failed(#[ref_response] Failed),
-    /// 503.
+    /// 503: the service is not ready, or not far enough in time.
     #[response(status = 503)]
     Unavailable(#[ref_response] Unavailable),
 }

@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Between two tries where the process has no room for another connection.
+/// The pause after a connection could not be accepted, mostly because the process has no file left for it.
 const NO_ROOM: Duration = Duration::from_secs(1);
 /// Connections at once, at most: each costs memory, however little its client sends.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -41,7 +41,7 @@ pub(super) struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        // The others are for the store, the log and the database.
+        // A quarter of the process's files stays free for the store, the log and the database.
         let of_files = max_open_files().map_or(MAX_CONNECTIONS, |files| files / 4 * 3);
         Self {
             connections: MAX_CONNECTIONS.min(of_files),
@@ -107,7 +107,8 @@ pub(super) async fn serve<F: Future<Output = Response> + Send + 'static>(
     connections.shutdown().await;
 }
 
-/// The client was gone before its connection was accepted: nothing is wrong here, and the next one need not wait.
+/// Whether the client was gone before its connection was accepted. Then nothing is wrong here, and the next one is accepted at
+/// once.
 fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
@@ -135,7 +136,7 @@ mod tests {
     use super::*;
 
     const SOON: Duration = Duration::from_millis(300);
-    /// Liveness only.
+    /// A server that never answers fails the test after this time.
     const AT_LAST: Duration = Duration::from_secs(60);
 
     async fn serving(router: Router) -> SocketAddr {
@@ -184,7 +185,7 @@ mod tests {
         };
         let begun = format!("GET / HTTP/1.1\r\nhost: a\r\nlong: {}", "x".repeat(HEAD_BYTES / 2));
         assert_eq!(answered(format!("{begun}\r\n\r\n")).await, "HTTP/1.1 200");
-        // Not a byte more is sent than is read: the answer would be lost with the connection.
+        // Exactly as many bytes are sent as the server reads. With one more, the connection would be reset and the answer lost.
         let rest = "x".repeat(HEAD_BYTES - begun.len());
         assert_eq!(answered(begun + &rest).await, "HTTP/1.1 431");
     }

@@ -15,7 +15,7 @@ use super::unread::Unread;
 use super::{known, request_id, sites};
 use crate::{Problem, panics};
 
-/// Who probes a service knows its address, not its names.
+/// Whoever probes a service knows its address and not its names, so the Host header is not looked at on these paths.
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 /// An answer is nothing that a browser should run, show within a page, or take for another type.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -126,8 +126,9 @@ mod tests {
     use axum::routing::{get, post};
 
     use super::*;
-    use crate::server::{Readiness, health_routes, with_fallbacks};
-    use crate::settings::Common;
+    use crate::Common;
+    use crate::server::health::{Readiness, health_routes};
+    use crate::server::known::with_fallbacks;
 
     fn service(common: &Common) -> Edge {
         let routes = Router::new().route("/v1/places", get(async || "places"));

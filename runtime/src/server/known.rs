@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -19,7 +20,7 @@ const METHODS: [(&str, &str); 5] =
 struct Route {
     path: String,
     method: &'static str,
-    /// `None`: each service serves it.
+    /// The service that alone serves it; `None` where each does.
     service: Option<&'static str>,
 }
 
@@ -68,14 +69,19 @@ pub(super) fn methods(path: &str) -> Option<HeaderValue> {
     Some(HeaderValue::from_str(&names.join(", ")).expect("methods are ASCII"))
 }
 
-/// Who alone serves the method of the path.
+/// The service that alone serves this method of the path, if one does.
 fn service_of(method: &Method, path: &str) -> Option<&'static str> {
     let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
     ROUTES.iter().find(|route| route.method == method && route.is_of(path)).and_then(|route| route.service)
 }
 
+/// Problems for paths and methods that are not served.
+pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.fallback(not_served).method_not_allowed_fallback(not_served)
+}
+
 /// The answer where this service does not serve the method of the path.
-pub(super) async fn not_served(method: Method, uri: Uri) -> Response {
+async fn not_served(method: Method, uri: Uri) -> Response {
     let path = uri.path();
     if let Some(service) = service_of(&method, path) {
         let detail =

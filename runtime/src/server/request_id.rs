@@ -5,9 +5,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use uuid::Uuid;
 
-/// `X-Request-Id`.
+/// The header that carries a request's id, `X-Request-Id`.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// A problem's JSON is much shorter.
+/// A problem's JSON is much shorter than this; the limit only bounds memory.
 const MAX_PROBLEM_BYTES: usize = 256 * 1024;
 
 /// Leaves the client's id in the headers where it is well-formed, else a new one.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-/// What is read of a body that no handler wants.
+/// How much of a body that no handler wants is read before the connection is given up.
 const MAX_BYTES: usize = 1024 * 1024;
 const WITHIN: Duration = Duration::from_secs(5);
 

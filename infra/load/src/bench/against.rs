@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::Plan;
 use super::http::{Figures, Rounds, Routes};
+use super::plan::Plan;
 use super::report::Section;
 use super::services::{Deployment, Service};
 use super::stack::Stack;

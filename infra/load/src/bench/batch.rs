@@ -4,17 +4,18 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use runtime::kafka::{Isolation, end_offsets};
+use runtime::kafka::{Isolation, ProducerRecord, end_offsets};
 use schemas::Topic;
 
 use super::blast::{Requests, id_text};
 use super::control::{self, block_on};
-use super::producer::{Producer, Record, Recorded};
+use super::plan::Plan;
+use super::producer::{Producer, Recorded};
+use super::raw;
 use super::report::Section;
 use super::services::{Deployment, Service};
 use super::stack::{PARTITIONS, Stack};
 use super::stats::{grouped, median};
-use super::{Plan, raw};
 use crate::failure::{Explain, Failure, Result};
 
 const PREFIX: &str = "bench-batch";
@@ -204,7 +205,7 @@ impl Batches {
 /// A producer with nothing around it.
 struct Bare {
     producer: Producer,
-    records: Vec<Record>,
+    records: Vec<ProducerRecord>,
 }
 
 impl Bare {
@@ -223,7 +224,7 @@ impl Bare {
             transactions += 1;
             self.producer.begin()?;
             while (sent as f64) < f64::from(transactions) * a_transaction {
-                self.producer.append(&self.records[sent % self.records.len()])?;
+                self.producer.append(self.records[sent % self.records.len()].clone())?;
                 sent += 1;
                 if sent % 256 == 0 {
                     self.producer.poll();

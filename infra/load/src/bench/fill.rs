@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::Plan;
+use super::plan::Plan;
 use super::producer::{Producer, Recorded};
 use super::services::Deployment;
 use super::stack::Stack;
@@ -12,7 +12,7 @@ use crate::failure::Result;
 
 const BATCH: u64 = 10_000;
 
-/// Deployments by the number of receipts in their logs, filled when first asked for.
+/// Deployments by the number of receipts in their logs, kept for the measurements that come later.
 pub struct Logs<'a> {
     stack: &'a Stack,
     plan: &'a Plan,
@@ -20,7 +20,7 @@ pub struct Logs<'a> {
 }
 
 impl<'a> Logs<'a> {
-    /// None filled yet.
+    /// Logs that are filled when they are first asked for.
     pub fn new(stack: &'a Stack, plan: &'a Plan) -> Self {
         Self { stack, plan, filled: BTreeMap::new() }
     }

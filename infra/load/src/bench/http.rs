@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::blast::{self, Requests, Round};
+use super::control;
+use super::plan::Plan;
 use super::raw::Raw;
 use super::report::Section;
 use super::services::Deployment;
 use super::stack::Stack;
 use super::stats::{grouped, median, percentile_ms};
-use super::{Plan, control};
 use crate::failure::{Failure, Result};
 
 const CONNECTIONS: [usize; 3] = [1, 64, 512];
@@ -21,7 +22,7 @@ const BROKER_WARM_UP: Duration = Duration::from_secs(15);
 
 /// Medians of the rounds at one number of connections.
 pub struct Figures {
-    /// Answers a second.
+    /// Receipts that were answered, a second.
     pub per_second: f64,
     /// Half of the answers came within this.
     pub p50_ms: f64,
@@ -38,7 +39,7 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    /// Adds a round.
+    /// Adds what a round gave.
     pub fn add(&mut self, per_second: f64, latencies_us: &mut [u32]) {
         self.per_second.push(per_second);
         self.p50_ms.push(percentile_ms(latencies_us, 50));
@@ -153,7 +154,7 @@ impl Routes {
     }
 }
 
-/// A round with refusals measured something else.
+/// Fails where a round had refusals: it measured something else than answers after a commit.
 fn only_hoped_for(round: Round) -> Result<Round> {
     if round.others.is_empty() {
         return Ok(round);

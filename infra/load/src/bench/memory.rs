@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Plan;
 use super::blast::{self, Requests};
 use super::control::{self, call};
 use super::fill::Logs;
+use super::plan::Plan;
 use super::report::Section;
 use super::services::{Deployment, Memory, Service};
 use super::stack::Stack;
@@ -102,7 +102,7 @@ fn measure_one(deployment: &Deployment, plan: &Plan) -> Result<Vec<Measured>> {
     let analyst = control::login(command_api.address, "analyst")?;
     caught_up(projector.address, &analyst)?;
     let replayed_by_projector = projector.memory()?;
-    // Last, so that the windows the log was written in are over: it serves when it has closed them.
+    // The worker comes last, so that the windows in which the log was written are over. It serves once it has closed them.
     let mut worker = deployment.start(WORKER)?;
     worker.ready()?;
     let replayed_by_worker = worker.memory()?;
@@ -130,7 +130,7 @@ fn load(command_api: &Service, plan: &Plan) -> Result<()> {
     let requests = Arc::new(Requests::new("/v1/receipts", &token, 0));
     let round = blast::round(command_api.address, &requests, CONNECTIONS, (WARM_UP, plan.round_length), 201)?;
     plan.say(&format!("memory: {} receipts/s with all services folding", grouped(round.per_second)));
-    // A refusal for overload is what the queue's bound promises; anything else is not.
+    // The bounded queue may refuse for overload; any other refusal is an error of the measurement.
     if round.others.keys().all(|&status| status == 503) {
         return Ok(());
     }

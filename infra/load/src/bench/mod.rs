@@ -7,6 +7,7 @@ mod control;
 mod fill;
 mod http;
 mod memory;
+mod plan;
 mod producer;
 mod raw;
 mod readable;
@@ -27,6 +28,7 @@ use till_tests::places;
 
 use crate::failure::{Failure, Result};
 use fill::Logs;
+use plan::Plan;
 use report::Section;
 use stack::Stack;
 
@@ -91,38 +93,19 @@ fn setting(text: &str) -> std::result::Result<(String, String), String> {
     }
 }
 
-/// What all measurements of a run go by.
-pub struct Plan {
-    /// Rounds, of which medians are taken.
-    pub rounds: u32,
-    /// A round of requests, its warm-up not counted.
-    pub round_length: Duration,
-    /// Receipts in the logs that are replayed, rising.
-    pub sizes: Vec<u64>,
-    /// Settings of the services beyond the defaults.
-    pub settings: Vec<(String, String)>,
-    start: Instant,
-}
-
-impl Plan {
-    fn new(args: &Args) -> Result<Self> {
-        if !(args.seconds >= 0.1 && args.seconds <= 3_600.0) {
-            return Err(Failure::new("--seconds must be from 0.1 to 3600"));
-        }
-        let receipts = args.receipts_k * 1_000;
-        Ok(Self {
-            rounds: args.rounds,
-            round_length: Duration::from_secs_f64(args.seconds),
-            sizes: if args.full { vec![receipts, 4 * receipts] } else { vec![receipts] },
-            settings: args.settings.clone(),
-            start: Instant::now(),
-        })
+/// The plan that the arguments ask for.
+fn plan(args: &Args) -> Result<Plan> {
+    if !(args.seconds >= 0.1 && args.seconds <= 3_600.0) {
+        return Err(Failure::new("--seconds must be from 0.1 to 3600"));
     }
-
-    /// A line of progress.
-    pub fn say(&self, line: &str) {
-        println!("{:>5} s  {line}", self.start.elapsed().as_secs());
-    }
+    let receipts = args.receipts_k * 1_000;
+    Ok(Plan {
+        rounds: args.rounds,
+        round_length: Duration::from_secs_f64(args.seconds),
+        sizes: if args.full { vec![receipts, 4 * receipts] } else { vec![receipts] },
+        settings: args.settings.clone(),
+        start: Instant::now(),
+    })
 }
 
 /// Takes the figures and writes them.
@@ -130,7 +113,7 @@ impl Plan {
 /// # Errors
 /// When a part of the stack does not start, a measurement fails, or the file has no place for the figures.
 pub fn run(args: &Args) -> Result<()> {
-    let plan = Plan::new(args)?;
+    let plan = plan(args)?;
     let out = args.out.clone().unwrap_or_else(|| places::repository().join("docs/benchmarks.md"));
     let folder = args.data.clone().unwrap_or_else(|| places::repository().join(".till/bench"));
     let circumstances = report::circumstances(&command());

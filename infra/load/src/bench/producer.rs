@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
+use rdkafka::producer::{BaseProducer, DefaultProducerContext, Producer as _};
 use rdkafka::util::Timeout;
+use runtime::kafka::{ProducerRecord, RecordWriter};
 use rust_decimal::Decimal;
-use schemas::codec::{self, Framing};
+use schemas::codec::Framing;
 use schemas::receipts::{Item, ReceiptRecorded};
-use schemas::{Event, Money, Topic, headers, partition_of};
+use schemas::{Event, EventHeaders, Money, Topic, partition_of};
 use uuid::Uuid;
 
 use super::stack::Stack;
@@ -24,16 +23,8 @@ const FINGERPRINT_BYTES: usize = 17;
 /// Writes receipts to one topic.
 pub struct Producer {
     producer: BaseProducer,
-    topic: String,
+    records: RecordWriter,
     partitions: i32,
-}
-
-/// A record as it is sent.
-pub struct Record {
-    partition: i32,
-    key: String,
-    value: Vec<u8>,
-    headers: OwnedHeaders,
 }
 
 impl Producer {
@@ -54,7 +45,7 @@ impl Producer {
         let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
         let partitions = i32::try_from(partitions).explain("counting partitions")?;
         producer.init_transactions(Timeout::Never).explain("fencing former producers")?;
-        Ok(Self { producer, topic, partitions })
+        Ok(Self { producer, records: RecordWriter::new(prefix, Framing::SingleObject), partitions })
     }
 
     /// Opens a transaction.
@@ -70,42 +61,26 @@ impl Producer {
     /// # Errors
     /// When librdkafka refuses the record.
     pub fn send(&self, event: &Event) -> Result<()> {
-        self.append(&self.record(event))
+        self.append(self.record(event))
     }
 
     /// The event as a record of the topic.
-    pub fn record(&self, event: &Event) -> Record {
-        let (key, encoded, id) =
-            (event.key().into_owned(), codec::encode(event, &Framing::SingleObject), Uuid::now_v7());
-        let headers = OwnedHeaders::new_with_capacity(3)
-            .insert(Header { key: headers::EVENT_ID, value: Some(id.as_bytes()) })
-            .insert(Header { key: headers::EVENT_TYPE, value: Some(event.type_name()) })
-            .insert(Header { key: headers::SCHEMA, value: Some(&encoded.fingerprint) });
-        let partition = partition_of(key.as_bytes(), self.partitions);
-        Record { partition, key, value: encoded.value, headers }
+    pub fn record(&self, event: &Event) -> ProducerRecord {
+        let partition = partition_of(event.key().as_bytes(), self.partitions);
+        self.records.record(event, partition, &EventHeaders::new(Uuid::now_v7()))
     }
 
     /// Puts a record into the open transaction; waits while the producer's queue is full.
     ///
     /// # Errors
     /// When librdkafka refuses it.
-    pub fn append(&self, record: &Record) -> Result<()> {
-        let mut record = BaseRecord::to(&self.topic)
-            .partition(record.partition)
-            .key(record.key.as_bytes())
-            .payload(&record.value)
-            .headers(record.headers.clone());
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    record = back;
-                    self.producer.poll(Duration::ZERO);
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                Err((error, _)) => return Err(error).explain("sending a record"),
-            }
-        }
+    pub fn append(&self, record: ProducerRecord) -> Result<()> {
+        let wait = || {
+            self.producer.poll(Duration::ZERO);
+            std::thread::sleep(Duration::from_millis(1));
+            Ok(())
+        };
+        record.send(&self.producer, (), wait).explain("sending a record")
     }
 
     /// Takes delivery reports that are there.

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 
 use super::blast::{Requests, id_text};
+use super::control;
+use super::plan::Plan;
 use super::report::Section;
 use super::services::Deployment;
 use super::stack::Stack;
 use super::stats::{grouped, micros, percentile_ms};
 use super::wire::{Connection, request};
-use super::{Plan, control};
 use crate::failure::{Explain, Failure, Result};
 
 const RECEIPTS_PER_SECOND: u32 = 2_000;

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, raw_sql};
 
-use super::Plan;
 use super::control::block_on;
 use super::fill::Logs;
+use super::plan::Plan;
 use super::report::Section;
 use super::stack::Stack;
 use super::stats::{grouped, median};
 use crate::failure::{Explain, Failure, Result};
 
-/// Where the copies go.
+/// The schema that the copied tables are in.
 const COPIES: &str = "bench_copy";
 /// A megabyte a write, as `psql` would send what it reads from a file.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -128,12 +128,12 @@ async fn indexes_of(connection: &mut PgConnection, schema: &str) -> Result<Vec<S
     Ok(rows.into_iter().map(statement).collect())
 }
 
-/// By the server itself, into its own folder: the fastest way out, and nothing of it is measured.
+/// Writes the rows into a file. The server does it itself, into its own folder, which is the fastest way and is not measured.
 async fn dump(connection: &mut PgConnection, table: &str, path: &Path) -> Result<()> {
     run(connection, format!("COPY {table} TO '{}'", path.display())).await
 }
 
-/// In one transaction, as a rebuild's first part: with `wal_level = minimal` the rows of a table made in the same
+/// Copies in one transaction, as the first part of a rebuild does: with `wal_level = minimal` the rows of a table made in the same
 /// transaction are not logged.
 async fn copy(
     connection: &mut PgConnection,

@@ -1,7 +1,7 @@
 //! How fast a follower with an empty store folds the log: from its start until it serves.
 
-use super::Plan;
 use super::fill::Logs;
+use super::plan::Plan;
 use super::report::Section;
 use super::stats::{grouped, median};
 use crate::failure::Result;

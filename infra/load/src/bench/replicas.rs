@@ -9,19 +9,20 @@ use std::time::{Duration, Instant};
 use schemas::partition_of;
 
 use super::blast::{self, Requests, Round, id_text};
+use super::control;
+use super::plan::Plan;
 use super::report::Section;
 use super::services::{Deployment, Service};
 use super::stack::{PARTITIONS, Stack};
 use super::stats::{grouped, median, percentile_ms};
 use super::wire::Connection;
-use super::{Plan, control};
 use crate::failure::{Explain, Failure, Result};
 
 const SHARDS: i32 = 2;
 const CONNECTIONS_A_SHARD: usize = 4;
 /// A client whose request was refused comes back after this.
 const BACK_OFF: Duration = Duration::from_millis(20);
-/// Between two events: shards have moved and are served.
+/// The pause after an event, in which shards have moved and are served again.
 const SETTLE: Duration = Duration::from_secs(2);
 /// Longer than the session of a dead member, after which its shards move.
 const SESSION: Duration = Duration::from_secs(9);

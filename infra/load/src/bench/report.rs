@@ -13,7 +13,7 @@ use crate::failure::{Explain, Failure, Result};
 pub struct Section {
     /// Which markers it goes between: the name given to `--only`.
     pub name: &'static str,
-    /// Column heads.
+    /// The heads of the columns.
     pub head: Vec<String>,
     /// Rows of as many cells.
     pub rows: Vec<Vec<String>>,
@@ -32,7 +32,7 @@ impl Section {
         }
     }
 
-    /// Adds a row.
+    /// Adds a row, which must have a cell for each column.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }

@@ -29,15 +29,15 @@ pub struct Deployment {
     pub prefix: String,
     folder: PathBuf,
     env: BTreeMap<String, String>,
-    /// Where its binaries are, if not beside this one.
+    /// The folder of the services' binaries; `None` where they lie beside this one.
     binaries: Option<PathBuf>,
 }
 
 /// A running service. It ends with this value.
 pub struct Service {
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
-    /// Its binary.
+    /// The name of its binary.
     pub name: &'static str,
     process: Process,
 }
@@ -57,7 +57,7 @@ impl Deployment {
     /// # Errors
     /// When the database or folder cannot be made.
     pub fn new(stack: &Stack, prefix: &str, settings: &[(String, String)]) -> Result<Self> {
-        stack.create_database(prefix)?;
+        stack.create_database(prefix);
         let folder = stack.folder.join(prefix);
         fs::create_dir_all(&folder).explain(format!("making {}", folder.display()))?;
         let mut env = BTreeMap::from([
@@ -65,7 +65,7 @@ impl Deployment {
             ("TILL_PARTITIONS".to_owned(), stack::PARTITIONS.to_string()),
         ]);
         env.extend(settings.iter().cloned());
-        env.insert("TILL_KAFKA_BROKERS".to_owned(), stack.brokers.clone());
+        env.insert("TILL_KAFKA_BROKERS".to_owned(), stack.brokers().to_owned());
         env.insert("TILL_TOPIC_PREFIX".to_owned(), prefix.to_owned());
         env.insert("TILL_DATABASE_URL".to_owned(), stack.database_url(prefix));
         env.insert("TILL_DEMO".to_owned(), "true".to_owned());
@@ -82,7 +82,7 @@ impl Deployment {
     /// # Errors
     /// When the database cannot be made.
     pub fn with_fresh_database(&self, stack: &Stack, name: &str) -> Result<Self> {
-        stack.create_database(name)?;
+        stack.create_database(name);
         let mut env = self.env.clone();
         env.insert("TILL_DATABASE_URL".to_owned(), stack.database_url(name));
         let binaries = self.binaries.clone();
@@ -229,7 +229,7 @@ impl Service {
         memory_of(pid)
     }
 
-    /// `kill -9`.
+    /// Kills it (`kill -9`), so that its shards move only after the session's end.
     pub fn kill(mut self) {
         self.process.kill();
     }

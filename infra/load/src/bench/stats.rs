@@ -1,4 +1,4 @@
-//! Percentiles and medians.
+//! Percentiles and medians of samples, and how they are printed.
 
 use std::time::Duration;
 

@@ -9,16 +9,17 @@ use till_tests::{FrontDoor, Siege};
 use tokio::time::sleep_until;
 
 use super::blast::Requests;
+use super::control;
+use super::plan::Plan;
 use super::report::Section;
 use super::services::Deployment;
 use super::stack::Stack;
 use super::stats::{grouped, median, micros, percentile_ms};
 use super::wire::Connection;
-use super::{Plan, control};
 use crate::failure::{Explain, Failure, Result};
 
 const TERMINALS: u32 = 8;
-/// Of each terminal.
+/// How many receipts each terminal sends a second.
 const RECEIPTS_PER_SECOND: u32 = 10;
 const BROKER_WARM_UP: Duration = Duration::from_secs(10);
 /// From the first stranger to the first receipt that counts.

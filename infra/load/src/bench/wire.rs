@@ -19,9 +19,9 @@ pub struct Connection {
 /// An answer; it borrows the connection's buffer.
 #[derive(Debug)]
 pub struct Response<'a> {
-    /// Status code.
+    /// The status code, such as 201.
     pub status: u16,
-    /// The body's bytes.
+    /// The body, as many bytes as `Content-Length` said.
     pub body: &'a [u8],
     head: &'a str,
 }
@@ -34,7 +34,7 @@ impl Response<'_> {
 }
 
 impl Connection {
-    /// Connects.
+    /// Opens a connection without Nagle's algorithm.
     ///
     /// # Errors
     /// Those of the socket.

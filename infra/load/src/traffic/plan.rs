@@ -10,7 +10,7 @@ use crate::shop::{Receipt, Shop, money};
 /// Accepted receipts kept to be repeated, contradicted or voided.
 const REMEMBERED: usize = 1_000;
 
-/// Why a request is sent, which decides the answer it deserves.
+/// Why a request is sent. It decides which answers are right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A receipt Till has not seen.
@@ -52,11 +52,11 @@ impl Kind {
 /// A request to send.
 #[derive(Clone, Debug)]
 pub struct Planned {
-    /// Why.
+    /// Why it is sent, which decides the answer it deserves.
     pub kind: Kind,
     /// Path of a POST.
     pub path: String,
-    /// JSON.
+    /// The body, as JSON.
     pub body: String,
     /// The receipt it is about.
     pub transaction_id: String,
@@ -65,7 +65,7 @@ pub struct Planned {
 /// What became of a request.
 #[derive(Debug)]
 pub struct Answered {
-    /// The request.
+    /// The request that was sent.
     pub request: Planned,
     /// The last answer's status and body; or why there was none.
     pub answer: Result<(u16, String), String>,

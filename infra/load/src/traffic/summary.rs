@@ -21,7 +21,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Nothing yet.
+    /// A summary in which nothing was sent.
     pub fn new() -> Self {
         Self {
             start: Instant::now(),
