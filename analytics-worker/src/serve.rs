@@ -79,12 +79,5 @@ async fn prepare(common: &Common, readiness: &Readiness) -> Result<Framing, Stri
 }
 
 fn topics(common: &Common) -> Vec<TopicSpec> {
-    let spec = |topic: Topic| TopicSpec {
-        name: topic.name(&common.topic_prefix),
-        partitions: topic.partition_count(common.partitions, common.shards),
-        replication_factor: common.replication_factor,
-        config: topic.config(),
-        from_the_beginning: topic.is_event_log(),
-    };
-    [Topic::Receipts, Topic::Analytics].map(spec).into()
+    [Topic::Receipts, Topic::Analytics].map(|topic| TopicSpec::of(topic, common)).into()
 }

@@ -81,6 +81,8 @@ impl Contract {
 /// mod receipts;                                                       // src/contracts/receipts/mod.rs
 /// const SERVED: &[contracts::served::Served<App, Settings>] =
 ///     &[Served { contract: &contracts::RECEIPTS, about: receipts::ABOUT, routes: receipts::routes }, …];
+/// pub fn routes(app: &App, settings: &Settings) -> Router { … }       // of the contracts that are switched on
+/// pub struct Tags;                                                    // adds a tag for each to the service's OpenAPI
 /// ```
 ///
 /// so that a folder that is missing, or that has none of these, does not compile.
@@ -131,7 +133,7 @@ macro_rules! contracts {
             include_str!("settings.toml"),
         );
 
-        /// Declares a service's module of each contract, and `SERVED`, the list of what they serve.
+        /// Declares a service's module of each contract, and what becomes of all of them: routes and tags.
         #[macro_export]
         macro_rules! served {
             () => {
@@ -142,6 +144,20 @@ macro_rules! contracts {
                     about: $name::ABOUT,
                     routes: $name::routes,
                 }),+];
+
+                /// The routes of the contracts that are switched on.
+                pub fn routes(app: &App, settings: &Settings) -> axum::Router {
+                    $crate::served::routes(SERVED, &settings.own.contracts, |served| (served.routes)(app, settings))
+                }
+
+                /// Adds a tag for each contract to the description of this service.
+                pub struct Tags;
+
+                impl utoipa::Modify for Tags {
+                    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+                        $crate::served::describe(SERVED, description);
+                    }
+                }
             };
         }
     };

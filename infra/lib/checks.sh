@@ -42,6 +42,8 @@ check_sources() {
     step "planted faults" check_faults
     step room check_room
     step layers infra/lib/layers.sh
+    step "import circles" infra/lib/circles.py
+    step comments infra/lib/comments.py
     step dependencies cargo deny --locked check --allow unused-wrapper bans licenses sources
     step documents python3 tests/documents/claims.py
     check_advisories

@@ -6,7 +6,6 @@ use std::time::Duration;
 use runtime::auth::Tokens;
 use runtime::kafka::{self, Cluster, TopicSpec, await_topics};
 use runtime::server::{self, Edge, Readiness, Sites};
-use schemas::Topic;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -88,14 +87,7 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
 /// if it is not whole, with the faults in words.
 async fn fold_when_topics_are_there(leader: Leader, tasks: TaskTracker, readiness: Readiness) -> String {
     let common = &leader.settings.common;
-    let spec = |topic: Topic| TopicSpec {
-        name: topic.name(&common.topic_prefix),
-        partitions: topic.partition_count(common.partitions, common.shards),
-        replication_factor: common.replication_factor,
-        config: topic.config(),
-        from_the_beginning: topic.is_event_log(),
-    };
-    let specs: Vec<_> = projections::topics().into_iter().map(spec).collect();
+    let specs: Vec<_> = projections::topics().into_iter().map(|topic| TopicSpec::of(topic, common)).collect();
     let waiting = |reason| {
         readiness.set_waiting(reason);
         for projection in projections::ALL {

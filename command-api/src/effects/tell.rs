@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::blocking::Threads;
+use crate::settings::Own;
 use crate::shard::source::Source;
 use crate::shard::{Answer, Origin, Refusal, Shards};
 
@@ -88,29 +89,23 @@ struct Parts {
     source: Arc<Source>,
     reading: Threads,
     replicas: reqwest::Client,
+    /// What replicas know each other by.
     secret: String,
     timeout: Duration,
     runtime: Handle,
 }
 
 impl Teller {
-    /// `secret` is what replicas know each other by. Tells run on `runtime`.
-    pub fn new(
-        shards: Arc<Shards>,
-        source: Arc<Source>,
-        replicas: reqwest::Client,
-        secret: String,
-        timeout: Duration,
-        runtime: Handle,
-    ) -> Self {
+    /// Asks by `replicas`. Tells run on the runtime that this is called in.
+    pub fn new(shards: &Arc<Shards>, source: &Arc<Source>, replicas: reqwest::Client, own: &Own) -> Self {
         Self(Arc::new(Parts {
-            shards,
-            source,
+            shards: Arc::clone(shards),
+            source: Arc::clone(source),
             reading: Threads::new(READING),
             replicas,
-            secret,
-            timeout,
-            runtime,
+            secret: runtime::auth::derived_secret(&own.jwt_secret, "internal"),
+            timeout: Duration::from_millis(own.answer_timeout_ms),
+            runtime: Handle::current(),
         }))
     }
 

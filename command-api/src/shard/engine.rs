@@ -11,7 +11,6 @@ use runtime::kafka::{Cluster, Ends, Isolation, RecordWriter};
 use schemas::Topic;
 use schemas::codec::Framing;
 use schemas::shards::TopologyDeclared;
-use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::directory::{Directory, DirectoryError};
@@ -81,16 +80,7 @@ impl Engine {
         let topology_epoch = topology::agreed(&cluster, common, &directory, &ends, &framing)?;
         let shards = Arc::new(Shards::new(common, own, directory.clone()));
         let source = Arc::new(Source::new(&cluster, &prefix));
-        let secret = runtime::auth::derived_secret(&own.jwt_secret, "internal");
-        let timeout = Duration::from_millis(own.answer_timeout_ms);
-        let teller = Teller::new(
-            Arc::clone(&shards),
-            Arc::clone(&source),
-            replicas,
-            secret,
-            timeout,
-            Handle::current(),
-        );
+        let teller = Teller::new(&shards, &source, replicas, own);
         let membership = membership::member(&cluster, &prefix, Arc::clone(&shards))?;
         let refusals = refusals(&cluster, &prefix)?;
         // Last of all: where something above fails, the store must be free for the next start.

@@ -1,7 +1,7 @@
 //! A batch is one transaction: it moves the positions, which guards it against other writers, and writes the rows. Events that a
 //! fold cannot take are parked.
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use crate::fold::parked::{Parked, ParkingFilter};
 use crate::log::record::{Batch, Record};
@@ -89,8 +89,7 @@ impl<'b> Attempt<'b> {
         connection: &mut PgConnection,
         mut filter: ParkingFilter<'b>,
     ) -> Result<Parked, WriteError> {
-        let mut transaction = connection.begin().await?;
-        self.guard(&mut transaction).await?;
+        let mut transaction = self.begin(connection).await?;
         let events = filter.admit(&self.batch.records);
         if !events.is_empty() {
             (self.generation.projection.fold)(&mut transaction, &events).await?;
@@ -107,8 +106,7 @@ impl<'b> Attempt<'b> {
         connection: &mut PgConnection,
         mut filter: ParkingFilter<'b>,
     ) -> Result<Parked, WriteError> {
-        let mut transaction = connection.begin().await?;
-        self.guard(&mut transaction).await?;
+        let mut transaction = self.begin(connection).await?;
         let mut parts: Vec<Vec<&'b Record>> = vec![self.batch.records.iter().collect()];
         while let Some(part) = parts.pop() {
             let mut events = filter.admit(part);
@@ -139,16 +137,21 @@ impl<'b> Attempt<'b> {
         Ok(parked)
     }
 
-    async fn guard(&self, transaction: &mut PgConnection) -> Result<(), WriteError> {
-        self.generation.enter(transaction).await?;
-        if !move_positions(transaction, &self.batch.moves).await? {
+    /// Begins a transaction that moves the positions, if they are where the batch begins and this writer may still write.
+    async fn begin<'c>(
+        &self,
+        connection: &'c mut PgConnection,
+    ) -> Result<Transaction<'c, Postgres>, WriteError> {
+        let mut transaction = connection.begin().await?;
+        self.generation.enter(&mut transaction).await?;
+        if !move_positions(&mut transaction, &self.batch.moves).await? {
             return Err(WriteError::Overtaken);
         }
         // A statement of its own, after the positions were moved. A switch to another generation locks them, so a switch that this
         // transaction has waited for is seen here.
-        if self.writer == Writer::Leader && !self.generation.is_live(transaction).await? {
+        if self.writer == Writer::Leader && !self.generation.is_live(&mut transaction).await? {
             return Err(WriteError::Replaced);
         }
-        Ok(())
+        Ok(transaction)
     }
 }

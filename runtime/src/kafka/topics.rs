@@ -11,8 +11,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 
+use schemas::Topic;
+
 use super::cluster::{Cluster, Isolation, REQUEST_TIMEOUT};
 use super::ends::offsets;
+use crate::settings::Common;
 
 /// How long a new partition may be without a leader.
 const LEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -32,6 +35,20 @@ pub struct TopicSpec {
     pub config: &'static [(&'static str, &'static str)],
     /// The first record of each partition must still be there.
     pub from_the_beginning: bool,
+}
+
+impl TopicSpec {
+    /// What a topic must be like in the deployment of these settings.
+    #[must_use]
+    pub fn of(topic: Topic, common: &Common) -> Self {
+        Self {
+            name: topic.name(&common.topic_prefix),
+            partitions: topic.partition_count(common.partitions, common.shards),
+            replication_factor: common.replication_factor,
+            config: topic.config(),
+            from_the_beginning: topic.is_event_log(),
+        }
+    }
 }
 
 /// Why a log cannot be worked with.
