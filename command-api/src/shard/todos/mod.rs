@@ -288,6 +288,44 @@ mod tests {
         assert!(shard.take(1, MANY).is_empty());
     }
 
+    /// What an event of another aggregate would raise: due at once, in a lane.
+    fn at_once(sort: u8, offset: u8, lane: &str) -> (Vec<u8>, Vec<u8>) {
+        let mut key = TodoKey::prefix(PARTITION, Sort::Command).to_vec();
+        key[3] = sort;
+        key.extend([0; 8]);
+        key.push(Topic::Accounts.letter());
+        key.extend([0, 0, 0, 0, 0, 0, 1, offset, 0]);
+        let todo = account::Todo::EndLoginLock { realm: REALM.into(), username: format!("{offset}") };
+        let waiting = Waiting { cause: Uuid::nil(), lane: Some(lane.into()), todo: todo.into() };
+        (key, serde_json::to_vec(&waiting).unwrap())
+    }
+
+    #[test]
+    fn todos_of_a_lane_come_one_after_the_other_beside_other_lanes_and_sorts() {
+        let mut shard = Shard::new();
+        let mut states = Overlay::new(&shard.store);
+        let kept = [(b'c', 1, "left"), (b'c', 2, "left"), (b'c', 3, "right"), (b't', 4, "left")];
+        for (sort, offset, lane) in kept {
+            let (key, value) = at_once(sort, offset, lane);
+            states.put(key, value);
+        }
+        let writes = states.writes;
+        shard.store.write(writes, &[]).unwrap();
+        shard.reload();
+        let first = shard.take(10, 0);
+        assert_eq!(first.iter().map(name).collect::<Vec<_>>(), ["1", "3"], "2 waits for 1");
+        assert!(shard.take(10, 0).is_empty());
+        let begin = begin();
+        let told = shard.todos.take(Sort::Tell, 10, begin, &shard.store);
+        assert_eq!(told.iter().map(name).collect::<Vec<_>>(), ["4"], "another sort goes on");
+
+        shard.todos.put_off(&first[0].key, begin);
+        assert!(shard.take(10, 0).is_empty(), "2 waits for 1 also while that is put off");
+        assert_eq!(shard.take(10, 100).iter().map(name).collect::<Vec<_>>(), ["1"]);
+        shard.todos.follow(&Writes::from([(first[0].key.as_bytes().to_vec(), None)]));
+        assert_eq!(shard.take(10, 100).iter().map(name).collect::<Vec<_>>(), ["2"]);
+    }
+
     #[test]
     fn a_todo_of_an_unknown_kind_stays_in_the_store_and_holds_nothing_up() {
         let mut shard = Shard::new();
