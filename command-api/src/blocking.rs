@@ -1,15 +1,15 @@
-//! Work that blocks a thread, so much of it at once.
+//! Work that blocks a thread, with a limit on how much of it runs at once.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Threads for one kind of work.
+/// The threads that one kind of work may take.
 #[derive(Clone)]
 pub struct Threads(Arc<Semaphore>);
 
-/// One of the threads, free for its holder.
+/// The right to run work on one of the threads.
 pub struct Thread(OwnedSemaphorePermit);
 
 impl Threads {
@@ -24,10 +24,11 @@ impl Threads {
 }
 
 impl Thread {
-    /// Runs the work to its end. A request that is dropped meanwhile does not end it, so the thread is taken until then.
+    /// Runs the work to its end, and returns what it gave. A request that is dropped meanwhile does not end the work,
+    /// so its thread stays taken.
     ///
     /// # Panics
-    /// Where the work does.
+    /// Where the work panics.
     pub async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let taken = self.0;
         let ended = tokio::task::spawn_blocking(move || {
@@ -44,7 +45,7 @@ mod tests {
 
     use super::*;
 
-    /// Liveness only.
+    /// How long the test waits, at most, for what must come.
     const AT_LAST: Duration = Duration::from_secs(60);
 
     #[tokio::test]

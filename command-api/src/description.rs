@@ -1,6 +1,6 @@
-//! What the description of the HTTP API (OpenAPI 3.1) says of the service as a whole. Each route is described at its handler, and
-//! [`crate::routes`] puts the two together: served, printed by `command-api openapi`, and committed as
-//! `docs/openapi/command-api.json`.
+//! What the description of the HTTP API (OpenAPI 3.1) says of the service as a whole. Each route is described at its
+//! handler, and [`crate::routes`] puts the two together. The result is served, printed by `command-api openapi`, and
+//! committed as `docs/openapi/command-api.json`.
 
 use runtime::openapi::{BearerToken, responses};
 use runtime::{Problem, problem};
@@ -9,7 +9,7 @@ use utoipa::OpenApi;
 use crate::contracts::Tags;
 use crate::http::batch::BatchLine;
 
-/// Without any route. It names the schemas and responses that no route refers to by type.
+/// The description without any route. It names the schemas and responses that no route refers to by its types.
 #[derive(OpenApi)]
 #[openapi(
     info(

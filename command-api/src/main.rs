@@ -1,5 +1,5 @@
-//! The write side of Till: HTTP commands, decided by exactly one writer a shard, appended to Kafka before
-//! they are answered. Read it from [`routes`] on.
+//! The write side of Till. HTTP commands are decided by exactly one writer a shard, and their events are appended to
+//! Kafka before the commands are answered. Begin to read at [`routes`].
 
 mod blocking;
 mod contracts;

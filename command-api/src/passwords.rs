@@ -1,4 +1,4 @@
-//! Argon2id, two hashes at a time: each takes 19 MiB and tens of milliseconds.
+//! Argon2id hashes. Each takes 19 MiB and tens of milliseconds, so only two are worked out at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::blocking::{Thread, Threads};
 
 const AT_ONCE: usize = 2;
-/// Requests that may wait for a hash; more are refused with 503.
+/// The most requests that may wait for a hash. Further ones are refused with 503.
 const WAITING: usize = 64;
 const WAIT: Duration = Duration::from_secs(5);
 
-/// Verified where the account does not exist, so that the time does not tell.
+/// A hash of no account. It is verified where the account does not exist, so that the time an answer takes does not
+/// tell.
 const NOBODYS_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$dGlsbC1ub2JvZHktc2FsdA$8LKaxVqQK5xKXy1ng4b6eJm5Q5GC3ZB1qpb3lCj8pYg";
 
@@ -26,7 +27,7 @@ pub struct Passwords {
     waiting: Arc<Semaphore>,
 }
 
-/// A hash that may begin.
+/// The right to begin a hash at once.
 pub struct Turn {
     thread: Thread,
     place: OwnedSemaphorePermit,
@@ -39,7 +40,7 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// Waits until a hash may begin, or 503.
+    /// Waits until a hash may begin. Where too many wait, or the wait takes too long, the answer is 503.
     pub async fn turn(&self) -> Result<Turn, Problem> {
         let busy = || Problem::unavailable("too many logins are waiting: try again", 2);
         let place = self.waiting.clone().try_acquire_owned().map_err(|_| busy())?;
@@ -47,7 +48,7 @@ impl Passwords {
         Ok(Turn { thread, place })
     }
 
-    /// A PHC string.
+    /// Hashes a password, with a new salt, to a PHC string. It waits for its turn as [`Self::turn`] does.
     pub async fn hash(&self, password: String) -> Result<String, Problem> {
         let work = move || {
             let salt = SaltString::generate(&mut OsRng);
@@ -59,7 +60,7 @@ impl Passwords {
 }
 
 impl Turn {
-    /// Whether the password is the one of the hash; without a hash it takes as long and is wrong.
+    /// Whether the password is the one of the hash. Without a hash it takes as long, and the password is wrong.
     pub async fn verify(self, password: String, hash: Option<String>) -> bool {
         self.run(move || {
             let text = hash.as_deref().unwrap_or(NOBODYS_HASH);

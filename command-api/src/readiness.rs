@@ -1,4 +1,4 @@
-//! `/readyz`: whether commands can be taken, watched for as long as the process runs.
+//! `/readyz`: whether commands can be taken. It is watched for as long as the process runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,8 +12,8 @@ use crate::shard::Engine;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Ready once every shard has an owner and the first accounts stand in the local store, and as long as every shard has an
-/// owner and the log is followed.
+/// Keeps `readiness` up to date until `stopping`. The service becomes ready once every shard has an owner and the first
+/// accounts are in the local store. It stays ready as long as every shard has an owner and the log is followed.
 pub async fn watch(app: App, engine: Arc<Engine>, readiness: Readiness, stopping: CancellationToken) {
     tokio::select! {
         () = look(&app, &engine, &readiness) => {}
@@ -34,7 +34,8 @@ async fn look(app: &App, engine: &Engine, readiness: &Readiness) {
     if let Some(remedy) = admin_missing(app) {
         tracing::warn!("{remedy}");
     }
-    // A request waits so long for a shard that moves: only where one is gone for longer are requests refused.
+    // Requests wait so long for a shard that moves. Only a shard that is gone for longer has requests refused, and
+    // makes the service not ready.
     let a_move = Duration::from_millis(app.own.move_timeout_ms);
     let mut unserved_since = None;
     loop {

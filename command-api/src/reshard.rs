@@ -1,11 +1,11 @@
-//! `command-api reshard`: the next topology epoch, with another number of shards. Every command-api is
+//! `command-api reshard` declares the next topology epoch, with another number of shards. Every command-api must be
 //! stopped for it.
 //!
-//! Partitions stay where they are; only which shard owns them changes. What must never be is an owner of the
-//! former epoch beside one of the next, so the order is: fence all former transactional ids, declare the
-//! next epoch, fence them again. A takeover fences first and then reads the topology to its end
-//! ([`crate::shard`]), so whoever takes a former id after the second fence finds the next epoch declared, and
-//! whoever took it before is fenced.
+//! Partitions stay where they are; only the shard that owns each changes. What must never be is an owner of the former
+//! epoch beside one of the next. So all former transactional ids are fenced, then the next epoch is declared, then the
+//! former ids are fenced once more. A takeover ([`crate::shard`]) first takes its ids and then reads the topology to
+//! its end. A process that takes a former id after the second fence reads that the next epoch is declared, and stops.
+//! One that took it before is fenced.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use schemas::shards::TopologyDeclared;
 use crate::shard::directory::Directory;
 use crate::shard::topology::{Declaration, fence_all, group, members};
 
-/// What to tell the operator.
+/// What went wrong, in words for the operator.
 type Failure = String;
 
-/// Fences the former epoch and declares the next one with `shards`; without `yes` only says what it would do.
-/// Blocks.
+/// Fences the former epoch and declares the next one with `shards`. Without `yes` it only says what it would do. It
+/// blocks.
 pub fn reshard(
     common: &Common,
     shards: i32,
@@ -56,7 +56,8 @@ pub fn reshard(
     if directory.topology_now(&ends).map_err(kafka)? != Some(former) {
         return Err("another reshard was faster: run it again".to_owned());
     }
-    // One more epoch back: a reshard that was interrupted after its declaration is made good by the next.
+    // The epoch before the former one is fenced too. A reshard that was interrupted after its declaration has not
+    // fenced that one's ids a second time, so the next reshard does.
     let epochs = (former.epoch - 1).max(1)..=former.epoch;
     let most = held.max(shards);
     fence_all(&cluster, prefix, epochs.clone(), most).map_err(kafka)?;

@@ -1,4 +1,4 @@
-//! `command-api serve`: wires the parts together, and ends them in order.
+//! `command-api serve`: starts the parts and connects them, and ends them in order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use crate::topics;
 use crate::{readiness, routes};
 
 const RETRY: Duration = Duration::from_secs(1);
-/// How long a connection to another replica is kept idle: shorter than that keeps it (30 s), so that none is closed while a
-/// request is on its way.
+/// How long an idle connection to another replica is kept. The other replica keeps it for longer (30 s), so it never
+/// closes one while a request is on its way.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// Serves until SIGTERM. `Err` is what to tell the operator.
+/// Serves until SIGTERM. An error is in words for the operator.
 pub async fn serve(settings: Settings) -> Result<(), String> {
     let listener = server::bind(&settings.own.command_api_listen, "TILL_COMMAND_API_LISTEN").await?;
     let stopping = server::shutdown_on_signal();
@@ -36,14 +36,15 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let app = App::new(&settings, &engine, replicas)?;
     starting.end().await;
 
-    // Shards first, then requests: until others serve them, what comes here is forwarded.
+    // At the end the shards are given up first, and the port is closed later: until other replicas serve the shards,
+    // requests that come here are forwarded.
     let left = CancellationToken::new();
     let owning = own_shards(&settings, &engine, &readiness, &stopping, &left);
     tokio::spawn(readiness::watch(app.clone(), engine.clone(), readiness.clone(), stopping));
     let grace = Duration::from_millis(settings.common.shutdown_grace_ms);
     let contracts = contracts::routes(&app, &settings);
     let router = routes::router(app, contracts, readiness);
-    // Other replicas forward to the address it advertises.
+    // Other replicas forward requests to the advertised address, so its name must be one that is served.
     let advertised = settings.own.advertised_url();
     let sites = Sites::new(&settings.common, &[advertised.split("://").last().unwrap_or_default()]);
     let edge = Edge::new(router, sites).shaped_by(::contracts::answers::in_shape_of);
@@ -77,7 +78,7 @@ async fn start_engine(
     }
 }
 
-/// The client by which replicas ask each other.
+/// The client by which this replica asks the others.
 fn replicas() -> Result<reqwest::Client, String> {
     reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(1))
@@ -87,8 +88,8 @@ fn replicas() -> Result<reqwest::Client, String> {
         .map_err(|error| format!("other replicas cannot be asked: {error}"))
 }
 
-/// Joins the group once the store is near the end of the log, so that a new replica makes nobody slower.
-/// `left` is cancelled when the shards are given back, or when the process must end.
+/// Joins the group once the store is near the end of the log, so that a new replica slows nobody down. `left` is
+/// cancelled when the shards are given back, or when the process must end.
 fn own_shards(
     settings: &Settings,
     engine: &Arc<Engine>,

@@ -1,4 +1,4 @@
-//! command-api's own settings: `defaults.toml` says what each means.
+//! The settings that command-api alone has. `defaults.toml` says what each means.
 
 use std::net::IpAddr;
 
@@ -72,7 +72,7 @@ impl runtime::settings::Own for Own {
             (60..=2_592_000).contains(&self.token_ttl_s),
             "TILL_TOKEN_TTL_S must be between 60 and 2592000",
         );
-        // Without a password there is no first admin.
+        // Without an admin password no first admin is made, so there is nothing to check.
         if !common.demo && !self.admin_password.is_empty() {
             faults.extend(runtime::auth::password_fault(&self.admin_password, &self.admin_username));
         }
@@ -82,7 +82,7 @@ impl runtime::settings::Own for Own {
 }
 
 impl Own {
-    /// The URL other replicas forward to.
+    /// The base URL that other replicas forward to.
     pub fn advertised_url(&self) -> String {
         if self.command_api_advertise.is_empty() {
             format!("http://{}", self.command_api_listen)
@@ -92,7 +92,7 @@ impl Own {
     }
 }
 
-/// Networks and addresses, separated by commas; `None` where one cannot be read.
+/// Reads addresses and networks, separated by commas; `None` where one of them cannot be read.
 pub fn networks(text: &str) -> Option<Vec<IpNet>> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     names.map(|name| name.parse().ok().or_else(|| name.parse::<IpAddr>().ok().map(IpNet::from))).collect()

@@ -1,6 +1,6 @@
 //! What each aggregate's folder is made of: its commands, its rejections, and its line in the list of aggregates.
 
-/// What is wrong with a command that is refused: HTTP answers each class with a status of its own.
+/// How a command that is refused is wrong. HTTP answers each class with a status of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// The aggregate does not exist.
@@ -20,9 +20,9 @@ pub enum Class {
 /// }
 /// ```
 ///
-/// `at home` names a function from `&Command` to the aggregate's home, which is the key of its stream; `at (realm)` is a
-/// text field that each command has. A command that other aggregates' to-dos send is `told`: it is read from JSON. This
-/// becomes
+/// `at home` names a function from `&Command` to the aggregate's home, which is the key of its stream. `at (realm)`
+/// names a text field that each command has instead. A command that other aggregates' to-dos send is marked `told`:
+/// only such a command is written to and read from JSON. The declaration becomes
 ///
 /// ```text
 /// pub enum Command { RecordReceipt(RecordReceipt), VoidReceipt(VoidReceipt) }
@@ -58,12 +58,13 @@ macro_rules! commands {
                 match self { $(Self::$name(_) => stringify!($name),)+ }
             }
 
-            /// The fields of a command that is told; `None` of any other.
+            /// The fields of a told command as JSON; `None` of any other command.
             pub(crate) fn to_json(&self) -> Option<serde_json::Value> {
                 match self { $(Self::$name(command) => commands!(@to_json command $($told)?),)+ }
             }
 
-            /// The told command of this name; `None` where there is none, or where its fields are others.
+            /// The told command of this name with these fields. `None` where no told command has the name, or where the
+            /// fields do not fit.
             #[allow(unused_variables, reason = "an aggregate that is told nothing reads nothing")]
             pub(crate) fn from_json(name: &str, json: serde_json::Value) -> Option<Self> {
                 match name { $(stringify!($name) => commands!(@from_json $name json $($told)?),)+ _ => None }
@@ -80,7 +81,7 @@ macro_rules! commands {
     };
 }
 
-/// Declares why an aggregate refuses commands:
+/// Declares the reasons for which an aggregate refuses commands:
 ///
 /// ```text
 /// rejections! {
@@ -89,7 +90,7 @@ macro_rules! commands {
 /// }
 /// ```
 ///
-/// Each has a [`Class`], a code that clients may rely on, a title, and a sentence. This becomes
+/// Each reason has a [`Class`], a code that clients may rely on, a title, and a sentence. The declaration becomes
 ///
 /// ```text
 /// pub enum Rejection { VoidConflict }
@@ -131,7 +132,8 @@ macro_rules! rejections {
 /// pub const FOLD_VERSION: u32 = … + receipt::FOLD_VERSION + …;
 /// ```
 ///
-/// The streams after `none of` are written by others than command-api's shards, and fold into no state.
+/// The streams after `none of` belong to no aggregate. Others than command-api's shards write them, and their events
+/// change no state.
 macro_rules! aggregates {
     ($($module:ident => $name:ident of $topic:ident),+; none of $($other:ident),+) => {
         $(pub mod $module;)+
@@ -155,8 +157,8 @@ macro_rules! aggregates {
                 match self { $(Self::$name(command) => command.home(),)+ }
             }
 
-            /// As a to-do's owner sends it to the owner of another home: `{"Stock": {"ReserveStock": {…}}}`. `None` of a
-            /// command that no to-do sends.
+            /// The command as a to-do's owner sends it to the owner of another home:
+            /// `{"Stock": {"ReserveStock": {…}}}`. It is `None` of a command that no to-do sends.
             #[must_use]
             pub fn to_json(&self) -> Option<Value> {
                 match self {
@@ -166,7 +168,8 @@ macro_rules! aggregates {
                 }
             }
 
-            /// Reads what [`Self::to_json`] gave; `None` of what this binary does not know or is told by nobody.
+            /// Reads what [`Self::to_json`] wrote. `None` where this binary has no such command, or where the command
+            /// is none that to-dos send.
             #[must_use]
             pub fn from_json(json: Value) -> Option<Self> {
                 let (aggregate, (name, fields)) = tagged(json).and_then(|(tag, inner)| Some((tag, tagged(inner)?)))?;
@@ -188,33 +191,33 @@ macro_rules! aggregates {
         }
 
         impl Rejection {
-            /// What is wrong with the command.
+            /// How the command is wrong: the class that HTTP makes a status of.
             #[must_use]
             pub const fn class(self) -> Class {
                 match self { $(Self::$name(rejection) => rejection.class(),)+ }
             }
 
-            /// A URN that clients may rely on.
+            /// A URN such as `urn:till:username-taken`, which clients may rely on.
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$name(rejection) => rejection.code(),)+ }
             }
 
-            /// A few words that are the same whatever the command.
+            /// A few words that are the same for every command that breaks the rule.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name(rejection) => rejection.title(),)+ }
             }
         }
 
-        /// What an aggregate still owes.
+        /// What an aggregate still owes, and its owner must do.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Todo {
             $(#[doc = concat!("See [`", stringify!($module), "`].")] $name($module::Todo),)+
         }
 
         impl Todo {
-            /// What is to be done; `cause` is the id of the event that raised it.
+            /// How the to-do is done; `cause` is the id of the event that raised it.
             #[must_use]
             pub fn act(&self, cause: Uuid) -> Act {
                 match self { $(Self::$name(todo) => todo.act(cause),)+ }
@@ -225,15 +228,15 @@ macro_rules! aggregates {
             fn from(todo: $module::Todo) -> Self { Self::$name(todo) }
         })+
 
-        /// What the command does to the state.
+        /// Decides a command against the state: it happens, it had happened before, or it breaks a rule.
         ///
         /// # Errors
-        /// The rule it breaks.
+        /// The rule that the command breaks.
         pub fn decide(states: &impl States, command: Command) -> Result<Decision, Rejection> {
             match command { $(Command::$name(command) => Ok($module::decide(states, command)?),)+ }
         }
 
-        /// What the event does to the state. The same log gives the same states, whenever it is folded.
+        /// Changes the state as the event says. Folding the same log gives the same states, whenever it is folded.
         pub fn evolve(states: &mut impl States, event: &Event, recorded: &Recorded) {
             match event {
                 $(Event::$topic(event) => $module::evolve(states, event, recorded),)+
@@ -241,8 +244,9 @@ macro_rules! aggregates {
             }
         }
 
-        /// Another number whenever `evolve` or a state's bytes change: a store of another version is rebuilt. Each
-        /// aggregate's own version only counts up, so the sum does too.
+        /// The version of all folds. It changes whenever `evolve` or the bytes of a state change, and a store of
+        /// another version is rebuilt. Each aggregate's own version only ever counts up, so the sum never comes back to
+        /// an earlier value.
         pub const FOLD_VERSION: u32 = todo::FOLD_VERSION $(+ $module::FOLD_VERSION)+;
     };
 }

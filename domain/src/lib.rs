@@ -35,12 +35,12 @@ aggregates! {
     none of Analytics, Shards
 }
 
-/// What a command does.
+/// What a command comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It happens: one event, so that an outcome is atomic even in a torn transaction.
+    /// The command happens, as one event. With two, a torn transaction could keep one of them.
     Append(Arc<Event>),
-    /// It had happened before: the answer is the one it got then. Its event stands at the position.
+    /// The command had happened before, as the event at this position. It is answered as it was then.
     Already(Position),
 }
 
@@ -51,14 +51,15 @@ impl Decision {
     }
 }
 
-/// What is to be done.
+/// How a to-do is done.
 pub type Act = todo::Act<Command>;
-/// Makes of told commands' events the command that settles a to-do.
+/// A function that makes, of the events of told commands, the command that settles their to-do.
 pub type Settle = todo::Settle<Command>;
-/// A to-do as it waits in a store.
+/// A to-do as it waits in a store, with the event that raised it.
 pub type Waiting = todo::Waiting<Todo>;
 
-/// Raises the `nth` to-do (from 0) of an event that was recorded. The key is for the aggregate's state.
+/// Raises a to-do: the `nth` (from 0) of an event that was recorded. The aggregate's state keeps the key that is
+/// returned, to settle the to-do by it.
 #[must_use]
 fn raise(states: &mut impl States, recorded: &Recorded, nth: u8, due: Due, todo: impl Into<Todo>) -> TodoKey {
     let todo = todo.into();
@@ -66,7 +67,7 @@ fn raise(states: &mut impl States, recorded: &Recorded, nth: u8, due: Due, todo:
     todo::raise(states, recorded, nth, due, sort, todo)
 }
 
-/// The name and the content of a JSON object with one member.
+/// The name and the content of a JSON object that has exactly one member.
 fn tagged(json: Value) -> Option<(String, Value)> {
     let Value::Object(members) = json else { return None };
     let mut members = members.into_iter();

@@ -1,17 +1,18 @@
-//! Ids and names that clients choose: what a new one may be like. Each rule says what would be right.
+//! The rules of ids and names that clients choose. A text that breaks a rule is answered with a sentence that says what
+//! would be right.
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// Characters of an id or name, at most.
+/// The most characters an id or name may have. They are counted as Unicode scalar values, not bytes.
 pub const MAX_CHARS: usize = 150;
-/// Joiners that some scripts and emoji are written with, although they are format characters.
+/// The joiners that some scripts and emoji need. They are format characters too, so names allow them by exception.
 pub const JOINERS: [char; 2] = ['\u{200C}', '\u{200D}'];
 
-/// What any id or name is like that was ever taken: 1 to 150 characters, none of them U+0000 (Postgres cannot store it). For
-/// look-ups: the rules of new ones came later.
+/// Checks an id or name that may have been taken long ago: it has 1 to 150 characters, and none of them is U+0000,
+/// which Postgres cannot store. Look-ups use this rule, because the stricter ones for new ids came later.
 ///
 /// # Errors
-/// The rule.
+/// The rule that the text breaks, in words for the client.
 pub fn known(text: &str) -> Result<String, &'static str> {
     if text.is_empty() {
         return Err("must not be empty");
@@ -25,11 +26,11 @@ pub fn known(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-/// A new id: as [`known`], without format characters, which make two ids that differ look alike, and neither `.` nor `..`, which
-/// a URL's path cannot have as a segment.
+/// Checks a new id: it follows the rule of [`known`], has no format characters, which make two different ids look
+/// alike, and is neither `.` nor `..`, which a URL's path cannot have as a segment.
 ///
 /// # Errors
-/// The rule.
+/// The rule that the text breaks, in words for the client.
 pub fn identifier(text: &str) -> Result<String, &'static str> {
     if has_format_characters(text, &[]) {
         return Err("must not contain invisible format characters");
@@ -40,10 +41,11 @@ pub fn identifier(text: &str) -> Result<String, &'static str> {
     known(text)
 }
 
-/// A new name that people read: as [`known`], without format characters but for joiners.
+/// Checks a new name that people read: it follows the rule of [`known`], and has no format characters other than
+/// [`JOINERS`].
 ///
 /// # Errors
-/// The rule.
+/// The rule that the text breaks, in words for the client.
 pub fn label(text: &str) -> Result<String, &'static str> {
     if has_format_characters(text, &JOINERS) {
         return Err("must not contain invisible format characters");
@@ -51,10 +53,11 @@ pub fn label(text: &str) -> Result<String, &'static str> {
     known(text)
 }
 
-/// A new account's name: as [`identifier`], without white space, control characters and `/`.
+/// Checks a new account's name: it follows the rule of [`identifier`], and has no white space, no control characters
+/// and no `/`.
 ///
 /// # Errors
-/// The rule.
+/// The rule that the text breaks, in words for the client.
 pub fn username(text: &str) -> Result<String, &'static str> {
     if text.chars().any(|character| character.is_control() || character.is_whitespace() || character == '/') {
         return Err("must not contain spaces, control characters or '/'");
@@ -62,10 +65,10 @@ pub fn username(text: &str) -> Result<String, &'static str> {
     identifier(text)
 }
 
-/// As `rule`, and more than spaces.
+/// Checks that a text is more than white space, and then what `rule` checks.
 ///
 /// # Errors
-/// The rule.
+/// The rule that the text breaks, in words for the client.
 pub fn not_blank(
     text: &str,
     rule: impl FnOnce(&str) -> Result<String, &'static str>,
@@ -73,14 +76,14 @@ pub fn not_blank(
     if text.trim().is_empty() { Err("must not be empty") } else { rule(text) }
 }
 
-/// Whether it is `.` or `..`.
+/// Whether the text is `.` or `..`, which a URL's path cannot have as a segment.
 #[must_use]
 pub fn is_dots(text: &str) -> bool {
     matches!(text, "." | "..")
 }
 
-/// Whether it has characters of Unicode's category Cf, but for those of `but`: zero-width characters, marks that turn the
-/// direction of text, and others that nobody sees.
+/// Whether a text has characters of Unicode's category Cf other than those of `but`: zero-width characters, marks that
+/// turn the direction of text, and others that nobody sees.
 #[must_use]
 pub fn has_format_characters(text: &str, but: &[char]) -> bool {
     let is_format = |character: char| {

@@ -1,24 +1,24 @@
-//! Where states are kept: bytes under keys, so that a fold does not care whether it runs over a batch, a
-//! store or a map.
+//! States as bytes under keys. A fold reads and writes them through [`States`], so it does not care whether they lie in
+//! a batch, a store or a map.
 
 use schemas::Position;
 use uuid::Uuid;
 
-/// The states a fold reads and writes.
+/// The states that a fold reads and writes.
 pub trait States {
-    /// The bytes under a key.
+    /// The bytes under a key; `None` where there are none.
     fn get(&self, key: &[u8]) -> Option<Vec<u8>>;
-    /// Keeps bytes under a key.
+    /// Puts bytes under a key, in place of those that were there.
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>);
-    /// Forgets a key.
+    /// Takes a key and its bytes away; a key without bytes may be removed too.
     fn remove(&mut self, key: Vec<u8>);
 }
 
-/// Where and as what an event was recorded.
+/// Where an event was recorded, and under which id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recorded {
-    /// Its place in the log.
+    /// The event's position. Within a batch that is not committed its offset is provisional: -1, -2, ….
     pub position: Position,
-    /// Its id.
+    /// The event's own id, as in the header `event-id`.
     pub event_id: Uuid,
 }

@@ -1,5 +1,5 @@
-//! To-dos: what an aggregate still owes, raised and settled by `evolve` alone. An aggregate's state keeps the [`Key`]s of
-//! its open ones, so that the event that ends one can settle it without a search.
+//! To-dos: what an aggregate still owes. `evolve` alone raises and settles them. An aggregate's state keeps the
+//! [`Key`]s of its open ones, so that the event that ends one can settle it without a search.
 
 use chrono::{DateTime, Utc};
 use schemas::{Event, Position, Topic};
@@ -9,40 +9,42 @@ use uuid::Uuid;
 
 use crate::states::{Recorded, States};
 
-/// Counts up whenever the bytes of keys or values below change.
+/// The version of the bytes of keys and values below: it counts up whenever they change.
 pub(crate) const FOLD_VERSION: u32 = 1;
 
-/// What the keys of to-dos begin with.
+/// The first byte of every to-do's key.
 const PREFIX: u8 = b't';
 
-/// From the events of told commands, in the commands' order, to the command of the to-do's own home that settles it.
+/// A function from the events of told commands, in the commands' order, to the command that settles the to-do, which is
+/// of the to-do's own home.
 pub type Settle<C> = Box<dyn FnOnce(&[Event]) -> C + Send>;
 
-/// What is to be done; `C` is any command.
+/// How a to-do is done; `C` is the type of commands.
 pub enum Act<C> {
-    /// The owner decides this command in a batch of its own: its home is the to-do's.
+    /// The to-do's owner decides this command itself, in its next batch: the command's home is the to-do's.
     Command(Box<C>),
-    /// The owners of other homes are told these commands; what their events say becomes the command that settles the to-do.
+    /// The owners of other homes are told these commands. What their events say becomes the command that settles the
+    /// to-do.
     Tell {
-        /// Each is decided once, however often it is told.
+        /// The commands. Each is decided once, however often it is told.
         commands: Vec<C>,
-        /// Makes the command that settles the to-do.
+        /// The function that makes the settling command of their events.
         settle: Settle<C>,
     },
 }
 
 impl<C> Act<C> {
-    /// To decide a command of the to-do's own home.
+    /// A to-do that is done by a command of its own home.
     pub fn command(command: impl Into<C>) -> Self {
         Self::Command(Box::new(command.into()))
     }
 
-    /// To tell commands to other homes, and to settle the to-do by what their events say.
+    /// A to-do that is done by telling commands to other homes, and settled by what their events say.
     pub fn tell<S: Into<C>>(commands: Vec<C>, settle: impl FnOnce(&[Event]) -> S + Send + 'static) -> Self {
         Self::Tell { commands, settle: Box::new(|events| settle(events).into()) }
     }
 
-    /// The queue that such to-dos wait in.
+    /// The queue in which such to-dos wait.
     #[must_use]
     pub const fn sort(&self) -> Sort {
         match self {
@@ -52,17 +54,17 @@ impl<C> Act<C> {
     }
 }
 
-/// To-dos of one sort wait in one queue: those of another go on beside them.
+/// The queues of to-dos. Those of one sort wait in one queue, and those of another go on beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sort {
-    /// See [`Act::Command`].
+    /// To-dos that are done by [`Act::Command`].
     Command,
-    /// See [`Act::Tell`].
+    /// To-dos that are done by [`Act::Tell`].
     Tell,
 }
 
 impl Sort {
-    /// Every sort.
+    /// Every sort, in the order of the enum.
     pub const ALL: [Self; 2] = [Self::Command, Self::Tell];
 
     const fn letter(self) -> u8 {
@@ -73,26 +75,26 @@ impl Sort {
     }
 }
 
-/// When a to-do is done.
+/// When a to-do is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// At once, in the order of the events that raised them among those of one lane and sort. A lane is an aggregate, or
-    /// what of it must not overlap.
+    /// At once, but after the earlier to-dos of its lane and sort, in the order of the events that raised them. A lane
+    /// is an aggregate, or a part of one whose to-dos must not overlap.
     InLane(String),
-    /// Not before an instant, and beside all others.
+    /// At an instant or later, independently of all other to-dos.
     At(DateTime<Utc>),
 }
 
-/// Where a to-do stands in a store: partition, sort, microseconds when it is due (0: at once), and the event that raised it.
-/// Keys sort in the order in which to-dos are done.
+/// The key of a to-do in a store: partition, sort, the microseconds at which it is due (0: at once), and the event that
+/// raised it. Keys of one partition and sort are in the order in which their to-dos are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key([u8; Key::BYTES]);
 
 impl Key {
-    /// Its length.
+    /// The length of every key, in bytes.
     pub const BYTES: usize = 22;
 
-    /// Of the `nth` to-do of the event at a position.
+    /// The key of the `nth` to-do that the event at a position raises.
     fn new(position: Position, sort: Sort, due_micros: i64, nth: u8) -> Self {
         let mut bytes = [0; Self::BYTES];
         bytes[..4].copy_from_slice(&Self::prefix(position.partition, sort));
@@ -103,43 +105,44 @@ impl Key {
         Self(bytes)
     }
 
-    /// What the keys of a partition's to-dos of a sort begin with.
+    /// The first bytes of the key of every to-do of a partition and sort.
     #[must_use]
     pub const fn prefix(partition: i32, sort: Sort) -> [u8; 4] {
         let [_, _, high, low] = partition.to_be_bytes();
         [PREFIX, high, low, sort.letter()]
     }
 
-    /// The key in a store's bytes; `None` of another state's key.
+    /// Reads a key of a store; `None` where it is the key of another state.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let key = Self(bytes.try_into().ok()?);
         (bytes[0] == PREFIX && key.event().is_some() && key.try_sort().is_some()).then_some(key)
     }
 
-    /// As in a store.
+    /// The key's bytes, as a store has them.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The queue it waits in.
+    /// The queue in which the to-do waits.
     ///
     /// # Panics
-    /// Never: no key is made without a sort.
+    /// Never: every key is made with a sort, and [`Self::from_bytes`] checks it.
     #[must_use]
     pub fn sort(&self) -> Sort {
         self.try_sort().expect("no key is made without a sort")
     }
 
-    /// When it is due; `None`: at once.
+    /// The instant at which the to-do is due; `None`: at once.
     #[must_use]
     pub fn due(&self) -> Option<DateTime<Utc>> {
         let micros = i64::from_be_bytes(self.0[4..12].try_into().expect("8 bytes"));
         if micros == 0 { None } else { DateTime::from_timestamp_micros(micros) }
     }
 
-    /// What orders to-dos of one sort, whatever their partition.
+    /// The key with its partition and sort moved to the end. It sorts to-dos of one sort as they are done, whatever
+    /// their partition.
     #[must_use]
     pub fn order(&self) -> [u8; Self::BYTES] {
         let mut order = [0; Self::BYTES];
@@ -148,10 +151,10 @@ impl Key {
         order
     }
 
-    /// The position of the event that raised it.
+    /// The position of the event that raised the to-do.
     ///
     /// # Panics
-    /// Never: no key is made without a topic.
+    /// Never: every key is made with a topic, and [`Self::from_bytes`] checks it.
     #[must_use]
     pub fn raised_by(&self) -> Position {
         self.event().expect("no key is made without a topic")
@@ -187,33 +190,33 @@ impl<'de> Deserialize<'de> for Key {
     }
 }
 
-/// A to-do as it waits in a store, under its [`Key`]; `T` is any to-do.
+/// A to-do as it waits in a store, under its [`Key`]; `T` is the type of to-dos.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting<T> {
-    /// The id of the event that raised it.
+    /// The id of the event that raised the to-do.
     pub cause: Uuid,
-    /// See [`Due::InLane`].
+    /// The lane of a to-do that is due [in its lane](Due::InLane); `None` of one that is due at an instant.
     pub lane: Option<String>,
     /// What is owed.
     pub todo: T,
 }
 
-/// A to-do of a kind that this binary does not know: it is kept for one that does.
+/// A to-do of a kind that this binary does not know. It stays in the store for a newer one that does.
 #[derive(Debug, thiserror::Error)]
 #[error("this binary does not know how to do {0}")]
 pub struct UnknownTodo(String);
 
 impl<T: DeserializeOwned> Waiting<T> {
-    /// Reads a store's value.
+    /// Reads the value that a store has under a to-do's key.
     ///
     /// # Errors
-    /// A newer Till wrote it.
+    /// The kind of the to-do, where a newer Till wrote it.
     pub fn from_bytes(value: &[u8]) -> Result<Self, UnknownTodo> {
         serde_json::from_slice(value).map_err(|_| UnknownTodo(kind_of(value)))
     }
 }
 
-/// `Order.ReserveStock`: its fields may name people, so that they are in no message.
+/// The kind of a to-do, such as `Order.ReserveStock`. A message names no more: the to-do's fields may name people.
 fn kind_of(value: &[u8]) -> String {
     let waiting: serde_json::Value = serde_json::from_slice(value).unwrap_or_default();
     let aggregate = waiting["todo"].as_object().and_then(|todo| todo.iter().next());
@@ -224,7 +227,7 @@ fn kind_of(value: &[u8]) -> String {
     }
 }
 
-/// Raises the `nth` to-do (from 0) of an event that was recorded, to wait in the queue of a sort.
+/// Raises a to-do: the `nth` (from 0) of an event that was recorded. It waits in the queue of `sort`.
 pub(crate) fn raise(
     states: &mut impl States,
     recorded: &Recorded,
@@ -243,7 +246,7 @@ pub(crate) fn raise(
     key
 }
 
-/// Settles a to-do: it has been done, or is not owed any more.
+/// Settles a to-do, which was done or is not owed any more.
 pub(crate) fn settle(states: &mut impl States, key: Key) {
     states.remove(key.0.to_vec());
 }

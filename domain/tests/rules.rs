@@ -1,4 +1,4 @@
-//! The rules as given / when / then, and the laws that replay rests on.
+//! The rules of the domain as given, when and then, and the laws that replay rests on.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
@@ -15,12 +15,12 @@ use schemas::receipts::{Item, Receipt};
 use schemas::{Event, Money, Position, Topic};
 use uuid::Uuid;
 
-/// Everything a shard knows, in memory.
+/// A shard in memory: its states, and its log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Memory {
     states: BTreeMap<Vec<u8>, Vec<u8>>,
     log: Vec<(Event, Recorded)>,
-    /// Events have the places of a batch that is not in the log yet: -1, -2, ….
+    /// Whether events get the provisional offsets of a batch that is not in the log yet: -1, -2, ….
     is_provisional: bool,
 }
 
@@ -39,7 +39,7 @@ impl States for Memory {
 }
 
 impl Memory {
-    /// Decides and, where it happens, records: as a shard does.
+    /// Decides a command and, where it happens, records its event and folds it, as a shard does.
     fn when(&mut self, command: Command) -> Result<Decision, Rejection> {
         let decision = decide(self, command)?;
         if let Decision::Append(event) = &decision {
@@ -242,7 +242,8 @@ fn a_login_token_names_its_account_until_it_is_revoked_or_replaced() {
     assert_eq!(till.when(issue("ana", 0, 1)), Ok(Decision::Already(at(Topic::Accounts, 1))));
     assert_eq!(named(&till, 1).as_deref(), Some("ana"));
 
-    // Another secret makes another token of the same generation: the former one is worth nothing.
+    // A token of the same generation that is made with another secret is another token. It replaces the former one,
+    // which is then worth nothing.
     till.when(issue("ana", 0, 2)).unwrap();
     assert_eq!((named(&till, 1), named(&till, 2).as_deref()), (None, Some("ana")));
 
@@ -365,7 +366,8 @@ fn admins_are_counted_whatever_the_log_says_of_their_accounts() {
         places: vec![],
         assigned_by: "a".into(),
     };
-    // The same name twice, and roles of an account that is not there, are in no log that Till wrote.
+    // No log that Till wrote has the same name registered twice, or roles for an account that does not exist. A fold
+    // must count admins right all the same.
     for (offset, event) in [registered.clone().into(), assigned.into(), registered.into()].iter().enumerate()
     {
         evolve(&mut till, event, &recorded(i64::try_from(offset).unwrap()));
@@ -391,7 +393,7 @@ fn any_command() -> impl Strategy<Value = Command> {
 }
 
 proptest! {
-    /// The law of replay: folding the log gives what living through gave.
+    /// The law of replay: folding the log gives the states that deciding had given.
     #[test]
     fn replay_equals_live(commands in prop::collection::vec(any_command(), 0..60)) {
         let mut till = Memory::default();
@@ -401,7 +403,7 @@ proptest! {
         prop_assert_eq!(&till.replayed(), &till);
     }
 
-    /// The law of idempotency: what was answered once is answered alike when it is sent again, for ever.
+    /// The law of idempotency: a command that is sent again is answered as it was the first time, and changes nothing.
     #[test]
     fn a_command_sent_again_changes_nothing(commands in prop::collection::vec(any_command(), 0..40), again in any_command()) {
         let mut till = Memory::default();
@@ -417,7 +419,7 @@ proptest! {
                 let (recorded, at) = lived.log.last().unwrap();
                 prop_assert_eq!((recorded, at.position), (event.as_ref(), position));
             }
-            // A name is taken by its own registration where the client sent no key.
+            // A registration without a key cannot be told from another's attempt, so once repeated its name is taken.
             (Ok(Decision::Append(event)), Err(Rejection::Account(account::Rejection::UsernameTaken))) => {
                 prop_assert!(matches!(*event, Event::Accounts(accounts::Event::AccountRegistered(_))));
             }
@@ -425,7 +427,7 @@ proptest! {
         }
     }
 
-    /// The law of batches: commands are decided alike whether the events before them are in the log or about to be.
+    /// The law of batches: a command is decided alike whether the events before it are in the log or in its batch.
     #[test]
     fn a_batch_decides_as_the_log_does(commands in prop::collection::vec(any_command(), 0..40)) {
         let mut in_the_log = Memory::default();
@@ -441,7 +443,7 @@ proptest! {
         prop_assert_eq!(in_the_log.todos().len(), in_a_batch.todos().len());
     }
 
-    /// The law of to-dos: each, once done, is settled, and none is left when all are done.
+    /// The law of to-dos: doing a to-do settles it, and when all are done none is left.
     #[test]
     fn a_to_do_that_is_done_is_settled(commands in prop::collection::vec(any_command(), 0..40)) {
         let mut till = Memory::default();
@@ -457,7 +459,7 @@ proptest! {
         prop_assert_eq!(&till.replayed(), &till);
     }
 
-    /// Two contents never share a fingerprint, whatever runs together.
+    /// Two contents never share a fingerprint, even where their fields run together to the same text.
     #[test]
     fn fingerprints_tell_contents_apart(one in "[ab]{0,3}", two in "[ab]{0,3}", three in "[ab]{0,3}", four in "[ab]{0,3}") {
         let with = |payment: &str, place: &str| {

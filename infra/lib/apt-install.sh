@@ -2,7 +2,8 @@
 # Installs Debian packages without starting their daemons: apt-install.sh PACKAGE... (as root).
 set -eu
 
-# Debian asks this file before it starts a daemon; 101 means "do not". One that is there already is the machine's own.
+# Debian runs this file before it starts a daemon, and the status 101 says "do not start it". A file that is already
+# there is the machine's own, and stays.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # `./till test`: everything CI checks. Each step says its name and its time; all are run, and one that fails fails the whole.
 
-# run_checks [FILTER]: with a filter only the tests whose names contain it.
+# run_checks [FILTER]: runs every check. With a filter it runs only the tests whose names contain the filter.
 run_checks() {
     (($# <= 1)) || die "test takes one filter, a part of a test's name."
     prepare_tests
@@ -25,7 +25,7 @@ run_checks() {
     report
 }
 
-# prepare_tests: installs what tests are run with.
+# prepare_tests: installs the programs that the tests are run with.
 prepare_tests() {
     create_home
     require_disk
@@ -35,7 +35,7 @@ prepare_tests() {
     install_tools
 }
 
-# check_sources: what needs no build.
+# check_sources: the checks that need no build.
 check_sources() {
     step format infra/lib/format.sh --check
     step shellcheck shellcheck till .ci/run infra/lib/*.sh
@@ -51,7 +51,7 @@ check_sources() {
     step "unused dependencies" cargo machete --skip-target-dir
 }
 
-# step NAME COMMAND...: adds the name to the caller's list `failed` when the command fails.
+# step NAME COMMAND...: runs a check. Where it fails, its name is added to the caller's list `failed`.
 step() {
     local name=$1 began=$SECONDS
     shift
@@ -71,7 +71,7 @@ report() {
     say "== everything passed"
 }
 
-# export_test_places: where the tests, which start brokers and databases of their own, find the binaries.
+# export_test_places: tells the tests where the binaries are. They start brokers and databases of their own.
 export_test_places() {
     TILL_POSTGRES_BIN=$(find_postgres)
     PATH=$(dirname "$(find_java)"):$PATH
@@ -79,7 +79,7 @@ export_test_places() {
     [[ ! -x $VENV/bin/python ]] || export TILL_PYTHON=$VENV/bin/python
     choose_postgres_user
     if [[ $POSTGRES_DATA != "$TILL_HOME"/* ]]; then
-        # Postgres runs as another user, to whom this clone is closed.
+        # Postgres runs as another user here, who cannot read this clone.
         export TILL_TEST_DIR=${TILL_TEST_DIR:-/var/tmp/till-test-$(basename "$(dirname "$POSTGRES_DATA")")}
         mkdir -p "$TILL_TEST_DIR"
     fi

@@ -21,7 +21,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Comments, texts and characters: they hold no code, and braces in them must not count.
+# These are left out: comments, texts and characters hold no code, and braces in them must not count.
 NO_CODE = re.compile(
     r"""//[^\n]*|r(\#*)".*?"\1|b?"(?:\\.|[^"\\])*"|b?'(?:\\(?:u\{[^}]*\}|x..|.)|[^'\\])'""", re.S)
 # The lifetime in `&'static Words` defines nothing.
@@ -159,14 +159,15 @@ def within(module, path, seen, is_certain=True):
     if first in ("super", "self"):
         return within(module.parent if first == "super" else module, rest, seen, is_certain)
     if first in module.children:
-        # A function may be called as its module is: the module counts where the path goes on.
+        # A function may have the name of a module. Where the path goes on behind the name, the module is meant.
         return within(module.children[first], rest, seen, is_certain)
     if first in module.definitions:
         return module
     if first in module.uses:
         if (module, first) in seen:
             return None
-        # `use x::y` looks for `x` in the module first: without itself, or it would find itself.
+        # `use x::y` looks for `x` in the module's own scope first. The use itself is left out of that, because it would
+        # find itself.
         return resolve(module, module.uses[first] + rest, seen | {(module, first)})
     found = from_globs(module, path, seen)
     return module if found is None and is_certain else found

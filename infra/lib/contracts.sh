@@ -1,17 +1,18 @@
 # shellcheck shell=bash
-# The drop-in contracts, as infra/contracts.txt lists them: a service a line, which is a port of nginx.
+# The drop-in contracts, as infra/contracts.txt lists them. Each line is a service, and each service a port of nginx.
 
-# contract_services: of each service its contract, its name, the setting of its port, the port's default and its prefix.
+# contract_services: prints, for each service, its contract, its name, the setting of its port, that port's default, and
+# its prefix.
 contract_services() {
     grep -v '^#' "$ROOT/infra/contracts.txt"
 }
 
-# contract_names: every contract once, as TILL_CONTRACTS names them.
+# contract_names: prints the name of every contract once, as a value of TILL_CONTRACTS.
 contract_names() {
     contract_services | cut -d ' ' -f 1 | uniq | paste --serial --delimiters ,
 }
 
-# choose_contract_ports: a port that the caller has not chosen is its default.
+# choose_contract_ports: sets each port that the caller has not chosen to its default.
 choose_contract_ports() {
     local setting port
     while read -r _ _ setting port _; do
@@ -19,7 +20,7 @@ choose_contract_ports() {
     done < <(contract_services)
 }
 
-# require_contract_ports: each is free, or held by this stack's nginx.
+# require_contract_ports: fails unless each port is free, or held by this stack's nginx.
 require_contract_ports() {
     local setting
     while read -r _ _ setting _; do
@@ -27,7 +28,7 @@ require_contract_ports() {
     done < <(contract_services)
 }
 
-# contract_listens: NAME=VALUE of the addresses that nginx listens on, a line each.
+# contract_listens: prints the addresses that nginx listens on, as lines NAME=VALUE.
 contract_listens() {
     local setting
     while read -r _ _ setting _; do
@@ -35,7 +36,7 @@ contract_listens() {
     done < <(contract_services)
 }
 
-# tell_contracts: a line a contract, with the address of each of its services.
+# tell_contracts: prints a line for each contract, with the address of each of its services.
 tell_contracts() {
     local contract service setting last='' line=''
     while read -r contract service setting _; do
@@ -50,7 +51,7 @@ tell_contracts() {
     printf '%s    (docs/contracts.md)\n' "$line"
 }
 
-# tell_contract_ports: a line a contract, with the settings of its ports and their defaults.
+# tell_contract_ports: prints a line for each contract, with the settings of its ports and their defaults.
 tell_contract_ports() {
     local contract setting port last='' line=''
     while read -r contract _ setting port _; do

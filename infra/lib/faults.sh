@@ -4,14 +4,14 @@
 
 FAULTS=$ROOT/tests/faults
 
-# faults [NAME]: all, or those whose file name contains NAME.
+# faults [NAME]: plants every fault, or those whose file names contain NAME.
 faults() {
     (($# <= 1)) || die "faults takes one filter, a part of a file name in tests/faults."
     local patch survived=()
     prepare_tests
     export_test_places
     copy_sources
-    # Beside the checkout's own artifacts, which have no faults in them.
+    # The build has a target folder of its own, because the checkout's own artifacts must stay without faults.
     export CARGO_TARGET_DIR=$TILL_HOME/faults/target
     cd "$TILL_HOME/faults/source" || exit
     for patch in "$FAULTS"/*"${1:-}"*.patch; do
@@ -22,12 +22,12 @@ faults() {
     say "== every fault was found by its test"
 }
 
-# check_faults: whether each can still be planted, which costs no build.
+# check_faults: fails unless each fault can still be planted. It costs no build.
 check_faults() {
     check_patches "$FAULTS"/*.patch
 }
 
-# check_patches PATCH...: whether each can be applied, and names a test that there is or that it brings.
+# check_patches PATCH...: fails unless each patch can be applied, and names a test that exists or that the patch brings.
 check_patches() {
     local patch wrong=0
     for patch in "$@"; do
@@ -43,7 +43,7 @@ check_patches() {
     return "$wrong"
 }
 
-# plant PATCH: fails where its test passes. The copy is as it was afterwards.
+# plant PATCH: fails where the patch's test passes. Afterwards the copy is as it was.
 plant() {
     local patch=$1 test targets log found=1
     test=$(test_of "$patch")
@@ -68,7 +68,8 @@ test_of() {
     sed -n 's/^Test: //p' "$1"
 }
 
-# targets_of PATCH: where cargo finds its test, one of the whole system or of a crate; nothing where there is no such test.
+# targets_of PATCH: prints where cargo finds the patch's test: in the whole-system tests or in the crates. Nothing where
+# there is none.
 targets_of() {
     local test
     test="fn $(test_of "$1")("
@@ -86,7 +87,8 @@ names_of_faults() {
     done
 }
 
-# copy_sources: what git would commit, all as new: a file older than what was built with a fault in it would not be built again.
+# copy_sources: copies the files that git would commit. Each copy counts as new, because cargo builds no file that is
+# older than what it last built, which may have had a fault in it.
 copy_sources() {
     local copy=$TILL_HOME/faults/source
     rm -rf "$copy"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Formats every source file, or with --check says which are not formatted. `cargo fmt` would find files by following `mod`, and passes
-# over modules that a macro declares: the contracts' folders.
+# Formats every source file. With --check it names those that are not formatted. `cargo fmt` is not used: it finds files
+# by following `mod`, and so misses modules that a macro declares, such as the contracts' folders.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

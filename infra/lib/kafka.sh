@@ -4,7 +4,7 @@
 KAFKA_LIBS=$TILL_HOME/kafka/libs
 KAFKA_DATA=$TILL_HOME/data/kafka
 
-# fetch_kafka: the jars, again only when the pom changed.
+# fetch_kafka: fetches the jars. They are fetched again only when the pom has changed.
 fetch_kafka() {
     local pom=$ROOT/infra/kafka/pom.xml stamp=$TILL_HOME/kafka/pom.xml
     cmp --quiet "$pom" "$stamp" && return
@@ -16,7 +16,7 @@ fetch_kafka() {
     cp "$pom" "$stamp"
 }
 
-# kafka_java ARGUMENT...: a class of Kafka's; also its command-line tools.
+# kafka_java ARGUMENT...: runs a class of Kafka's jars, such as one of its command-line tools.
 kafka_java() {
     "$JAVA" -cp "$KAFKA_LIBS/*" -Dlog4j2.configurationFile="$ROOT/infra/kafka/log4j2.properties" "$@"
 }
@@ -27,7 +27,7 @@ start_kafka() {
     local properties=$TILL_HOME/conf/server.properties
     render "$ROOT/infra/kafka/server.properties.template" "$properties" \
         KAFKA_DATA="$KAFKA_DATA" TILL_KAFKA_PORT="$TILL_KAFKA_PORT" TILL_KAFKA_CONTROLLER_PORT="$TILL_KAFKA_CONTROLLER_PORT"
-    # Formatting writes this file last; without it there is nothing to keep.
+    # Formatting writes this file last. Without it the folder holds nothing that must be kept.
     [[ -e $KAFKA_DATA/meta.properties ]] || format_kafka "$properties"
     say "Starting Kafka on 127.0.0.1:$TILL_KAFKA_PORT"
     start_process kafka "$JAVA" "@$ROOT/infra/kafka/jvm.options" \

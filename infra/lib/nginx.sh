@@ -1,17 +1,18 @@
 # shellcheck shell=bash
 # nginx, the front door, as a process of ours in a folder of its own.
 
-# find_nginx: Debian keeps it where only root's PATH looks.
+# find_nginx: prints nginx's path. Debian keeps it in a folder that only root's PATH has.
 find_nginx() {
     PATH=$PATH:/usr/sbin command -v nginx
 }
 
-# start_nginx: starts it, or tells the running one of other replicas and of an upgrade's configuration.
+# start_nginx: starts nginx. One that runs is told of other replicas, and of the configuration of a newer version.
 start_nginx() {
     local prefix=$TILL_HOME/data/nginx
-    # Where root has started it, its workers are another user's and pass through here to what they write.
+    # Where root has started nginx, its workers run as another user, and must pass through this folder to what they
+    # write.
     (umask 066 && mkdir -p "$prefix")
-    # A former version had its configuration here: one that runs on it cannot be told of another place.
+    # A former version kept its configuration in this folder. An nginx that runs on it cannot be told of another folder.
     [[ ! -e $prefix/nginx.conf ]] || { stop_process nginx TERM 10 && rm -f "$prefix"/*.conf; }
     render_nginx "$prefix/conf.new"
     if process_alive nginx; then
@@ -31,7 +32,7 @@ put_nginx_configuration() {
     mv "$1/conf.new" "$1/conf"
 }
 
-# render_nginx FOLDER: its configuration, from the settings.
+# render_nginx FOLDER: writes nginx's configuration, as the settings ask for it.
 render_nginx() {
     local folder=$1 user='' listens
     ((EUID != 0)) || user="user nobody $(id -gn nobody);"
@@ -48,7 +49,7 @@ render_nginx() {
     render "$ROOT/infra/nginx/contracts.conf.template" "$folder/contracts.conf" "${listens[@]}" TILL_ACCESS_LOG=/dev/stdout
 }
 
-# servers_of SERVICE: nginx's lines for its replicas.
+# servers_of SERVICE: prints nginx's `server` lines for the replicas of a service.
 servers_of() {
     local number
     for ((number = 1; number <= REPLICAS; number++)); do

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the distribution packages and the machine lacks is installed, on Debian, as root or with sudo.
+# Installs what the machine lacks and the distribution packages. It does so on Debian, as root or with sudo.
 
 # need PACKAGE TEST...: puts the package on the caller's list `missing` unless the test succeeds.
 need() {

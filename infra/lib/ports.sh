@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Who listens where, read from /proc: no tool needs to be installed for it.
 
-# port_inode PORT: the socket that listens on the port; fails where none does.
+# port_inode PORT: prints the inode of the socket that listens on the port. Fails where none does.
 port_inode() {
     local hex
     hex=$(printf '%04X' "$1")
@@ -9,7 +9,7 @@ port_inode() {
         /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
 
-# port_holder PORT: "NAME (pid PID)" of the process that listens on it.
+# port_holder PORT: prints "NAME (pid PID)" of the process that listens on the port.
 port_holder() {
     local inode path pid
     inode=$(port_inode "$1") || return 0
@@ -23,7 +23,7 @@ port_holder() {
     echo "$(cat "/proc/$pid/comm" 2>/dev/null || echo "a process that just ended") (pid $pid)"
 }
 
-# require_port NAME PORT VARIABLE: the port is free, or held by the running process NAME of this stack.
+# require_port NAME PORT VARIABLE: fails unless the port is free, or held by the running process NAME of this stack.
 require_port() {
     local name=$1 port=$2 variable=$3
     [[ $port =~ ^[1-9][0-9]{0,4}$ && $port -le 65535 ]] || die "$variable=$port is not a port: choose a number from 1 to 65535."
@@ -45,7 +45,7 @@ require_ports() {
     require_contract_ports
 }
 
-# port_variable_of NAME: the setting of a service's first port; its further replicas take those after it.
+# port_variable_of NAME: prints the setting of a service's first port. Further replicas take the ports after it.
 port_variable_of() {
     case $(service_of "$1") in
         command-api) echo TILL_COMMAND_API_PORT ;;

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Postgres, from the binaries of Debian's package, in a folder of Till's own.
 
-# find_postgres: the folder of the newest version's binaries.
+# find_postgres: prints the folder of the newest version's binaries.
 find_postgres() {
     local newest
     newest=$(printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort --version-sort | tail -n 1)
@@ -12,8 +12,9 @@ find_postgres() {
     fi
 }
 
-# choose_postgres_user: Postgres refuses to run as root, so root hands it to another user: AS_POSTGRES runs a command so.
-# POSTGRES_DATA is in TILL_HOME or, where root's clone is closed to that user (/root, mktemp -d), beside the system's data.
+# choose_postgres_user: sets AS_POSTGRES and POSTGRES_DATA. Postgres refuses to run as root, so root runs its commands
+# as another user, by AS_POSTGRES. POSTGRES_DATA is in TILL_HOME. Where that user cannot reach root's clone (/root,
+# mktemp -d), it is beside the system's data.
 choose_postgres_user() {
     local user=postgres
     AS_POSTGRES=(env --chdir=/)
@@ -41,11 +42,11 @@ start_postgres() {
     start_process postgres "${AS_POSTGRES[@]}" "$bin/postgres" -D "$POSTGRES_DATA" -c config_file="$POSTGRES_DATA/till.conf"
 }
 
-# create_cluster BIN: made aside and moved, so a cluster is whole or not there.
+# create_cluster BIN: makes a cluster in another folder and moves it, so that a cluster is either whole or not there.
 create_cluster() {
     local new=$POSTGRES_DATA.new made=1
     rm -rf "$POSTGRES_DATA" "$new" "$new.password"
-    # Its user must get through the folders above, which are closed to others but for that.
+    # Postgres' user must get through the folders above, which are closed to others apart from that.
     (umask 066 && mkdir -p "$(dirname "$new")")
     mkdir -m 700 "$new"
     (umask 077 && postgres_password postgres >"$new.password")
@@ -57,7 +58,8 @@ create_cluster() {
     mv "$new" "$POSTGRES_DATA"
 }
 
-# require_postgres_version BIN: a cluster is read by the major version that made it.
+# require_postgres_version BIN: fails where another major version has made the cluster, because only that one can read
+# it.
 require_postgres_version() {
     local made_by version
     made_by=$(<"$POSTGRES_DATA/PG_VERSION")
@@ -66,8 +68,9 @@ require_postgres_version() {
         die "$POSTGRES_DATA was made by Postgres $made_by, and $1 is version $version. It holds nothing that the topics do not: remove it, and the projector fills a new one."
 }
 
-# forget_killed_postgres: after a kill -9 the lock file may name a pid that another process of the same user has since got.
-# It also keeps a new server from the memory of one whose children still end, so those are waited for.
+# forget_killed_postgres: removes the lock file of a server that was killed. After a kill -9 the file may name a pid
+# that another process of the same user has since got. The file also keeps a new server from the memory of a former one
+# whose children still end, so these are waited for.
 forget_killed_postgres() {
     local left deadline=$((SECONDS + 10))
     [[ -e $POSTGRES_DATA/postmaster.pid ]] || return 0
@@ -78,19 +81,19 @@ forget_killed_postgres() {
     rm -f "$POSTGRES_DATA/postmaster.pid"
 }
 
-# postgres_is_ready: it answers; after a kill -9 it first replays its log.
+# postgres_is_ready: succeeds where the server answers. After a kill -9 it first replays its log.
 postgres_is_ready() {
     "$(find_postgres)/pg_isready" --quiet --username=postgres --dbname=postgres --host=127.0.0.1 --port="$TILL_POSTGRES_PORT"
 }
 
-# sql DATABASE STATEMENT: as the cluster's administrator. The statement goes in as input, because everybody sees the arguments of a
-# process, and it may hold a password.
+# sql DATABASE STATEMENT: runs a statement as the cluster's administrator. The statement goes in as input: it may hold a
+# password, and everybody on the machine sees the arguments of a process.
 sql() {
     PGOPTIONS='' PGPASSWORD=$(postgres_password postgres) "$(find_postgres)/psql" --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 \
         --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username=postgres --dbname="$1" <<<"$2"
 }
 
-# create_database: role and database `till`, where missing.
+# create_database: makes the role and the database `till`, where they are missing.
 create_database() {
     choose_postgres_user
     ask_for_passwords
@@ -99,7 +102,8 @@ create_database() {
     [[ $(sql postgres "SELECT count(*) FROM pg_database WHERE datname = 'till'") == 1 ]] || sql postgres 'CREATE DATABASE till OWNER till'
 }
 
-# ask_for_passwords: a cluster of a former version lets every user of the machine in, as its administrator too.
+# ask_for_passwords: has the server ask for passwords. A cluster of a former version lets every user of the machine in,
+# even as its administrator.
 ask_for_passwords() {
     local hba=$POSTGRES_DATA/pg_hba.conf
     grep --quiet '^[^#].*trust$' "$hba" || return 0

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What Till needs of the machine: disk, Rust, Java.
+# What Till needs from the machine: disk, Rust, Java.
 
-# require_disk: enough room where the data and the build live.
+# require_disk: fails unless there is enough room where the data and the build lie.
 require_disk() {
     local directory free_gib
     for directory in "$TILL_HOME" "$(dirname "$TARGET_DIR")"; do
@@ -11,7 +11,7 @@ require_disk() {
     done
 }
 
-# at_least VERSION MINIMUM: compares dotted versions.
+# at_least VERSION MINIMUM: succeeds where a dotted version is MINIMUM or newer.
 at_least() {
     printf '%s\n%s\n' "$2" "$1" | sort --check=quiet --version-sort
 }
@@ -20,7 +20,7 @@ rust_needed() {
     sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml"
 }
 
-# rust_is_new_enough: rustup's default folder counts although a fresh shell may not have it in its PATH.
+# rust_is_new_enough: rustup's default folder is searched too, because a fresh shell may not have it in its PATH.
 rust_is_new_enough() {
     local version
     [[ ! -x $HOME/.cargo/bin/cargo ]] || PATH=$HOME/.cargo/bin:$PATH
@@ -28,7 +28,7 @@ rust_is_new_enough() {
     at_least "${version:-0}" "$(rust_needed)"
 }
 
-# distribution_has_rust: the package of the distribution is new enough.
+# distribution_has_rust: succeeds where the distribution's package is new enough.
 distribution_has_rust() {
     local version
     version=$(apt-cache policy rustc 2>/dev/null | awk '$1 == "Candidate:" { print $2 }')
@@ -41,7 +41,8 @@ explain_rust() {
     . ~/.cargo/env"
 }
 
-# find_java [MAJOR]: the first Java of 17 (or MAJOR) or newer, in JAVA_HOME, the PATH or where Debian keeps them.
+# find_java [MAJOR]: prints the first Java of version 17 (or MAJOR) or newer, in JAVA_HOME, in the PATH, or where Debian
+# keeps them.
 find_java() {
     local java major minimum=${1:-17}
     for java in "${JAVA_HOME:-/nonexistent}/bin/java" "$(command -v java || true)" /usr/lib/jvm/*/bin/java; do

@@ -10,16 +10,17 @@ pid_file_of() {
     echo "$TILL_HOME/run/$1.pid"
 }
 
-# stat_of PID: state, group and start time, "S 4711 123456"; fails when there is no such process.
+# stat_of PID: prints a process's state, group and start time, such as "S 4711 123456". Fails where there is no such
+# process.
 stat_of() {
     local stat fields
     { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
-    # The name, in parentheses, may hold anything: the fields are counted after it.
+    # The name, which stands in parentheses, may contain anything. So the fields are counted from its end.
     read -ra fields <<<"${stat##*) }"
     echo "${fields[0]} ${fields[2]} ${fields[19]}"
 }
 
-# pid_of NAME: the pid of the running process; fails when it does not run.
+# pid_of NAME: prints the pid of the running process. Fails where it does not run.
 pid_of() {
     local pid start state now
     { read -r pid start <"$(pid_file_of "$1")"; } 2>/dev/null || return 1
@@ -32,7 +33,8 @@ process_alive() {
     pid_of "$1" >/dev/null
 }
 
-# start_process NAME COMMAND...: in a session of its own, its output in its log; the log before it is kept as .1.
+# start_process NAME COMMAND...: starts a command in a session of its own, with its output in its log. The log before it
+# is kept as .1.
 start_process() {
     local name=$1 log pid start
     shift
@@ -46,7 +48,7 @@ start_process() {
     echo "$pid $start" >"$(pid_file_of "$name")"
 }
 
-# stop_process NAME SIGNAL GRACE_S: asks, waits, and only then kills.
+# stop_process NAME SIGNAL GRACE_S: sends the signal and waits, and only then kills.
 stop_process() {
     local name=$1 signal=$2 deadline=$((SECONDS + $3)) pid
     if pid=$(pid_of "$name"); then
@@ -65,7 +67,7 @@ stop_process() {
     rm -f "$(pid_file_of "$name")"
 }
 
-# end_leftovers NAME: kills what a killed leader left behind in its group (nginx's workers keep the port).
+# end_leftovers NAME: kills what a killed leader has left behind in its group: nginx's workers, for one, keep the port.
 end_leftovers() {
     local leader start left
     { read -r leader start <"$(pid_file_of "$1")"; } 2>/dev/null || return 0
@@ -77,8 +79,8 @@ end_leftovers() {
     done
 }
 
-# members_of GROUP SINCE: the pids of a group's living processes that began after its leader. A group's number is not
-# given to a new process while the group has members, so these are the leader's own.
+# members_of GROUP SINCE: prints the pids of a group's living processes that began after its leader. The kernel gives a
+# group's number to no new process while the group has members, so these are the leader's own.
 members_of() {
     local directory state group began
     for directory in /proc/[0-9]*; do
@@ -89,7 +91,7 @@ members_of() {
     done
 }
 
-# wait_until NAME PROBE...: until the probe succeeds; a process that ends or takes too long is shown with its log.
+# wait_until NAME PROBE...: waits until the probe succeeds. Where the process ends or takes too long, its log is shown.
 wait_until() {
     local name=$1 deadline=$((SECONDS + TILL_READY_TIMEOUT_S))
     shift

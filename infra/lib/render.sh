@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 
-# render TEMPLATE FILE NAME=VALUE...: writes the file with each ${NAME} replaced by its value, no other text touched.
+# render TEMPLATE FILE NAME=VALUE...: writes the file, with each ${NAME} replaced by its value. Other text is not
+# touched.
 render() {
     local template=$1 file=$2 text pair name
     shift 2

@@ -7,7 +7,7 @@ ROOM_PATCHES=$ROOT/tests/room
 # The tests that need neither Kafka nor Postgres.
 OF_CRATES=(--lib --bins --test history --test rendered)
 
-# room [NAME]: all patches, or those whose file name contains NAME.
+# room [NAME]: tries every patch, or those whose file names contain NAME.
 room() {
     local patch failed=()
     prepare_tests
@@ -22,7 +22,8 @@ room() {
     say "== there is room"
 }
 
-# add_whole PATCH: applies it to a new copy, and runs its tests; then each fault that is planted on top of it must be found by its test.
+# add_whole PATCH: applies the patch to a new copy and runs its tests. Then each fault that is planted on top must be
+# found by its test.
 add_whole() {
     local patch=$1 fault name
     name=$(basename "$patch" .patch)
@@ -40,7 +41,7 @@ add_whole() {
     done
 }
 
-# build_older SCRIPT: builds the services with a to-do of another name, for the test of a binary that does not know it.
+# build_older SCRIPT: builds the services with a to-do of another name, to test a binary that does not know it.
 build_older() {
     local file
     while read -r file; do
@@ -55,8 +56,9 @@ build_older() {
     patch --strip 1 --silent <"$ROOM_PATCHES/$(basename "$1" .older.sed).patch"
 }
 
-# passes PATCH LABEL: whether the copy builds, and at least one test runs and all pass: the patch's own, and those of the crates. First what
-# follows from lists, schemas' digests and whatever is rendered, is written as a developer would.
+# passes PATCH LABEL: succeeds where the copy builds, at least one test runs, and all pass: the patch's own and those of
+# the crates. First it writes, as a developer would, whatever follows from lists, from schemas' digests, and from
+# templates.
 passes() {
     local log=$TILL_HOME/faults/room-$2.log
     TILL_RELEASE=1 TILL_WRITE=1 cargo test --release --workspace --locked --quiet "${OF_CRATES[@]}" >"$log" 2>&1 &&
@@ -66,17 +68,18 @@ passes() {
         cargo test --release --workspace --locked --quiet "${OF_CRATES[@]}" >>"$log" 2>&1
 }
 
-# tests_of PATCH: the filter of its tests, or the one test it has.
+# tests_of PATCH: prints the filter of the patch's tests, or the one test that it has.
 tests_of() {
     sed -n 's/^Tests: //p' "$1" | grep . || test_of "$1"
 }
 
-# check_room: whether each patch can still be applied, which costs no build.
+# check_room: fails unless each patch can still be applied. It costs no build.
 check_room() {
     check_patches "$ROOM_PATCHES"/*.patch
 }
 
-# leave_lines_out PATCH: each of its lines in files that are there already must be missed.
+# leave_lines_out PATCH: leaves out, one by one, each line that the patch adds to a file that is there already. Each
+# must be missed.
 leave_lines_out() {
     local patch=$1 name number line
     name=$(basename "$patch" .patch)

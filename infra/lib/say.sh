@@ -1,23 +1,23 @@
 # shellcheck shell=bash
-# What the script says: progress to standard output, errors to standard error.
+# What the scripts say: progress goes to standard output, errors to standard error.
 
-# say TEXT...: one line of progress.
+# say TEXT...: prints a line of progress.
 say() {
     printf '%s\n' "$*"
 }
 
-# complain TEXT...: an error that does not end the script.
+# complain TEXT...: prints an error that does not end the script.
 complain() {
     printf 'till: %s\n' "$*" >&2
 }
 
-# die TEXT...: what is wrong and what to change, then the end.
+# die TEXT...: prints what is wrong and what to change, and ends the script.
 die() {
     complain "$@"
     exit 1
 }
 
-# die_with_log NAME TEXT...: as `die`, with the end of the process's log.
+# die_with_log NAME TEXT...: does what `die` does, and also prints the end of the process's log.
 die_with_log() {
     local name=$1 log
     shift

@@ -17,25 +17,26 @@ TARGET_DIR=$(realpath -m -- "${CARGO_TARGET_DIR:-$ROOT/target}")
 FRONT_DOOR=http://127.0.0.1:$TILL_PORT
 DISK_NEEDED_GIB=5
 
-# In the order they start; they stop in the opposite one.
+# The processes in the order in which they start. They stop in the opposite order.
 SERVICES=(command-api projector analytics-worker)
-# Of each service; `up --replicas` chooses. The ports of the further ones follow the first one's.
+# How many replicas of each service there are: `up --replicas` chooses. The ports of further replicas follow the first
+# one's.
 REPLICAS=1
 MAX_REPLICAS=9
 
-# The queries are checked against the committed cache, so a build needs no database, whatever the caller's shell holds.
+# The build checks queries against the committed cache, so it needs no database, whatever the caller's shell has set.
 export SQLX_OFFLINE=true
 unset DATABASE_URL
 
-# create_home: the folders of TILL_HOME; git is told to ignore them wherever they are.
+# create_home: makes the folders of TILL_HOME. git is told to ignore them wherever they are.
 create_home() {
     mkdir -p "$TILL_HOME"/{data,logs,run,conf}
     close_home
     [[ -e $TILL_HOME/.gitignore ]] || echo '*' >"$TILL_HOME/.gitignore"
 }
 
-# close_home: what is in it is for its user alone: passwords' hashes are in Kafka's log and in the local stores. Where root hands
-# Postgres and nginx's workers to other users, these may pass through.
+# close_home: closes TILL_HOME to other users, because Kafka's log and the local stores hold hashes of passwords. Where
+# root runs Postgres and nginx's workers as other users, these may pass through.
 close_home() {
     local folder
     chmod go= "$TILL_HOME"/{logs,run,conf}
@@ -47,13 +48,14 @@ close_home() {
     [[ ! -d $TILL_HOME/data/nginx ]] || chmod 711 "$TILL_HOME/data/nginx"
 }
 
-# lock_home: one `up`, `down` or `reset` at a time for one TILL_HOME.
+# lock_home: lets only one `up`, `down` or `reset` run at a time for a TILL_HOME.
 lock_home() {
     exec 9>"$TILL_HOME/lock"
     flock --timeout 120 9 || die "another ./till works on $TILL_HOME for two minutes already. Wait for it, or end it."
 }
 
-# processes: the names of all there are, in the order they start; `command-api-2` is the second replica of command-api.
+# processes: prints the names of all processes, in the order in which they start. `command-api-2` is the second replica
+# of command-api.
 processes() {
     local service
     printf '%s\n' kafka postgres
@@ -63,7 +65,7 @@ processes() {
     printf '%s\n' nginx traffic
 }
 
-# replicas_of SERVICE: those that are wanted, and others that an earlier `up` started.
+# replicas_of SERVICE: prints the replicas that are wanted, and others that an earlier `up` has started.
 replicas_of() {
     local number name
     for ((number = 1; number <= MAX_REPLICAS; number++)); do
@@ -74,7 +76,7 @@ replicas_of() {
     done
 }
 
-# replica SERVICE NUMBER: its name. service_of and number_of take it apart again.
+# replica SERVICE NUMBER: prints a replica's name. service_of and number_of take it apart again.
 replica() {
     (($2 == 1)) && echo "$1" || echo "$1-$2"
 }
@@ -87,7 +89,7 @@ number_of() {
     [[ $1 == *-[2-9] ]] && echo "${1##*-}" || echo 1
 }
 
-# port_of NAME: the port a process serves, nothing for one that serves none.
+# port_of NAME: prints the port that a process serves. Nothing for a process that serves none.
 port_of() {
     local further
     further=$(($(number_of "$1") - 1))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The committed cache of checked queries agrees with the projector's SQL and tables: makes it anew against a scratch Postgres
-# and compares. `sqlx-cache.sh --write` replaces the committed one.
+# Checks that the committed cache of checked queries agrees with the projector's SQL and tables: makes it anew against a
+# scratch Postgres and compares. `sqlx-cache.sh --write` replaces the committed one.
 set -euo pipefail
 umask 077
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -24,14 +24,15 @@ main() {
     describe_queries
     if [[ ${1:-} == --write ]]; then
         rm -rf "$COMMITTED"
-        # Sources, which any user of the machine may read.
+        # These are sources, which any user of the machine may read.
         (umask 022 && cp -r "$TILL_HOME/queries" "$COMMITTED")
     else
         compare
     fi
 }
 
-# create_tables: every projection's in one schema; the queries leave the schema to the search path.
+# create_tables: makes the tables of all projections in one schema. The queries name no schema and rely on the search
+# path.
 create_tables() {
     local file
     for file in "$ROOT"/projector/src/tables/{till,positions}.sql "$ROOT"/projector/src/projections/*/tables.sql; do
@@ -40,8 +41,9 @@ create_tables() {
     done
 }
 
-# describe_queries: compiling with a database and a folder makes the macros write what they learn into it. cargo compiles only
-# what has changed, so the crate's roots look changed for the moment.
+# describe_queries: writes what the query macros learn from the database into a folder, which they do when they are
+# compiled with both. cargo compiles only what has changed, so the crate's roots are made to look changed for the
+# moment.
 describe_queries() {
     local root
     mkdir -p "$TILL_HOME/queries" "$TILL_HOME/was"

@@ -43,8 +43,8 @@ main() {
     echo "$before receipts outlived kill -9 of everything; down left nothing."
 }
 
-# tells_its_secrets_to_nobody: no file of the stack is for other users, Postgres asks for a password, and a process has in its
-# environment only the secrets it needs.
+# tells_its_secrets_to_nobody: no file of the stack is for other users, Postgres asks for a password, and each process
+# has only the secrets in its environment that it needs.
 tells_its_secrets_to_nobody() {
     local open name pid
     open=$(find "$TILL_HOME"/{conf,logs,run} "$TILL_HOME"/data/{kafka,command-api,.journal} -perm /077 ! -type l -print -quit 2>/dev/null || true)
@@ -60,18 +60,19 @@ tells_its_secrets_to_nobody() {
     done
 }
 
-# can_log_in ROLE: with the password in PGPASSWORD, or with none.
+# can_log_in ROLE: logs in to Postgres, with the password in PGPASSWORD or with none.
 can_log_in() {
     "$(postgres_bin)/psql" --no-password --quiet --host=127.0.0.1 --port="$TILL_POSTGRES_PORT" --username="$1" --dbname=postgres \
         --command='SELECT 1' >/dev/null 2>&1
 }
 
-# postgres_bin: the folder of the newest version's binaries.
+# postgres_bin: prints the folder of the newest version's binaries.
 postgres_bin() {
     dirname "$(printf '%s\n' /usr/lib/postgresql/*/bin/psql | sort --version-sort | tail -n 1)"
 }
 
-# takes_the_largest_batch: 10,000 receipts and 30 MB, which nginx neither buffers nor stops sending once answers are there.
+# takes_the_largest_batch: a batch has 10,000 receipts and 30 MB. nginx must neither buffer it nor stop sending it once
+# answers are there.
 takes_the_largest_batch() {
     local accepted
     accepted=$(receipts 10000 | curl -sf "$front_door/v1/receipts/batch" -H "Authorization: Bearer $(token terminal)" \
@@ -79,7 +80,7 @@ takes_the_largest_batch() {
     [[ $accepted == 10000 ]] || fail "a batch of 10,000 receipts had $accepted accepted"
 }
 
-# receipts COUNT: so many, a line each.
+# receipts COUNT: prints so many receipts, a line each.
 receipts() {
     python3 - "$1" <<'EOF_PYTHON'
 import datetime, json, sys
@@ -93,20 +94,21 @@ for number in range(int(sys.argv[1])):
 EOF_PYTHON
 }
 
-# purchases: the sum over all places, as an analyst reads it after everything accepted so far.
+# purchases: prints how many purchases there are over all places, as an analyst reads it after everything accepted so
+# far.
 purchases() {
     curl -sf "$front_door/v1/analytics/places?limit=100" -H "Authorization: Bearer $(token analyst)" -H 'Till-Consistency: strong' |
         python3 -c 'import json, sys; print(sum(row["purchases"] for row in json.load(sys.stdin)["places"]))'
 }
 
-# token ACCOUNT: of one of the demo's.
+# token ACCOUNT: prints a token of one of the demo's accounts.
 token() {
     curl -sf "$front_door/v1/auth/login" -d "{\"username\":\"$1\",\"password\":\"$1\"}" |
         python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'
 }
 
-# one_of_two_is_enough PURCHASES: with the first replica of each service killed the front door gives the same answer;
-# `up` for one replica starts it again and ends the second.
+# one_of_two_is_enough PURCHASES: with the first replica of each service killed, the front door gives the same answer.
+# `up` for one replica starts it again, and ends the second.
 one_of_two_is_enough() {
     local service after deadline=$((SECONDS + 60))
     [[ $(./till status | grep -cE '^(command-api|projector|analytics-worker)(-2)? .* running +yes ') == 6 ]] || fail "six services should run: $(./till status)"
@@ -124,7 +126,7 @@ one_of_two_is_enough() {
     [[ $after == "$1" ]] || fail "$1 receipts were counted before the second replica left, $after after"
 }
 
-# kill_everything: the leaders only; what they leave behind is for the next start to deal with.
+# kill_everything: kills the leaders only. The next start must deal with what they leave behind.
 kill_everything() {
     local name
     for name in "${processes[@]}"; do
@@ -132,7 +134,8 @@ kill_everything() {
     done
 }
 
-# refuses_a_port_in_use: another stack on this one's front door names the port, its process and the setting.
+# refuses_a_port_in_use: another stack on this one's front door must name the port, the process that holds it, and the
+# setting.
 refuses_a_port_in_use() {
     local said pid
     pid=$(cut -d ' ' -f 1 "$TILL_HOME/run/nginx.pid")

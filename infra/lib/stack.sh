@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The whole stack: up, down, reset.
+# The whole stack: `up`, `down` and `reset`.
 
 up() {
     local traffic=yes before
@@ -41,7 +41,7 @@ read_up_arguments() {
 }
 
 prepare_machine() {
-    # Data, logs and secrets are this user's alone.
+    # Data, logs and secrets are for this user alone.
     umask 077
     create_home
     lock_home
@@ -50,7 +50,7 @@ prepare_machine() {
     install_for_stack
 }
 
-# running_pids: the processes of the stack, without the traffic, which ends by itself.
+# running_pids: prints the pids of the stack's processes. The traffic is left out, because it ends by itself.
 running_pids() {
     local name
     for name in $(processes); do
@@ -58,7 +58,7 @@ running_pids() {
     done
 }
 
-# start_storage: both at once, since each takes seconds.
+# start_storage: starts Kafka and Postgres side by side, since each takes seconds.
 start_storage() {
     start_kafka
     start_postgres
@@ -74,7 +74,7 @@ wait_for_services() {
     done
 }
 
-# down: the other way round, so that each can finish what it has with those it needs.
+# down: stops the processes in the opposite order of `up`, so that each can finish its work with those it needs.
 down() {
     local name
     [[ -d $TILL_HOME/run ]] || { say "Nothing was started from $TILL_HOME." && return; }
@@ -85,7 +85,7 @@ down() {
     for name in $(replicas_of analytics-worker) $(replicas_of projector) $(replicas_of command-api); do
         stop_process "$name" TERM 20
     done
-    # SIGINT is Postgres' fast shutdown: it ends the sessions instead of waiting for them.
+    # SIGINT asks Postgres for a fast shutdown, which ends the sessions instead of waiting for them.
     stop_process postgres INT 30
     stop_process kafka TERM 30
     say "Till is stopped; its data is kept in $TILL_HOME/data."

@@ -18,14 +18,14 @@ status_line() {
         state=running
         ! probe "$name" || ready=yes
     elif [[ -e $(pid_file_of "$name") ]]; then
-        # Its pid file is there: nobody stopped it.
+        # The pid file is still there, so nobody stopped the process.
         state=ended
     fi
     [[ $name != traffic ]] || ready=-
     printf '%-19s %-8s %-6s %-9s %-7s %s\n' "$name" "${pid:--}" "${port:--}" "$state" "$ready" "$(log_of "$name")"
 }
 
-# probe NAME: whether the process does its work now.
+# probe NAME: succeeds where the process does its work now.
 probe() {
     case $1 in
         kafka) kafka_is_ready ;;

@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # What Till is built of: crates without a known fault or a withdrawn version, and images that name one version.
 
-# Where cargo-deny looks unless deny.toml says otherwise.
+# The place where cargo-deny looks, unless deny.toml says another.
 ADVISORIES=https://github.com/RustSec/advisory-db
 ADVISORIES_WITHIN_S=60
 
-# check_advisories: crates with a known fault, and yanked ones. Where the database of faults cannot be had, it is said in the
-# caller's list `skipped`, and only yanked crates are looked for: they are told by the index that cargo builds from.
+# check_advisories: looks for crates with a known fault, and for yanked ones. Where the database of faults cannot be
+# had, this is noted in the caller's list `skipped`. Then only yanked crates are looked for: the index that cargo builds
+# from tells of them.
 check_advisories() {
     if timeout "$ADVISORIES_WITHIN_S" cargo deny --locked fetch db; then
         step advisories cargo deny --locked check advisories
@@ -16,8 +17,8 @@ check_advisories() {
     step "yanked crates" check_yanked
 }
 
-# check_yanked: cargo-deny looks for yanked crates only beside an advisory database, and takes none that is empty. So git gives
-# it one that has a single advisory, of a crate nobody uses.
+# check_yanked: cargo-deny looks for yanked crates only with an advisory database, and takes none that is empty. So it
+# is given one, as a git repository, with a single advisory about a crate that nobody uses.
 check_yanked() {
     local folder=$TILL_HOME/advisories
     rm -rf "$folder"
@@ -41,7 +42,8 @@ END
         cargo deny --locked --config "$folder/deny.toml" check advisories
 }
 
-# check_images FILE...: every image names one version, by a tag of two numbers (Postgres, Debian) or three, or a digest.
+# check_images FILE...: fails unless every image names one version, by a tag of two numbers (Postgres, Debian) or three,
+# or by a digest.
 check_images() {
     local file image failed=0
     for file in "$@"; do

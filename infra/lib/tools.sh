@@ -11,7 +11,8 @@ install_tools() {
     PATH=$TOOLS/bin:$PATH
 }
 
-# install_tool NAME VERSION: without optimisation, which halves the minutes it takes and costs a check a second.
+# install_tool NAME VERSION: builds a tool without optimisation. That halves the minutes of its build, and costs a check
+# a second.
 install_tool() {
     local stamp=$TOOLS/$1-$2
     [[ ! -e $stamp ]] || return 0
@@ -21,7 +22,7 @@ install_tool() {
     touch "$stamp"
 }
 
-# install_venv: the Python of the tests' oracle, again only when its requirements changed.
+# install_venv: installs the Python of the tests' oracle. It is installed again only when its requirements have changed.
 install_venv() {
     local requirements=$ROOT/tests/requirements.txt
     [[ -e $requirements ]] || return 0

@@ -11,7 +11,8 @@ seed() {
     exec "$TARGET_DIR/release/load" traffic --front-door "$FRONT_DOOR" --minutes 1
 }
 
-# bench ARGUMENT...: on a stack that the program starts and ends itself. `--against COMMIT` becomes the folder of its binaries.
+# bench ARGUMENT...: runs the benchmarks, on a stack that the program starts and ends itself. `--against COMMIT` is
+# turned into the folder of that commit's binaries.
 bench() {
     local arguments=()
     create_home
@@ -34,7 +35,7 @@ bench() {
     exec "$TARGET_DIR/release/load" bench "${arguments[@]}"
 }
 
-# build_former COMMIT: sets FORMER to the folder of the services' binaries as of that commit, built once.
+# build_former COMMIT: sets FORMER to the folder of the services' binaries as of that commit, which are built once.
 build_former() {
     local commit folder=$TILL_HOME/former
     commit=$(git -C "$ROOT" rev-parse --quiet --verify "$1^{commit}") || die "there is no commit '$1'."
@@ -43,7 +44,7 @@ build_former() {
     say "Building the services of $commit"
     rm -rf "$folder/source"
     mkdir -p "$folder/source" "$FORMER"
-    # All files as new: cargo goes by their times, and has built another commit in this target folder before.
+    # All files get a new time. cargo goes by their times, and has built another commit in this target folder before.
     git -C "$ROOT" archive "$commit" | tar --extract --touch --directory "$folder/source"
     (cd "$folder/source" && CARGO_TARGET_DIR=$folder/target cargo build --release --locked -p command-api -p projector) ||
         die "the services of $commit do not build; cargo's message is above."

@@ -24,7 +24,7 @@ def changes(lines):
             begin = number
         elif not is_change and begin is not None:
             run = range(begin, number)
-            # A run of additions alone is as many changes as it has lines.
+            # In a run of additions alone, each line is a change of its own.
             alone = all(lines[index].startswith("+") for index in run)
             if not makes:
                 found += [range(index, index + 1) for index in run] if alone else [run]

@@ -1,7 +1,7 @@
-//! Between events and record values.
+//! The codec between events and the values of records.
 //!
-//! Written form: see [`Framing`]. The schema's fingerprint also stands in the `schema` header, so a value in
-//! the Confluent wire format is read without a registry.
+//! [`Framing`] says how a value is written. The schema's fingerprint stands in the `schema` header too, so a value in
+//! the Confluent wire format is read without asking a registry.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ const SINGLE_OBJECT_HEADER_BYTES: usize = 10;
 const CONFLUENT: u8 = 0x00;
 const CONFLUENT_HEADER_BYTES: usize = 5;
 
-/// How a value names the schema of its datum.
+/// How a value names the schema that its datum was written with.
 #[derive(Clone, Debug)]
 pub enum Framing {
     /// Avro single-object encoding: `C3 01`, the schema's fingerprint, the datum.
@@ -28,15 +28,15 @@ pub enum Framing {
     Confluent(SchemaIds),
 }
 
-/// The ids a registry gave to the schemas of the history.
+/// The ids that a registry gave to the schemas of the history.
 #[derive(Clone, Debug)]
 pub struct SchemaIds(HashMap<Fingerprint, u32>);
 
 impl Framing {
-    /// The Confluent wire format with the ids of [`history::all`], in its order.
+    /// The Confluent wire format, with ids in the order of [`history::all`].
     ///
     /// # Panics
-    /// When there is not one id for each version.
+    /// Where the number of ids is not the number of versions.
     #[must_use]
     pub fn confluent(ids: &[u32]) -> Self {
         let versions = history::all();
@@ -60,38 +60,38 @@ impl Framing {
     }
 }
 
-/// An event in its written form.
+/// An event as it is written into a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// The record's value.
+    /// The value of the record.
     pub value: Vec<u8>,
-    /// For the `schema` header.
+    /// The fingerprint of the schema, for the `schema` header.
     pub fingerprint: Fingerprint,
 }
 
-/// A value that is no event of this repository's history.
+/// Why a value is no event of this binary's history.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// Neither single-object encoding nor Confluent wire format.
+    /// The value is in neither single-object encoding nor Confluent wire format.
     #[error("the value is neither Avro single-object encoding nor Confluent wire format")]
     Framing,
-    /// Confluent wire format without a `schema` header.
+    /// The value is in Confluent wire format, and the record has no `schema` header.
     #[error("the value is in Confluent wire format, but the record has no `schema` header")]
     NoFingerprint,
-    /// A schema that is not in the repository; [`crate::record`] tells whether a newer Till wrote it.
+    /// The value's schema is not in this binary's history. [`crate::record`] tells whether a newer Till wrote it.
     #[error("schema {} is not in this binary's history", hex(.0))]
     UnknownSchema(Fingerprint),
-    /// The datum does not fit its schema.
+    /// The datum does not fit the schema that it names.
     #[error("the value does not fit schema {event_type} v{version}: {source}")]
     Datum {
-        /// The type the fingerprint names.
+        /// The type of event that the fingerprint stands for.
         event_type: &'static str,
-        /// Its version.
+        /// The version of that type's schema, from 1.
         version: u32,
-        /// What Avro says.
+        /// Avro's own error.
         source: Box<apache_avro::Error>,
     },
-    /// Bytes after the datum.
+    /// So many bytes follow the datum.
     #[error("{0} bytes follow the event")]
     TrailingBytes(usize),
 }
@@ -102,7 +102,8 @@ struct Codec {
     reader: Reader,
 }
 
-/// Built once: resolving a schema costs more than a thousand events.
+/// Every version's writer and reader. They are built once: resolving a schema costs more than reading a thousand
+/// events.
 static CODECS: LazyLock<HashMap<Fingerprint, Codec>> =
     LazyLock::new(|| history::all().iter().map(|version| (version.fingerprint, codec(version))).collect());
 
@@ -126,7 +127,7 @@ fn codec(version: &'static Version) -> Codec {
 /// Writes an event with its type's latest schema.
 ///
 /// # Panics
-/// When an event's Rust type and its latest schema differ, which the golden tests rule out.
+/// Where an event's Rust type and its latest schema differ, which the golden tests rule out.
 #[must_use]
 pub fn encode(event: &Event, framing: &Framing) -> Encoded {
     let fingerprint = LATEST[event.type_name()];
@@ -136,12 +137,12 @@ pub fn encode(event: &Event, framing: &Framing) -> Encoded {
     Encoded { value, fingerprint }
 }
 
-/// Reads a record's value, whatever version it was written with, into today's event.
+/// Reads a record's value, written with any version of its schema, into today's event.
 ///
 /// `schema_header` is the `schema` header's value, where the record has one.
 ///
 /// # Errors
-/// See [`DecodeError`]; no input panics.
+/// See [`DecodeError`]. No input panics.
 pub fn decode(value: &[u8], schema_header: Option<&[u8]>) -> Result<Event, DecodeError> {
     let (fingerprint, datum) = unframe(value, schema_header)?;
     let codec = CODECS.get(&fingerprint).ok_or(DecodeError::UnknownSchema(fingerprint))?;
@@ -178,8 +179,8 @@ fn unframe<'v>(
     Err(DecodeError::Framing)
 }
 
-/// Avro's resolution from the writer's schema to the latest one is the upcaster. The resolved value is
-/// written anew and read back because the reader resolves values, not serde types.
+/// Reads a datum of an older version. Avro's resolution from the writer's schema to the latest one does the upcasting.
+/// It gives a value and not a serde type, so the value is written with the latest schema and read again.
 fn read_older(older: &Codec, datum: &mut &[u8]) -> Result<Event, apache_avro::Error> {
     let latest = &CODECS[&LATEST[older.version.event_type]];
     let resolved = widened(older.reader.read_value(datum)?)?.resolve(&latest.version.schema)?;
@@ -187,11 +188,11 @@ fn read_older(older: &Codec, datum: &mut &[u8]) -> Result<Event, apache_avro::Er
     Event::read(latest.version.topic, latest.version.event_type, &latest.reader, &mut rewritten.as_slice())
 }
 
-/// The bytes of the largest amount a schema allows: 38 digits.
+/// How many bytes hold the largest amount a schema allows, which has 38 digits.
 const DECIMAL_BYTES: usize = 16;
 
-/// The value with its decimals at full length. apache-avro refuses to resolve a decimal whose bytes could not hold
-/// every number of the schema's precision, although Avro writes only as many bytes as the number needs.
+/// The value with every decimal at full length. Avro writes only as many bytes as a number needs, but apache-avro
+/// refuses to resolve a decimal whose bytes could not hold every number of the schema's precision.
 fn widened(value: Value) -> Result<Value, apache_avro::Error> {
     Ok(match value {
         Value::Decimal(decimal) => {
@@ -211,7 +212,7 @@ fn widened(value: Value) -> Result<Value, apache_avro::Error> {
     })
 }
 
-/// Whether the `schema` header must be known to [`decode`] a value.
+/// Whether [`decode`] needs the `schema` header to read this value.
 pub(crate) fn needs_header(value: &[u8]) -> bool {
     value.first() == Some(&CONFLUENT)
 }

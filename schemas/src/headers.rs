@@ -1,4 +1,4 @@
-//! Record headers: who an event is and what caused it.
+//! The headers of a record: which event it is, and what caused it.
 
 use uuid::Uuid;
 
@@ -15,21 +15,21 @@ pub const CORRELATION_ID: &str = "correlation-id";
 /// UTF-8: W3C trace context of the request; absent where the client sent none.
 pub const TRACEPARENT: &str = "traceparent";
 
-/// The headers of one record, beside type and schema, which the codec writes.
+/// The headers of one record, without type and schema, which the codec knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventHeaders {
     /// The event's own id.
     pub event_id: Uuid,
-    /// The event that led to the command, where one did.
+    /// The id of the event whose to-do sent the command; `None` on a client's command.
     pub causation_id: Option<Uuid>,
-    /// The client's request id.
+    /// The client's `X-Request-Id`, where it sent one.
     pub correlation_id: Option<String>,
-    /// W3C trace context.
+    /// The W3C trace context of the request, where the client sent one.
     pub traceparent: Option<String>,
 }
 
 impl EventHeaders {
-    /// Headers of an event without known cause.
+    /// The headers of an event that nothing known has caused.
     #[must_use]
     pub const fn new(event_id: Uuid) -> Self {
         Self { event_id, causation_id: None, correlation_id: None, traceparent: None }

@@ -1,5 +1,5 @@
-//! Every schema version ever released, oldest first within a type. A released file is never edited or
-//! removed: records written with it stay in the log for ever.
+//! Every schema version that was ever released, oldest first within a type. A released file is never edited or removed,
+//! because records that were written with it stay in the log for ever.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -10,25 +10,25 @@ use serde_json::Value;
 
 use crate::{Event, Topic};
 
-/// 8 bytes, CRC-64-AVRO, little-endian: names a schema on the wire.
+/// The name of a schema on the wire: its CRC-64-AVRO fingerprint, 8 bytes, little-endian.
 pub type Fingerprint = [u8; 8];
 
 /// One released version of one event's schema.
 #[derive(Debug)]
 pub struct Version {
-    /// The topic its events are in.
+    /// The topic that events of the type are in.
     pub topic: Topic,
-    /// The event's type.
+    /// The name of the event's type.
     pub event_type: &'static str,
-    /// Counts from 1.
+    /// The number of the version within its type, from 1.
     pub number: u32,
-    /// The schema.
+    /// The schema, parsed with its logical types.
     pub schema: Schema,
-    /// The file's text.
+    /// The text of the schema's file, byte for byte.
     pub text: &'static str,
-    /// What names it on the wire.
+    /// The fingerprint that stands for the schema on the wire.
     pub fingerprint: Fingerprint,
-    /// Today's events of the type are written with it.
+    /// Whether it is the version that today's events of the type are written with.
     pub is_latest: bool,
 }
 
@@ -60,8 +60,8 @@ fn version(
     Version { topic, event_type, number, schema, text, fingerprint: fingerprint(text), is_latest }
 }
 
-/// CRC-64-AVRO of the parsing canonical form, which by Avro's specification has no logical types: apache-avro
-/// leaves their attributes in, so they are taken out before it sees the schema.
+/// CRC-64-AVRO of the schema's parsing canonical form. By Avro's specification that form has no logical types, but
+/// apache-avro leaves their attributes in. So they are taken out before it sees the schema.
 fn fingerprint(text: &str) -> Fingerprint {
     let mut definition: Value = serde_json::from_str(text).expect("released schemas are JSON");
     strip_logical_types(&mut definition);
@@ -82,19 +82,19 @@ fn strip_logical_types(definition: &mut Value) {
     }
 }
 
-/// All versions, oldest first within a type.
+/// All versions of all types, oldest first within a type.
 #[must_use]
 pub fn all() -> &'static [Version] {
     &HISTORY
 }
 
-/// The version a fingerprint names.
+/// The version that has this fingerprint, if it is in the history.
 #[must_use]
 pub fn find(fingerprint: Fingerprint) -> Option<&'static Version> {
     BY_FINGERPRINT.get(&fingerprint).copied()
 }
 
-/// The version events of the type are written with.
+/// The version that events of this type are written with, if there is such a type.
 #[must_use]
 pub fn latest(event_type: &str) -> Option<&'static Version> {
     HISTORY.iter().find(|version| version.is_latest && version.event_type == event_type)

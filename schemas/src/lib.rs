@@ -1,5 +1,5 @@
-//! The contract all services meet in: topics and their partitioner, events, every Avro schema version ever
-//! released, money, positions, and the codec between events and records.
+//! The contract that all services share: topics and their partitioner, events, every Avro schema version ever released,
+//! money, positions, and the codec between events and records.
 //!
 //! Nothing here does I/O. A reader follows [`Topic`] -> [`record`] -> [`codec`] -> [`Event`] -> [`Position`].
 

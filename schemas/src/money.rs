@@ -1,4 +1,4 @@
-//! Exact amounts of the deployment's one currency.
+//! Exact amounts, all of the one currency that a deployment has.
 
 use std::fmt;
 use std::iter::Sum;
@@ -7,7 +7,7 @@ use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Digits after the point, in every schema, table and answer.
+/// The digits after the point, in every schema, table and answer.
 const SCALE: u32 = 2;
 
 /// An exact decimal with two digits after the point, of either sign.
@@ -20,25 +20,25 @@ pub struct Money(Decimal);
 /// Why a text is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
-    /// Not a decimal number.
+    /// The text is no decimal number: [`exact`] says what is one.
     #[error("must be a decimal number")]
     NotANumber,
-    /// More than two digits after the point.
+    /// The number has more than two digits after the point.
     #[error("must have at most 2 decimals")]
     TooManyDecimals,
-    /// More than twelve digits.
+    /// The amount has more than twelve digits, or the number more than 28.
     #[error("must have at most 12 digits")]
     TooManyDigits,
 }
 
 impl Money {
-    /// Nothing.
+    /// 0.00, the sum of no amounts.
     pub const ZERO: Self = Self(Decimal::ZERO);
 
     /// Reads an amount as clients write it (see [`exact`]): at most 12 digits, 2 of them decimals.
     ///
     /// # Errors
-    /// Names the limit that was broken.
+    /// The limit that the text breaks.
     pub fn parse(text: &str) -> Result<Self, MoneyError> {
         let number = exact(text)?;
         if number.scale() > SCALE {
@@ -50,13 +50,13 @@ impl Money {
         Ok(Self(number))
     }
 
-    /// Rounds half away from zero to two decimals.
+    /// Rounds a number to two decimals, half away from zero.
     #[must_use]
     pub fn rounded(number: Decimal) -> Self {
         Self(number.round_dp_with_strategy(SCALE, RoundingStrategy::MidpointAwayFromZero))
     }
 
-    /// The amount as a decimal.
+    /// The amount as a decimal of units, not of hundredths.
     #[must_use]
     pub const fn decimal(self) -> Decimal {
         self.0
@@ -77,13 +77,13 @@ impl Money {
         Self::rounded(self.0 / Decimal::from(count))
     }
 
-    /// Below zero.
+    /// Whether the amount is below zero.
     #[must_use]
     pub fn is_negative(self) -> bool {
         self.0 < Decimal::ZERO
     }
 
-    /// The number of hundredths.
+    /// The amount as a number of hundredths.
     #[must_use]
     pub fn minor_units(self) -> i128 {
         let mut scaled = self.0;
@@ -93,7 +93,7 @@ impl Money {
 }
 
 impl From<Decimal> for Money {
-    /// A decimal as stored by Till; digits past the second are rounded half away from zero.
+    /// Takes a decimal that Till has stored. Digits past the second are rounded, half away from zero.
     fn from(number: Decimal) -> Self {
         Self::rounded(number)
     }
@@ -164,14 +164,15 @@ impl<'de> Deserialize<'de> for Money {
     }
 }
 
-/// The most a [`Decimal`] holds: 28 digits.
+/// The largest whole number that every [`Decimal`] operation holds: 28 nines.
 const MAX_MANTISSA: i128 = 10_i128.pow(Decimal::MAX_SCALE) - 1;
 
 /// Reads digits, perhaps with a point and more digits, perhaps with an exponent, as JSON writes numbers. The number is
-/// exactly the one that was written, or it is refused: a decimal library would take `2_50` for 250 and round what is too long.
+/// exactly the one that was written, or it is refused. The decimal library's own parser would take `2_50` for 250 and
+/// round what is too long.
 ///
 /// # Errors
-/// What is wrong. More than 28 significant digits are too many, and so are decimals past the 28th.
+/// What is wrong with the text. More than 28 significant digits are too many, and so are decimals past the 28th.
 pub fn exact(text: &str) -> Result<Decimal, MoneyError> {
     let (is_negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -195,7 +196,7 @@ pub fn exact(text: &str) -> Result<Decimal, MoneyError> {
     scaled(signed, scale)
 }
 
-/// An exponent's digits; a number with one of more than four is none that anybody means.
+/// Reads an exponent. It is cut off at four digits: a larger one makes any number but 0 too long in any case.
 fn exponent(text: &str) -> Result<i64, MoneyError> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -219,7 +220,7 @@ fn mantissa(digits: impl Iterator<Item = u8>) -> Result<i128, MoneyError> {
     if is_too_long { Err(MoneyError::TooManyDigits) } else { Ok(mantissa) }
 }
 
-/// `mantissa` divided by 10 to the power of `scale`.
+/// `mantissa` divided by 10 to the power of `scale`, which may be negative.
 fn scaled(mantissa: i128, scale: i64) -> Result<Decimal, MoneyError> {
     if let Ok(scale) = u32::try_from(scale) {
         return Decimal::try_from_i128_with_scale(mantissa, scale).map_err(|_| MoneyError::TooManyDecimals);
@@ -233,7 +234,7 @@ fn scaled(mantissa: i128, scale: i64) -> Result<Decimal, MoneyError> {
     Ok(Decimal::from_i128_with_scale(number, 0))
 }
 
-/// Drops leading bytes that only repeat the sign.
+/// The number without leading bytes that only repeat its sign.
 fn shortest(bytes: &[u8; 16]) -> &[u8] {
     let mut start = 0;
     while start < 15 {
@@ -358,7 +359,7 @@ mod tests {
         #[test]
         fn what_is_read_is_what_was_written_or_nothing(text in "-?[0-9]{0,32}(\\.[0-9]{0,32})?([eE][+-]?[0-9]{1,2})?") {
             if let Ok(number) = exact(&text) {
-                // A library's own reading of it, where that can be exact.
+                // What the library itself reads, where it can read that text exactly.
                 let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
                 let digits = Decimal::from_str_exact(digits);
                 let power: i64 = exponent.parse().unwrap();

@@ -1,4 +1,4 @@
-//! Where an event stands in the log, as a token clients hand back.
+//! The position of an event in the log, and the token that clients hand back for it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,21 +7,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::Topic;
 
-/// The place of one record: topic, partition and offset.
+/// The position of one record: topic, partition and offset.
 ///
-/// Its text, such as `r3-1042`, is opaque to clients: they get it with a command's answer and send it with
-/// a read that must have seen the command.
+/// Its text, such as `r3-1042`, is opaque to clients. They get it with the answer to a command, and send it with a read
+/// that must have seen that command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// The topic of the record.
+    /// The topic that the record is in.
     pub topic: Topic,
-    /// Its partition.
+    /// The partition that the record is in.
     pub partition: i32,
-    /// Its offset.
+    /// The offset of the record in its partition.
     pub offset: i64,
 }
 
-/// A token that no Till handed out.
+/// The text is no position that a Till handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not a position: send the Till-Position of an earlier answer as it was")]
 pub struct PositionError;
@@ -41,7 +41,8 @@ impl FromStr for Position {
     }
 }
 
-/// As its text. An offset may be negative here: an event has one until it is in the log, which states of its batch keep.
+/// Writes the position's text. Here an offset may be negative: an event of a batch has a provisional one until it is in
+/// the log, and states of that batch keep it.
 impl Serialize for Position {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -58,14 +59,14 @@ impl<'de> Deserialize<'de> for Position {
     }
 }
 
-/// Topic, partition and offset, these two as they are written.
+/// The topic, and the partition and offset as they are written.
 fn parts(text: &str) -> Option<(Topic, &str, &str)> {
     let topic = Topic::lettered(text.bytes().next()?)?;
     let (partition, offset) = text[1..].split_once('-')?;
     Some((topic, partition, offset))
 }
 
-/// Digits only: `FromStr` of integers would also take a sign.
+/// Reads a number of digits only: integers' own `FromStr` would also take a sign.
 fn number<N: FromStr>(digits: &str) -> Result<N, PositionError> {
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(PositionError);

@@ -1,6 +1,6 @@
-//! What a record is to its readers: an event, nothing, or something only a newer Till can read.
+//! What a record is to its readers: an event, no event, or an event that only a newer Till can read.
 //!
-//! One rule for all readers, because states and figures that are folded from one log must agree: see ADR 17.
+//! All readers use this one rule, because states and figures that are folded from one log must agree: see ADR 17.
 
 use uuid::Uuid;
 
@@ -8,56 +8,57 @@ use crate::codec::{self, DecodeError};
 use crate::history::Fingerprint;
 use crate::{Event, Topic, headers};
 
-/// A record of the log as it was read.
+/// What a record turns out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
     clippy::large_enum_variant,
     reason = "nearly every record is an event: a box would be an allocation for each"
 )]
 pub enum Reading {
-    /// It is this event.
+    /// The record is this event.
     Event(Event),
-    /// It is no event, to no Till: every reader skips it, and says so.
+    /// The record is no event to any Till. Every reader skips it, and says so.
     Foreign(Foreign),
 }
 
 /// Why a record is no event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Foreign {
-    /// No schema of the history reads it.
+    /// No schema of the history reads the value. The text says why.
     #[error("it is no event of Till: {0}")]
     Value(String),
-    /// An event that stands under another key than its own, or in another topic.
+    /// The value is an event of this type, but it stands under another key than its own, or in another topic.
     #[error("it is no event of Till: a {0} does not belong in this topic under this key")]
     Place(&'static str),
 }
 
-/// Till wrote it with a schema this binary does not know. A fold that went on would lack an event: it must stop.
+/// Why a record stops its reader: a Till wrote it with a schema that this binary does not know. A fold that went on
+/// would lack an event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this binary is older than the writer: no schema of its history has the fingerprint {fingerprint} of this {event_type}; upgrade it (readers before writers)"
 )]
 pub struct Newer {
-    /// As the writer calls the event.
+    /// The type of the event, as its writer calls it.
     pub event_type: String,
-    /// Hexadecimal.
+    /// The fingerprint of the writer's schema, in hexadecimal.
     pub fingerprint: String,
 }
 
-/// What a record's headers say of it.
+/// What the headers of a record say about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
-    /// The `schema` header, where it has 8 bytes.
+    /// The fingerprint in the `schema` header; `None` where that has not exactly 8 bytes.
     pub schema: Option<Fingerprint>,
-    /// The `event-type` header, where all of Till's headers are there and well-formed.
+    /// The name in the `event-type` header; `None` unless all of Till's headers are there and well-formed.
     pub event_type: Option<String>,
 }
 
-/// The longest name an event type may have.
+/// The most bytes that the name of an event type may have.
 const MAX_TYPE_BYTES: usize = 100;
 
 impl Claim {
-    /// Takes it from a record's headers, each found by its name.
+    /// Reads the claim from a record's headers; `header` finds one by its name.
     pub fn of<'r>(header: impl Fn(&str) -> Option<&'r [u8]>) -> Self {
         let schema = header(headers::SCHEMA).and_then(|bytes| bytes.try_into().ok());
         let event_id = header(headers::EVENT_ID).and_then(|bytes| Uuid::from_slice(bytes).ok());
@@ -69,11 +70,11 @@ impl Claim {
     }
 }
 
-/// Reads a record of a topic. `claim` is asked only where the value alone does not tell: headers cost more to find than
-/// most values to read.
+/// Reads a record of a topic. `claim` is called only where the value alone does not tell, because finding headers costs
+/// more than reading most values.
 ///
 /// # Errors
-/// [`Newer`]: the reader must stop before this record.
+/// [`Newer`]: the reader must stop before this record, and say that its binary is too old.
 pub fn read(topic: Topic, key: &[u8], value: &[u8], claim: impl FnOnce() -> Claim) -> Result<Reading, Newer> {
     let (claim, decoded) = if codec::needs_header(value) {
         let claim = claim();
@@ -95,15 +96,16 @@ pub fn read(topic: Topic, key: &[u8], value: &[u8], claim: impl FnOnce() -> Clai
     }
 }
 
-/// Well-formed framing, Till's headers, and both name the same schema: whoever writes that is a Till.
+/// Whether a newer Till wrote the record: its framing is well-formed, it has Till's headers, and both name the same
+/// schema.
 fn newer(error: &DecodeError, claim: Claim) -> Option<Newer> {
     let DecodeError::UnknownSchema(fingerprint) = error else { return None };
     let event_type = claim.event_type.filter(|_| claim.schema == Some(*fingerprint))?;
     Some(Newer { event_type, fingerprint: codec::hex(fingerprint) })
 }
 
-/// The id of the event in a record: of its header, else one made of its place and value, so that an event that was
-/// copied without its headers is an event to every reader, always with the same id.
+/// The id of the event in a record: the one in its header, else one that is made of its position and value. So an event
+/// that was copied without its headers is an event to every reader, and has the same id for all of them.
 #[must_use]
 pub fn event_id(header: Option<&[u8]>, topic: Topic, partition: i32, offset: i64, value: &[u8]) -> Uuid {
     header.and_then(|bytes| Uuid::from_slice(bytes).ok()).unwrap_or_else(|| {

@@ -1,4 +1,4 @@
-//! What a schema registry is told of the history.
+//! Which schemas of the history a registry is told, and under which names.
 
 use crate::history::{self, Version};
 

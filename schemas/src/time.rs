@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serializer, de};
 
-/// Writes an instant in the form the format wants.
+/// Writes an instant: microseconds since 1970 as an integer, or RFC 3339 where the format is for people.
 pub fn serialize<S: Serializer>(instant: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     if serializer.is_human_readable() {
         serializer.serialize_str(&instant.to_rfc3339_opts(SecondsFormat::AutoSi, true))
@@ -12,7 +12,7 @@ pub fn serialize<S: Serializer>(instant: &DateTime<Utc>, serializer: S) -> Resul
     }
 }
 
-/// Reads what [`serialize`] wrote.
+/// Reads what [`serialize`] wrote. An integer that no instant has is an error.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
     if deserializer.is_human_readable() {
         return DateTime::<Utc>::deserialize(deserializer);

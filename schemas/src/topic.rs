@@ -1,13 +1,13 @@
-//! Topics and the one partitioner.
+//! The topics, and the one partitioner of their keys.
 
-/// What a topic is for, and so how it is created and read.
+/// What a topic is for, which decides how it is created and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The streams of aggregates: command-api's shards write it. A source of truth.
+    /// A source of truth that command-api's shards write: the streams of aggregates.
     Commanded,
-    /// Events of another writer. A source of truth.
+    /// A source of truth that another service writes.
     EventLog,
-    /// The latest record of each key.
+    /// A topic of which only the latest record of each key counts.
     Compacted,
 }
 
@@ -41,7 +41,7 @@ macro_rules! topics {
                 match self { $(Self::$topic => $letter,)+ }
             }
 
-            /// What it is for.
+            /// What the topic is for.
             #[must_use]
             pub const fn kind(self) -> Kind {
                 match self { $(Self::$topic => Kind::$kind,)+ }
@@ -62,26 +62,27 @@ topics! {
 }
 
 impl Topic {
-    /// The topics command-api's shards write: an aggregate's events are in exactly one of them.
+    /// The topics that command-api's shards write. All events of an aggregate are in one of them.
     pub const COMMANDED: [Self; count_of(Kind::Commanded)] = of_kind(Kind::Commanded);
 
-    /// The topic with this letter.
+    /// The topic that has this letter, if there is one.
     #[must_use]
     pub fn lettered(letter: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|topic| topic.letter() == letter)
     }
 
-    /// The topic with this short name.
+    /// The topic that has this short name, if there is one.
     #[must_use]
     pub fn named(short_name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|topic| topic.short_name() == short_name)
     }
 
-    /// The settings it is created with and must keep.
+    /// The settings that the topic is created with, and must keep.
     #[must_use]
     pub const fn config(self) -> &'static [(&'static str, &'static str)] {
         match self.kind() {
-            // What is not in a topic did not happen: nothing is ever deleted. Arrival is the broker's clock.
+            // What is not in a topic did not happen, so nothing is ever deleted. The time of a receipt's arrival is the
+            // broker's.
             Kind::Commanded | Kind::EventLog => &[
                 ("cleanup.policy", "delete"),
                 ("retention.ms", "-1"),
@@ -93,13 +94,13 @@ impl Topic {
         }
     }
 
-    /// Whether it is a source of truth, so that every record from offset 0 on must be there.
+    /// Whether the topic is a source of truth. Then every record from offset 0 on must still be there.
     #[must_use]
     pub const fn is_event_log(self) -> bool {
         matches!(self.kind(), Kind::Commanded | Kind::EventLog)
     }
 
-    /// How many partitions it has in a deployment of `partitions` and `shards`.
+    /// How many partitions the topic has, in a deployment of so many `partitions` and `shards`.
     #[must_use]
     pub const fn partition_count(self, partitions: i32, shards: i32) -> i32 {
         if self.is_event_log() { partitions } else { shards }
@@ -123,7 +124,7 @@ const fn count_of(kind: Kind) -> usize {
     count
 }
 
-/// The `N` topics of a kind, in the order of the list.
+/// The `N` topics of a kind, in the order in which `topics!` lists them.
 const fn of_kind<const N: usize>(kind: Kind) -> [Topic; N] {
     let mut found = [Topic::Receipts; N];
     let (mut index, mut count) = (0, 0);
@@ -137,13 +138,13 @@ const fn of_kind<const N: usize>(kind: Kind) -> [Topic; N] {
     found
 }
 
-/// The partition of `key` among `partitions`: murmur2 as Kafka's Java client computes it, so that any
-/// client's default partitioner agrees.
+/// The partition of `key` among `partitions`. It is murmur2 as Kafka's Java client computes it, so that any client's
+/// default partitioner agrees.
 ///
 /// Source: `org.apache.kafka.common.utils.Utils.murmur2` and `toPositive`.
 ///
 /// # Panics
-/// When `partitions` is not positive.
+/// Where `partitions` is not positive.
 #[must_use]
 pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
     assert!(partitions > 0, "a topic has at least one partition");

@@ -1,8 +1,9 @@
 //! The promise of the log: what was ever written can be read for ever.
 //!
-//! `released.txt` holds a line for each released schema file: its SHA-256. `golden/` holds an event of each
-//! version twice: `.hex` as it was written, `.json` as it is read today. A new version needs its `.json` from you;
-//! `TILL_RELEASE=1 cargo test -p schemas` then adds its line and its `.hex`, and never changes what is there.
+//! `released.txt` has a line for each released schema file, with its SHA-256. `golden/` has an event of each version
+//! twice: `.hex` as it was written, and `.json` as it is read today. For a new version, write its `.json` yourself;
+//! `TILL_RELEASE=1 cargo test -p schemas` then adds the line and the `.hex`. It never changes a line or file that is
+//! there.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 

@@ -1,4 +1,4 @@
-//! What a record is to every reader alike.
+//! The one rule for what a record is, which every reader uses.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
@@ -12,7 +12,7 @@ use schemas::record::{Claim, Foreign, Newer, Reading, event_id, read};
 use schemas::{Event, Topic};
 use uuid::Uuid;
 
-/// A record, its headers by name.
+/// A record with its headers, which are found by name.
 struct Record {
     topic: Topic,
     key: Vec<u8>,
@@ -21,7 +21,7 @@ struct Record {
 }
 
 impl Record {
-    /// As Till writes the event.
+    /// The record that Till writes for the event.
     fn of(event: &Event) -> Self {
         let encoded = codec::encode(event, &Framing::SingleObject);
         let headers = [
@@ -33,7 +33,8 @@ impl Record {
         Self { topic: event.topic(), key, value: encoded.value, headers: headers.into() }
     }
 
-    /// As a Till writes it whose schema has another fingerprint.
+    /// A record that a newer Till writes: its headers are right, and its schema has a fingerprint that this binary does
+    /// not know.
     fn of_a_newer_till() -> Self {
         let mut record = Self::of(&samples::latest("ReceiptRecorded"));
         record.value[2] ^= 0xff;

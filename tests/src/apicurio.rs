@@ -12,22 +12,22 @@ use crate::places;
 use crate::ports::free_port;
 use crate::process::{Process, Spec};
 
-/// How long it may take to start. Liveness only.
+/// How long the registry may take to start before the test gives up.
 const UP_WITHIN: Duration = Duration::from_secs(120);
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
-/// Where a registry is or will be.
+/// A registry that runs, or that can be started.
 pub struct Apicurio {
     spec: Spec,
     port: u16,
     https_port: u16,
-    /// The certificate it shows, which nobody has signed.
+    /// The certificate that the registry shows. No authority has signed it.
     pub certificate: PathBuf,
     process: Option<Process>,
 }
 
 impl Apicurio {
-    /// One that is not started yet. `None` where Apicurio is not to be had: the test is skipped, and that is told
+    /// A registry that is not started yet. `None` where Apicurio cannot be had: the test is then skipped, and says so
     /// past the capture of what tests print.
     #[must_use]
     pub fn prepare(test: &str, folder: &Path) -> Option<Self> {
@@ -55,28 +55,28 @@ impl Apicurio {
         Some(Self { spec, port, https_port, certificate, process: None })
     }
 
-    /// The base of its API.
+    /// The base URL of the registry's API.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/apis/ccompat/v7", self.port)
     }
 
-    /// The base of its API over HTTPS.
+    /// The base URL of the registry's API over HTTPS.
     #[must_use]
     pub fn https_url(&self) -> String {
         format!("https://127.0.0.1:{}/apis/ccompat/v7", self.https_port)
     }
 
-    /// A client of its API.
+    /// A client of the registry's API.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(&self.url(), &self.url())
     }
 
-    /// Starts it and waits until it answers.
+    /// Starts the registry, and waits until it answers.
     ///
     /// # Panics
-    /// If it does not within two minutes, or has ended.
+    /// The registry does not answer within two minutes, or has ended.
     pub async fn start_ready(&mut self) {
         let client = self.client();
         let process = self.process.insert(Process::start(self.spec.clone()));
@@ -91,16 +91,16 @@ impl Apicurio {
     /// Registers a schema that is none of Till's.
     ///
     /// # Panics
-    /// If it is refused.
+    /// The registry refuses the schema.
     pub async fn register(&self, subject: &str, schema: &Value) {
         let body = json!({ "schema": schema.to_string() });
         let _ = self.client().post(&format!("/subjects/{subject}/versions"), &body).await.expect(200);
     }
 
-    /// Ends it; what it held is gone.
+    /// Ends the registry, and with it all that it held.
     ///
     /// # Panics
-    /// If it does not run, or does not end in time.
+    /// The registry does not run, or does not end in time.
     pub fn terminate(&mut self) {
         let mut process = self.process.take().expect("it runs");
         let _ = process.terminate(ENDS_WITHIN);

@@ -1,4 +1,4 @@
-//! A client of Till's HTTP: what an integrator would write, with everything of an answer in hand.
+//! A client of Till's HTTP, such as an integrator would write. Of an answer it keeps everything.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-/// Most of Till's own waits are bounded by less; a request beyond it counts as never answered.
+/// How long a request may take before it counts as never answered. Most of Till's own waits are shorter.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An account's view of one deployment: writes go to command-api, reads to the projector.
+/// One account's view of a deployment. Its writes go to command-api, its reads to the projector.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -21,7 +21,7 @@ pub struct Client {
     headers: Vec<(&'static str, String)>,
 }
 
-/// Base URLs that take requests in turn; the clones of a client share the turn.
+/// Base URLs to which requests go in turn. All clones of a client share the turn.
 #[derive(Clone)]
 struct Turns {
     urls: Arc<[String]>,
@@ -38,7 +38,7 @@ impl Turns {
     }
 }
 
-/// An answer with all that Till says in it.
+/// An answer, with everything that Till says in it.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status code, such as 201.
@@ -53,9 +53,9 @@ pub struct Answer {
     pub retry_after: Option<String>,
     /// The header `WWW-Authenticate`, where it was sent.
     pub www_authenticate: Option<String>,
-    /// `Preference-Applied`.
+    /// The header `Preference-Applied`, where it was sent.
     pub preference_applied: Option<String>,
-    /// The body as it was.
+    /// The body, byte for byte.
     pub text: String,
     /// The body, `null` if it is not JSON.
     pub body: Value,
@@ -88,7 +88,7 @@ impl Answer {
     /// The answer, if it has the status.
     ///
     /// # Panics
-    /// If it has another.
+    /// The answer has another status.
     #[must_use]
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
@@ -99,7 +99,7 @@ impl Answer {
     /// The answer, if it is a problem (RFC 9457) of this status.
     ///
     /// # Panics
-    /// If it is anything else.
+    /// The answer is anything else.
     #[must_use]
     #[track_caller]
     pub fn problem(self, status: u16) -> Self {
@@ -116,7 +116,7 @@ impl Answer {
     /// The `pointer`s of a problem's errors, sorted.
     ///
     /// # Panics
-    /// If there is an error without pointer or detail.
+    /// An error has no pointer or no detail.
     #[must_use]
     #[track_caller]
     pub fn pointers(&self) -> Vec<String> {
@@ -195,13 +195,13 @@ impl Client {
         }
     }
 
-    /// The same deployment, with another token.
+    /// The same deployment, under another token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// The same, sending one more header with every request.
+    /// The same client, which sends one more header with every request.
     #[must_use]
     pub fn with_header(&self, name: &'static str, value: &str) -> Self {
         let mut client = self.clone();
@@ -209,7 +209,7 @@ impl Client {
         client
     }
 
-    /// The same, waiting at most so long for an answer.
+    /// The same client, which waits at most so long for an answer.
     ///
     /// # Panics
     /// If the HTTP client cannot be built.
@@ -220,7 +220,8 @@ impl Client {
         Self { http, ..self.clone() }
     }
 
-    /// The same, connecting from a loopback address that no other client has: limits by address are then this caller's alone.
+    /// The same client, from a loopback address that no other client has, so that limits by address count this caller
+    /// alone.
     ///
     /// # Panics
     /// If the HTTP client cannot be built.
@@ -243,7 +244,7 @@ impl Client {
         self.writes.next()
     }
 
-    /// The token it sends.
+    /// The token that the client sends.
     #[must_use]
     pub fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_default()
@@ -257,7 +258,7 @@ impl Client {
         self.post_raw(path, body.to_string()).await
     }
 
-    /// A write of these bytes as `application/json`.
+    /// A write whose body is these bytes, as `application/json`.
     ///
     /// # Panics
     /// If there is no answer.
@@ -265,7 +266,7 @@ impl Client {
         self.try_post(path, body).await.unwrap_or_else(|e| panic!("no answer to POST {path}: {e:?}"))
     }
 
-    /// A write of these bytes as another media type.
+    /// A write whose body is these bytes, as another media type.
     ///
     /// # Panics
     /// If there is no answer.
@@ -274,10 +275,10 @@ impl Client {
         self.send(request.body(body)).await.unwrap_or_else(|e| panic!("no answer to POST {path}: {e:?}"))
     }
 
-    /// A write of these bytes, or why there was no answer.
+    /// A write whose body is these bytes. Gives the answer, or why there was none.
     ///
     /// # Errors
-    /// What the HTTP client says.
+    /// The HTTP client's own error.
     pub async fn try_post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Result<Answer> {
         self.send(
             self.request(Method::POST, self.writes.next(), path)
@@ -295,10 +296,10 @@ impl Client {
         self.try_put(path, body).await.unwrap_or_else(|e| panic!("no answer to PUT {path}: {e:?}"))
     }
 
-    /// A write with PUT, or why there was no answer.
+    /// A write with PUT. Gives the answer, or why there was none.
     ///
     /// # Errors
-    /// What the HTTP client says.
+    /// The HTTP client's own error.
     pub async fn try_put(&self, path: &str, body: &Value) -> reqwest::Result<Answer> {
         let request =
             self.request(Method::PUT, self.writes.next(), path).header("content-type", "application/json");
@@ -313,20 +314,20 @@ impl Client {
         self.try_get(path).await.unwrap_or_else(|e| panic!("no answer to GET {path}: {e:?}"))
     }
 
-    /// A read, or why there was no answer.
+    /// A read. Gives the answer, or why there was none.
     ///
     /// # Errors
-    /// What the HTTP client says.
+    /// The HTTP client's own error.
     pub async fn try_get(&self, path: &str) -> reqwest::Result<Answer> {
         self.send(self.request(Method::GET, self.reads.next(), path)).await
     }
 
-    /// A read that has seen every write answered before it, waiting generously for it.
+    /// A read that has seen every write answered before it. It waits up to 30 s for that.
     pub async fn get_strong(&self, path: &str) -> Answer {
         self.with_header("till-consistency", "strong").with_header("prefer", "wait=30").get(path).await
     }
 
-    /// A read that has seen the write answered with `position`.
+    /// A read that has seen the write that was answered with `position`. It waits up to 30 s for that.
     pub async fn get_at(&self, path: &str, position: &str) -> Answer {
         self.with_header("till-position", position).with_header("prefer", "wait=30").get(path).await
     }
@@ -356,10 +357,10 @@ impl Client {
     }
 }
 
-/// Waits until `check` is true, asking ten times a second.
+/// Waits until `check` is true. It is asked ten times a second.
 ///
 /// # Panics
-/// If it is not within `limit`.
+/// It is not true within `limit`.
 pub async fn eventually<F: AsyncFnMut() -> bool>(what: &str, limit: Duration, mut check: F) {
     let deadline = Instant::now() + limit;
     while !check().await {

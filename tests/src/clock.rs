@@ -1,5 +1,5 @@
-//! A service's clock in a test's hand: Debian's libfaketime, loaded before the service's own libraries. The monotonic clock
-//! is left alone, as whoever sets a machine's clock leaves it.
+//! A service's clock in a test's hand: Debian's libfaketime, loaded before the service's own libraries. The monotonic
+//! clock is left alone, as it is when somebody sets a machine's clock.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,19 +7,19 @@ use std::process::Command;
 
 use crate::till::Service;
 
-/// What libfaketime lacks, loaded before it. See the file.
+/// What libfaketime lacks. It is loaded before libfaketime; the file says more.
 const COMPANION: &str = include_str!("clock.c");
 
-/// A clock that is set while the service runs.
+/// A clock that can be set while the service runs.
 pub struct Clock {
     file: PathBuf,
 }
 
 impl Clock {
-    /// The clock of a service that is not started yet, right until it is set.
+    /// The clock of a service that is not started yet. It is right until it is set.
     ///
     /// # Panics
-    /// If Debian's package faketime, or a C compiler, is missing.
+    /// Debian's package faketime, or a C compiler, is missing.
     #[must_use]
     pub fn of(service: &mut Service, folder: &Path) -> Self {
         let file = folder.join(format!("{}-clock", service.name()));
@@ -28,7 +28,7 @@ impl Clock {
         let preloaded = format!("{}:{}", libfaketime().display(), companion(folder).display());
         service.set("LD_PRELOAD", &preloaded);
         service.set("FAKETIME_TIMESTAMP_FILE", &clock.file.display().to_string());
-        // How long a setting of the clock may go unnoticed, in seconds.
+        // For so many seconds the service may not notice that its clock was set.
         service.set("FAKETIME_CACHE_DURATION", "1");
         for variable in ["DONT_FAKE_MONOTONIC", "FAKETIME_DONT_FAKE_MONOTONIC"] {
             service.set(variable, "1");
@@ -36,12 +36,12 @@ impl Clock {
         clock
     }
 
-    /// Sets it, as `faketime` takes offsets: `+1d`, `-10m`, `+0`.
+    /// Sets the clock by an offset, as `faketime` takes it: `+1d`, `-10m`, `+0`.
     ///
     /// # Panics
-    /// If its file cannot be written.
+    /// The clock's file cannot be written.
     pub fn set(&self, offset: &str) {
-        // The file is written beside it and renamed, so that the service never reads half of it.
+        // A new file is written and renamed to the clock's, so that the service never reads half of it.
         let new = self.file.with_extension("new");
         fs::write(&new, format!("{offset}\n")).expect("the test's folder can be written");
         fs::rename(&new, &self.file).expect("the test's folder can be written");
@@ -57,7 +57,7 @@ fn libfaketime() -> PathBuf {
 fn companion(folder: &Path) -> PathBuf {
     let (source, library) = (folder.join("clock.c"), folder.join("clock.so"));
     fs::write(&source, COMPANION).expect("the test's folder can be written");
-    // Compiled without optimization: else the compiler leaves out an allocation that is freed at once.
+    // It is compiled without optimization: the compiler would leave out an allocation that is freed at once.
     let compiled = Command::new("cc")
         .args(["-shared", "-fPIC", "-O0", "-o"])
         .args([&library, &source])

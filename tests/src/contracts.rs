@@ -10,14 +10,14 @@ pub struct Service {
     pub name: String,
     /// The setting of its port in nginx.
     pub port_setting: String,
-    /// What its paths begin with on command-api and projector.
+    /// The beginning of its paths on command-api and projector.
     pub prefix: String,
 }
 
 /// Every service of every contract.
 ///
 /// # Panics
-/// If the list cannot be read.
+/// The list cannot be read.
 #[must_use]
 pub fn services() -> Vec<Service> {
     let list = std::fs::read_to_string(places::repository().join("infra/contracts.txt"));
@@ -34,7 +34,7 @@ pub fn services() -> Vec<Service> {
     list.lines().filter(|line| !line.starts_with('#')).map(service).collect()
 }
 
-/// Every contract, as `TILL_CONTRACTS` names them.
+/// The names of all contracts, as a value of `TILL_CONTRACTS`.
 #[must_use]
 pub fn names() -> String {
     let mut names: Vec<_> = services().into_iter().map(|service| service.contract).collect();

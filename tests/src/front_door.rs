@@ -11,11 +11,11 @@ use crate::ports::free_port;
 use crate::process::{Process, Spec};
 use crate::till::{Service, Till};
 
-/// How long nginx may take until it listens. Liveness only.
+/// How long nginx may take to listen before the test gives up.
 const UP_WITHIN: Duration = Duration::from_secs(30);
 
-/// Renders nginx's configuration into the folder `$1` by the functions of `./till`. Only the ports of replicas are the test's: the
-/// n-th replica's is the n-th word of `COMMAND_API_PORTS` or `PROJECTOR_PORTS`.
+/// Renders nginx's configuration into the folder `$1`, by the functions of `./till`. Only the ports of replicas are the
+/// test's: the n-th word of `COMMAND_API_PORTS` or `PROJECTOR_PORTS` is the n-th replica's port.
 const RENDER: &str = r#"
 set -euo pipefail
 for part in say contracts settings render nginx; do
@@ -30,29 +30,29 @@ port_of() {
 render_nginx "$1/conf"
 "#;
 
-/// A running nginx, and its ports.
+/// A running nginx, and the URLs of its ports.
 pub struct FrontDoor {
-    /// Base URL of `/v1`.
+    /// The base URL of `/v1`.
     pub url: String,
-    /// Base URLs of contracts' services, by contract and service.
+    /// The base URLs of contracts' services, by contract and service.
     contracts: BTreeMap<(String, String), String>,
     nginx: Process,
 }
 
 impl FrontDoor {
-    /// Starts nginx before all of the deployment's replicas and waits until it listens.
+    /// Starts nginx before all replicas of the deployment, and waits until it listens.
     ///
     /// # Panics
-    /// If it does not.
+    /// nginx does not listen in time.
     pub async fn start(till: &Till) -> Self {
         let ports_of = |binary| till.replicas(binary).map(Service::port).collect::<Vec<_>>();
         Self::before(till.scratch.path(), &ports_of("command-api"), &ports_of("projector")).await
     }
 
-    /// Starts nginx before whatever listens on these ports, as many of command-api as of the projector.
+    /// Starts nginx before whatever listens on these ports. There must be as many of command-api as of the projector.
     ///
     /// # Panics
-    /// If it does not listen.
+    /// nginx does not listen in time.
     pub async fn before(folder: &Path, command_api: &[u16], projector: &[u16]) -> Self {
         let url_of = |port: u16| format!("http://127.0.0.1:{port}");
         let port = free_port();
@@ -69,7 +69,8 @@ impl FrontDoor {
             "conf/nginx.conf".into(),
             "-e".into(),
             "stderr".into(),
-            // One process, so that nothing outlives it when it is killed. That a replica is taken out is only a warning.
+            // nginx runs as one process, so that nothing outlives it when it is killed. It logs warnings, because that
+            // a replica is taken out is only one.
             "-g".into(),
             "master_process off; error_log stderr warn;".into(),
         ]));
@@ -87,10 +88,10 @@ impl FrontDoor {
         Self { url, contracts, nginx }
     }
 
-    /// Base URL of a service of a contract.
+    /// The base URL of a service of a contract.
     ///
     /// # Panics
-    /// If there is no such service.
+    /// There is no such service.
     #[must_use]
     pub fn contract(&self, contract: &str, service: &str) -> &String {
         let url = self.contracts.get(&(contract.to_owned(), service.to_owned()));
@@ -104,7 +105,7 @@ impl FrontDoor {
     }
 }
 
-/// Writes the configuration of nginx into `prefix`; it listens on the ports of these settings.
+/// Writes the configuration of nginx into `prefix`. nginx then listens on the ports of these settings.
 fn render<'s>(
     prefix: &Path,
     ports: impl Iterator<Item = (&'s str, u16)>,

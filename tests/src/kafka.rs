@@ -1,4 +1,4 @@
-//! A real Kafka: one node, KRaft, from the jars of Apache Kafka.
+//! A real Kafka of one node, KRaft, from the jars of Apache Kafka.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,11 +13,11 @@ use crate::places;
 use crate::ports::free_port;
 use crate::process::{Process, Spec};
 
-/// How long a broker may take to answer before the test gives up. Liveness only.
+/// How long a broker may take to answer before the test gives up.
 const UP_WITHIN: Duration = Duration::from_secs(120);
 /// How long a broker may take to end when asked to.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
-/// A test's broker lives for a minute, which does not earn back what the optimizing compiler costs.
+/// A JVM option. A test's broker lives for a minute, too short for the optimizing compiler to earn back what it costs.
 const WITHOUT_OPTIMIZING: &str = "-XX:TieredStopAtLevel=1";
 
 /// A broker and its process.
@@ -59,7 +59,7 @@ impl Kafka {
         Self { brokers: format!("127.0.0.1:{port}"), process: Mutex::new(process) }
     }
 
-    /// `host:port` of the broker.
+    /// The broker's address, as `host:port`.
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.brokers
@@ -68,7 +68,7 @@ impl Kafka {
     /// Waits until the broker answers a request for metadata.
     ///
     /// # Panics
-    /// If it does not within two minutes, or has ended.
+    /// The broker does not answer within two minutes, or has ended.
     pub async fn ready(&self) {
         let deadline = Instant::now() + UP_WITHIN;
         while !self.answers().await {
@@ -87,20 +87,20 @@ impl Kafka {
         asked.await.expect("asking does not panic").is_ok()
     }
 
-    /// Kills the broker (`kill -9`), so that nothing is tidied up.
+    /// Kills the broker (`kill -9`), so that it tidies up nothing.
     pub fn kill(&self) {
         self.process().kill();
     }
 
-    /// Asks it to end and waits until it has.
+    /// Asks the broker to end, and waits until it has.
     ///
     /// # Panics
-    /// If it does not end within a minute.
+    /// The broker does not end within a minute.
     pub fn stop(&self) {
         self.process().terminate(ENDS_WITHIN);
     }
 
-    /// Starts it again after a kill, on the same data and port.
+    /// Starts the broker again after a kill, on the same data and port.
     pub fn restart(&self) {
         self.process().restart();
     }
@@ -150,7 +150,7 @@ impl Java {
     }
 }
 
-/// The stack's own settings, with this broker's ports and folder.
+/// The settings of the local stack's broker, with this broker's ports and folder.
 fn server_properties(data: &Path, port: u16, controller: u16) -> String {
     let template = places::repository().join("infra/kafka/server.properties.template");
     let template = fs::read_to_string(&template).unwrap_or_else(|e| panic!("{}: {e}", template.display()));
@@ -162,10 +162,10 @@ fn server_properties(data: &Path, port: u16, controller: u16) -> String {
     properties
 }
 
-/// How many partitions a topic has.
+/// The number of partitions that a topic has.
 ///
 /// # Panics
-/// If the broker does not say.
+/// The broker does not say.
 pub async fn partitions(brokers: &str, topic: &str) -> usize {
     let (brokers, topic) = (brokers.to_owned(), topic.to_owned());
     let ask = move || {

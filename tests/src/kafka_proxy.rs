@@ -1,6 +1,6 @@
-//! A TCP proxy before the broker that holds back, delays and cuts single kinds of requests: what a bad network does to one
-//! client, chosen by a test. It reads frames by Kafka's protocol (KIP-482: length, api key, version, correlation id) and lets
-//! clients reconnect to itself by rewriting the broker's address in metadata.
+//! A TCP proxy before the broker. It holds back, delays and cuts single kinds of requests, as a test chooses: what a
+//! bad network does to one client. It reads frames by Kafka's protocol (KIP-482: length, api key, version, correlation
+//! id). The broker's address in answers is rewritten, so that clients connect to the proxy again.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -12,32 +12,33 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-/// A broker that has read a request goes on with it when its client is gone, if the connection's end comes later.
+/// How long a connection's end is kept from the broker. A broker that has read a request goes on with it although its
+/// client is gone, if the end comes late enough.
 const LINGER: Duration = Duration::from_secs(1);
-/// Between two looks whether a request is still held.
+/// The pause between two looks whether a request is still held.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// Between two requests that were held.
+/// The pause between two requests that were held and are let go.
 const ONE_BY_ONE: Duration = Duration::from_millis(50);
-/// The largest frame a broker sends to Till's clients is a few MiB.
+/// The longest frame that is taken. A broker sends Till's clients a few MiB at most.
 const FRAME_BYTES: usize = 64 * 1024 * 1024;
-/// The answers that name brokers: Metadata and FindCoordinator.
+/// The api keys whose answers name brokers: Metadata and FindCoordinator.
 const NAMING_BROKERS: [i16; 2] = [3, 10];
 
 /// A kind of request, by its key in Kafka's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i16)]
 pub enum Api {
-    /// Records of a producer.
+    /// A producer sends records.
     Produce = 0,
     /// A group's member says that it is there.
     Heartbeat = 12,
-    /// A producer takes its transactional id, and fences the former holders.
+    /// A producer takes its transactional id, which fences the former holders of it.
     InitProducerId = 22,
-    /// A transaction is committed or aborted.
+    /// A producer commits or aborts a transaction.
     EndTxn = 26,
 }
 
-/// A request the proxy has seen.
+/// A request that the proxy has seen.
 struct Seen {
     api: i16,
     frame: Vec<u8>,
@@ -45,19 +46,19 @@ struct Seen {
 
 #[derive(Default)]
 struct Rules {
-    /// Requests of this kind that contain the bytes wait.
+    /// Requests of these kinds wait where they contain the bytes.
     held: Vec<(Api, Vec<u8>)>,
-    /// The numbers of those that wait.
+    /// The numbers of the requests that wait.
     waiting: BTreeSet<u64>,
     count: u64,
-    /// Answers of this kind wait so long.
+    /// Answers of these kinds wait so long.
     delayed: Vec<(Api, Duration)>,
-    /// The next answer of this kind is withheld and its connection closed.
+    /// The next answer of this kind is withheld, and its connection closed.
     cut: Option<Api>,
     seen: Vec<Seen>,
 }
 
-/// A running proxy; it ends with the value.
+/// A running proxy, which ends when this value is dropped.
 pub struct KafkaProxy {
     brokers: String,
     rules: Arc<Mutex<Rules>>,
@@ -68,7 +69,7 @@ impl KafkaProxy {
     /// Begins to listen before a broker at `127.0.0.1:PORT`, on a thread of its own.
     ///
     /// # Panics
-    /// If it cannot listen.
+    /// The proxy cannot listen.
     #[must_use]
     pub fn start(broker: &str) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
@@ -90,43 +91,44 @@ impl KafkaProxy {
         Self { brokers: format!("127.0.0.1:{port}"), rules, _end: end }
     }
 
-    /// What clients that go through it are given as their broker.
+    /// The broker's address for clients that are to go through the proxy.
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.brokers
     }
 
-    /// Requests of this kind that contain the text reach the broker only after [`Self::release`], also if their client is
-    /// gone by then. What follows them on the same connection waits too.
+    /// Requests of this kind that contain the text reach the broker only after [`Self::release`], even where their
+    /// client is gone by then. Later requests on the same connection wait too.
     pub fn hold_requests(&self, api: Api, containing: &str) {
         lock(&self.rules).held.push((api, containing.as_bytes().to_vec()));
     }
 
-    /// Lets go on what is held, one after the other as they came, and holds nothing more: a client that has asked again
-    /// is answered last.
+    /// Lets the held requests go on, one after the other in the order in which they came, and holds no further ones. So
+    /// a client that has asked again is answered last.
     pub fn release(&self) {
         lock(&self.rules).held.clear();
     }
 
-    /// Answers of this kind reach the client so much later; zero ends it.
+    /// Answers of this kind reach the client so much later. A delay of zero ends that.
     pub fn delay_answers(&self, api: Api, by: Duration) {
         let mut rules = lock(&self.rules);
         rules.delayed.retain(|(delayed, _)| *delayed != api);
         rules.delayed.push((api, by));
     }
 
-    /// The next request of this kind is carried out by the broker, and the connection closed instead of its answer.
+    /// The broker carries out the next request of this kind, but its answer is withheld and the connection closed.
     pub fn cut_next(&self, api: Api) {
         lock(&self.rules).cut = Some(api);
     }
 
-    /// Whether [`Self::cut_next`] has cut.
+    /// Whether a request was cut since [`Self::cut_next`].
     #[must_use]
     pub fn has_cut(&self) -> bool {
         lock(&self.rules).cut.is_none()
     }
 
-    /// Whether an InitProducerId or EndTxn that contains the text has come from a client.
+    /// Whether a client has sent a request of this kind that contains the text. Only InitProducerId and EndTxn are
+    /// noted.
     #[must_use]
     pub fn has_seen(&self, api: Api, containing: &str) -> bool {
         let wanted = |seen: &Seen| seen.api == api as i16 && contains(&seen.frame, containing.as_bytes());
@@ -142,7 +144,7 @@ fn contains(frame: &[u8], text: &[u8]) -> bool {
     frame.windows(text.len()).any(|window| window == text)
 }
 
-/// From the proxy's port to the broker.
+/// The way from the proxy's port to the broker.
 #[derive(Clone)]
 struct Way {
     broker: String,
@@ -150,7 +152,7 @@ struct Way {
     rules: Arc<Mutex<Rules>>,
 }
 
-/// A request on its way; answers come in the order of the requests.
+/// A request that has no answer yet. Answers come in the order of the requests.
 struct Awaited {
     api: i16,
     cut: bool,
@@ -224,7 +226,7 @@ impl Way {
         }
     }
 
-    /// Only the kinds that tests ask for are kept.
+    /// Notes a request. Only the kinds that tests ask for are kept.
     fn note(&self, api: i16, frame: &[u8]) {
         if [Api::InitProducerId as i16, Api::EndTxn as i16].contains(&api) {
             lock(&self.rules).seen.push(Seen { api, frame: frame.to_vec() });
@@ -267,7 +269,8 @@ impl Way {
         rules.delayed.iter().find(|(delayed, _)| *delayed as i16 == api).map_or(Duration::ZERO, |(_, by)| *by)
     }
 
-    /// A broker is named by its host, as text, and its port, in four bytes.
+    /// Puts the proxy's address in the place of the broker's. A frame names a broker by its host, as text, and its
+    /// port, in four bytes.
     fn rewrite(&self, frame: &mut [u8]) {
         let (host, port) = self.broker.split_once(':').expect("host:port");
         let named = |port: u16| [host.as_bytes(), &u32::from(port).to_be_bytes()].concat();
@@ -282,7 +285,7 @@ impl Way {
     }
 }
 
-/// A whole frame with its length in front.
+/// Reads a whole frame, with its length in front.
 async fn read_frame(from: &mut OwnedReadHalf) -> io::Result<Vec<u8>> {
     let mut frame = vec![0; 4];
     from.read_exact(&mut frame).await?;

@@ -1,7 +1,8 @@
-//! The ledger: every request sent and every answer got, none included, as the oracle's input.
+//! The ledger: the oracle's input. It has every request that was sent, with its answer or that there was none.
 //!
-//! One JSON object a line: `kind` (`receipt` or `void`), `transaction_id`, `sent_at` and `answered_at` (seconds since 1970), `body`
-//! (the text sent), `status` (a number, or `null` where no answer came), `position` and `answer` (the body, `null` if none).
+//! Each line is a JSON object: `kind` (`receipt` or `void`), `transaction_id`, `sent_at` and `answered_at` (seconds
+//! since 1970), `body` (the text that was sent), `status` (a number, or `null` where no answer came), `position` and
+//! `answer` (the body, `null` where there is none).
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -33,10 +34,10 @@ struct Line<'a> {
 }
 
 impl Ledger {
-    /// A new ledger in a folder.
+    /// Makes a new ledger in a folder.
     ///
     /// # Panics
-    /// If it cannot be made.
+    /// The file cannot be made.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
         let path = folder.join("ledger.jsonl");
@@ -44,19 +45,19 @@ impl Ledger {
         Self { path, file }
     }
 
-    /// The path of its file, for the oracle.
+    /// The path of the ledger's file, for the oracle.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Posts a receipt and writes down what came of it.
+    /// Posts a receipt, and writes down what came of it. `None` where there was no answer.
     pub async fn receipt(&self, client: &Client, receipt: &Value) -> Option<Answer> {
         let id = receipt["transaction_id"].as_str().unwrap_or_default().to_owned();
         self.send(client, "receipt", &id, "/v1/receipts", receipt).await
     }
 
-    /// Voids a receipt and writes down what came of it.
+    /// Voids a receipt, and writes down what came of it. `None` where there was no answer.
     pub async fn void(&self, client: &Client, transaction_id: &str, reason: &str) -> Option<Answer> {
         let body = serde_json::json!({ "reason": reason });
         self.send(client, "void", transaction_id, &format!("/v1/receipts/{transaction_id}/void"), &body).await
@@ -82,10 +83,10 @@ impl Ledger {
         answer
     }
 
-    /// All lines.
+    /// All lines of the ledger, parsed.
     ///
     /// # Panics
-    /// If it is not as this type wrote it.
+    /// A line is not as this type writes it.
     #[must_use]
     pub fn lines(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.path).expect("the ledger is readable");

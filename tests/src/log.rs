@@ -1,4 +1,4 @@
-//! The topics as raw records, and a producer that is none of Till's.
+//! Topics as raw records, and a producer that is none of Till's.
 
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,15 @@ use rdkafka::util::Timeout;
 
 use crate::kafka::client;
 
-/// Reading a topic of a test may take so long. Liveness only.
+/// How long reading a test's topic may take before the test gives up.
 const READ_WITHIN: Duration = Duration::from_secs(120);
 
 /// Which records a reader sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
-    /// Of committed transactions only.
+    /// The reader sees records of committed transactions only.
     Committed,
-    /// All, open and aborted transactions' too.
+    /// The reader sees all records, those of open and aborted transactions too.
     Uncommitted,
 }
 
@@ -56,13 +56,14 @@ pub struct Log {
 }
 
 impl Log {
-    /// A topic by its full name; it need not exist yet.
+    /// A topic with this full name. It need not exist yet.
     #[must_use]
     pub fn new(brokers: &str, topic: &str) -> Self {
         Self { brokers: brokers.to_owned(), topic: topic.to_owned() }
     }
 
-    /// All records there are, by partition and offset. Reads of committed records wait for open transactions to end.
+    /// All records that there are, by partition and offset. A read of committed records waits for open transactions to
+    /// end.
     pub async fn records(&self, isolation: Isolation) -> Vec<RawRecord> {
         let log = self.clone();
         tokio::task::spawn_blocking(move || log.read(isolation)).await.expect("reading a topic works")
@@ -94,7 +95,7 @@ impl Log {
             if let Some(Ok(message)) = consumer.poll(Duration::from_millis(20)) {
                 records.push(raw(&message));
             }
-            // The position passes control records too, which end a transaction.
+            // The position passes control records too, such as the one that ends a transaction.
             let positions = consumer.position().expect("assigned partitions have a position");
             ends.retain(|(partition, end)| {
                 let position = positions.find_partition(&self.topic, *partition).map(|at| at.offset());
@@ -105,7 +106,7 @@ impl Log {
         records
     }
 
-    /// Each partition's high watermark.
+    /// The high watermark of each partition.
     fn ends(&self, consumer: &BaseConsumer) -> Vec<(i32, i64)> {
         let metadata = consumer.fetch_metadata(Some(&self.topic), READ_WITHIN).expect("the broker answers");
         let partitions =
@@ -123,7 +124,7 @@ impl Log {
     /// Deletes the topic and waits until it is gone.
     ///
     /// # Panics
-    /// If it stays.
+    /// The topic stays.
     pub async fn delete(&self) {
         let admin: AdminClient<DefaultClientContext> = client(&self.brokers).create().expect("plain options");
         let deleted =
@@ -136,10 +137,10 @@ impl Log {
         }
     }
 
-    /// Begins a transaction of a producer that is none of Till's. Blocks.
+    /// Begins a transaction of a producer that is none of Till's. It blocks.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's own error.
     pub fn begin(&self, transactional_id: &str, timeout: Duration) -> rdkafka::error::KafkaResult<Foreign> {
         let mut config = client(&self.brokers);
         config.set("transactional.id", transactional_id).set("linger.ms", "0");
@@ -164,7 +165,7 @@ fn raw(message: &rdkafka::message::BorrowedMessage<'_>) -> RawRecord {
     }
 }
 
-/// An open transaction of a foreign producer.
+/// An open transaction of a producer that is none of Till's.
 pub struct Foreign {
     producer: BaseProducer,
     topic: String,
@@ -174,7 +175,7 @@ impl Foreign {
     /// Appends a record and waits until the broker has it.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's own error.
     pub fn append(&self, record: &RawRecord) -> rdkafka::error::KafkaResult<()> {
         self.append_all(std::slice::from_ref(record))
     }
@@ -182,7 +183,7 @@ impl Foreign {
     /// Appends records and waits until the broker has all of them.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's own error.
     pub fn append_all(&self, records: &[RawRecord]) -> rdkafka::error::KafkaResult<()> {
         records.iter().try_for_each(|record| self.send(record))?;
         self.producer.flush(Duration::from_secs(30))
@@ -200,18 +201,18 @@ impl Foreign {
         self.producer.send(out).map_err(|(error, _)| error)
     }
 
-    /// Commits it.
+    /// Commits the transaction.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's own error.
     pub fn commit(self) -> rdkafka::error::KafkaResult<()> {
         self.producer.commit_transaction(Timeout::After(Duration::from_secs(30)))
     }
 
-    /// Aborts it.
+    /// Aborts the transaction.
     ///
     /// # Errors
-    /// What Kafka says.
+    /// Kafka's own error.
     pub fn abort(self) -> rdkafka::error::KafkaResult<()> {
         self.producer.abort_transaction(Timeout::After(Duration::from_secs(30)))
     }

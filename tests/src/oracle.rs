@@ -1,4 +1,4 @@
-//! Runs the oracle: Python that judges from outside what the deployment did.
+//! Runs the oracle, a Python program that judges from outside what a deployment has done.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,10 +8,10 @@ use crate::places;
 use crate::process::{Finished, Spec};
 use crate::till::Till;
 
-/// How long it may take. Liveness only.
+/// How long the oracle may take before the test gives up.
 const ENDS_WITHIN: Duration = Duration::from_secs(300);
 
-/// Runs `oracle CHECK…` on a deployment and a ledger, with more arguments if wanted.
+/// Runs `oracle CHECK…` on a deployment and a ledger, with `more` arguments behind.
 #[must_use]
 pub fn judge(till: &Till, token: &str, ledger: &Path, checks: &[&str], more: &[&str]) -> Finished {
     let mut spec = Spec::new("oracle", &places::python(), till.scratch.path());

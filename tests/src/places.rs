@@ -1,4 +1,5 @@
-//! Where things lie on this machine: the repository, the release binaries, Kafka's jars, Postgres' binaries, Python.
+//! The places of things on this machine: the repository, the release binaries, Kafka's jars, Postgres' binaries,
+//! Python.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The root of the repository.
 ///
 /// # Panics
-/// If this crate does not lie in the repository.
+/// This crate does not lie in the repository.
 #[must_use]
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").to_owned()
@@ -16,7 +17,7 @@ pub fn repository() -> PathBuf {
 /// A service's binary, beside the running test's own: `target/release/NAME`.
 ///
 /// # Panics
-/// If it has not been built.
+/// The binary has not been built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let test = env::current_exe().expect("the running test has a path");
@@ -66,14 +67,15 @@ pub fn postgres_bin() -> PathBuf {
         .expect("no Postgres under /usr/lib/postgresql; install postgresql or set TILL_POSTGRES_BIN to its bin folder")
 }
 
-/// nginx; Debian keeps it where only root's PATH looks.
+/// The path of nginx. Debian keeps it in a folder that only root's PATH has.
 #[must_use]
 pub fn nginx() -> PathBuf {
     let debian = Path::new("/usr/sbin/nginx");
     if debian.exists() { debian.to_owned() } else { PathBuf::from("nginx") }
 }
 
-/// The folder of Apicurio Registry: `TILL_APICURIO_HOME`, else where `./till test` puts it. `None` if it is not there.
+/// The folder of Apicurio Registry: `TILL_APICURIO_HOME`, else where `./till test` puts it. `None` where it is in
+/// neither.
 #[must_use]
 pub fn apicurio() -> Option<PathBuf> {
     let home = env::var_os("TILL_APICURIO_HOME")
@@ -81,13 +83,14 @@ pub fn apicurio() -> Option<PathBuf> {
     home.join("quarkus-run.jar").exists().then_some(home)
 }
 
-/// A Java of 21 or newer: `TILL_JAVA21`, which `./till test` finds or fetches.
+/// A Java of version 21 or newer: `TILL_JAVA21`, which `./till test` finds or fetches. `None` where there is none.
 #[must_use]
 pub fn java_21() -> Option<PathBuf> {
     env::var_os("TILL_JAVA21").map(PathBuf::from).filter(|java| java.exists())
 }
 
-/// The Python that has `tests/requirements.txt`: `TILL_PYTHON`, else the virtual environment of `./till test`, else `python3`.
+/// The Python that has `tests/requirements.txt`: `TILL_PYTHON`, else the one of `./till test`'s virtual environment,
+/// else `python3`.
 #[must_use]
 pub fn python() -> PathBuf {
     let venv = repository().join(".till/venv/bin/python");

@@ -1,4 +1,4 @@
-//! A real Postgres from the distribution's server binaries, in a folder of its own.
+//! A real Postgres, from the server binaries of the distribution, on a folder of its own.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,13 +13,13 @@ use crate::ports::free_port;
 use crate::postgres_proxy::PostgresProxy;
 use crate::process::{Process, Spec};
 
-/// How long the server may take to answer before the test gives up. Liveness only.
+/// How long the server may take to answer before the test gives up.
 const UP_WITHIN: Duration = Duration::from_secs(120);
 
 /// How long the server may take to end when asked to.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
-/// The user Postgres runs as where the tests run as root, which it refuses.
+/// The user that Postgres runs as where the tests run as root, as whom it refuses to run.
 const SERVER_USER: &str = "postgres";
 
 /// A server and its process.
@@ -29,10 +29,10 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a cluster under `folder`, owned by the role `till` without password, and starts it on a free port.
+    /// Makes a cluster under `folder`, whose owner is the role `till` without a password, and starts it on a free port.
     #[must_use]
     pub fn start(folder: &Path) -> Self {
-        // What a killed process has written is in the page cache: only a machine's failure needs fsync.
+        // fsync protects from a failure of the machine only: what a killed process has written is in the page cache.
         let settings =
             ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=200", "unix_socket_directories="];
         Self::start_with(folder, |port| {
@@ -40,7 +40,7 @@ impl Postgres {
         })
     }
 
-    /// Starts it with the settings that `./till up` gives it, for measurements.
+    /// Starts a server with the settings that `./till up` gives it, for measurements.
     #[must_use]
     pub fn start_as_till_up(folder: &Path) -> Self {
         Self::start_with(folder, |port| {
@@ -74,24 +74,24 @@ impl Postgres {
         Self { port, process: Mutex::new(Process::start(server)) }
     }
 
-    /// The URL of a database in it.
+    /// The URL of one of the server's databases.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         url(self.port, database)
     }
 
-    /// A proxy before the server, and the URL of a database through it.
+    /// Starts a proxy before the server, and gives it with the URL of a database through it.
     pub async fn proxy(&self, database: &str) -> (PostgresProxy, String) {
         let proxy = PostgresProxy::start(self.port).await;
         let url = url(proxy.port(), database);
         (proxy, url)
     }
 
-    /// Waits until it takes connections; starts it again if it ended, since after a `kill -9` the old backends may still
-    /// hold its shared memory for a moment.
+    /// Waits until the server takes connections. It is started again where it has ended: after a `kill -9` the old
+    /// backends may hold its shared memory for a moment, and a start then fails.
     ///
     /// # Panics
-    /// If it does not within two minutes.
+    /// The server takes no connection within two minutes.
     pub async fn ready(&self) {
         let deadline = Instant::now() + UP_WITHIN;
         while PgConnection::connect(&self.url("postgres")).await.is_err() {
@@ -100,10 +100,10 @@ impl Postgres {
         }
     }
 
-    /// A connection to one of its databases.
+    /// A connection to one of the server's databases.
     ///
     /// # Panics
-    /// If it refuses.
+    /// The server refuses the connection.
     pub async fn connect(&self, database: &str) -> PgConnection {
         PgConnection::connect(&self.url(database))
             .await
@@ -113,7 +113,7 @@ impl Postgres {
     /// Makes an empty database.
     ///
     /// # Panics
-    /// If there is one of that name.
+    /// There is a database of that name.
     pub async fn create_database(&self, name: &str) {
         let mut connection = self.connect("postgres").await;
         let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE \"{name}\""));
@@ -123,20 +123,20 @@ impl Postgres {
             .unwrap_or_else(|e| panic!("cannot create {name}: {e}"));
     }
 
-    /// `kill -9` of the server; its backends notice and end by themselves.
+    /// Kills the server (`kill -9`). Its backends notice and end by themselves.
     pub fn kill(&self) {
         self.process().kill();
     }
 
-    /// Asks it to end, its data in order, and waits until it has.
+    /// Asks the server to end with its data in order, and waits until it has.
     ///
     /// # Panics
-    /// If it does not end within a minute.
+    /// The server does not end within a minute.
     pub fn stop(&self) {
         self.process().terminate(ENDS_WITHIN);
     }
 
-    /// Starts it again after a kill, on the same data and port.
+    /// Starts the server again after a kill, on the same data and port.
     pub fn restart(&self) {
         self.process().restart();
     }
@@ -168,7 +168,7 @@ fn url(port: u16, database: &str) -> String {
     format!("postgres://till@127.0.0.1:{port}/{database}")
 }
 
-/// Gives a folder to the server's user.
+/// Makes the server's user the owner of a folder.
 fn give_away(folder: &Path) {
     let done = std::process::Command::new("chown").arg(SERVER_USER).arg(folder).status();
     assert!(

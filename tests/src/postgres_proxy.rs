@@ -1,4 +1,5 @@
-//! A TCP proxy before Postgres that holds back its answers on one connection: a slow database, at a moment that a test chooses.
+//! A TCP proxy before Postgres. It holds back answers on one connection: a slow database, at a moment that a test
+//! chooses.
 
 use std::io;
 use std::sync::Arc;
@@ -10,19 +11,20 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// How much is read at once. Till's statements are shorter, so each comes in one piece, and its text can be looked for there.
+/// How much is read at once. Till's statements are shorter, so each comes in one piece, and its text can be found in
+/// it.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// A connection that is never held fails the test after this time.
+/// How long [`PostgresProxy::held`] waits for a connection before it fails the test.
 const AT_LAST: Duration = Duration::from_secs(60);
 
-/// What the next answers have to wait for.
+/// What answers have to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
     /// Answers pass at once.
     Pass,
-    /// The connection that sends the text next gets no answers.
+    /// The next connection that sends this text gets no more answers.
     Hold(&'static str),
-    /// It has been sent.
+    /// A connection has sent the text, and gets no more answers.
     Held,
 }
 
@@ -36,7 +38,7 @@ impl PostgresProxy {
     /// Begins to listen before a server on this machine.
     ///
     /// # Panics
-    /// If it cannot listen.
+    /// The proxy cannot listen.
     pub async fn start(server_port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let port = listener.local_addr().expect("it is bound").port();
@@ -58,22 +60,23 @@ impl PostgresProxy {
         self.port
     }
 
-    /// The connection that sends the text next gets no more answers until [`Self::release`]; Postgres gets what it sends.
+    /// The next connection that sends the text gets no more answers until [`Self::release`]. What it sends still
+    /// reaches Postgres.
     pub fn hold_answers_after(&self, text: &'static str) {
         self.rule.send_replace(Rule::Hold(text));
     }
 
-    /// Waits until a connection is held.
+    /// Waits until the answers of a connection are held.
     ///
     /// # Panics
-    /// If none is for a minute.
+    /// No connection is held within a minute.
     pub async fn held(&self) {
         let mut rule = self.rule.subscribe();
         let held = tokio::time::timeout(AT_LAST, rule.wait_for(|rule| *rule == Rule::Held));
         held.await.expect("a connection sends the text").expect("the sender lives");
     }
 
-    /// Lets the answers go on.
+    /// Lets the answers that are held go on.
     pub fn release(&self) {
         self.rule.send_replace(Rule::Pass);
     }

@@ -1,4 +1,5 @@
-//! Child processes that can be killed, stopped, continued and started again, and that never outlive the test process.
+//! Child processes, which can be killed, stopped, continued and started again, and which never outlive the test
+//! process.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,20 +12,20 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A program with all that its start needs.
+/// A program, and all that its start needs.
 #[derive(Clone)]
 pub struct Spec {
-    /// What it is called in messages and its log's file name.
+    /// The name of the program in messages, and of its log's file.
     pub name: String,
     /// The path of the program, or its name where `PATH` leads to it.
     pub program: PathBuf,
-    /// Its arguments, without the program's name.
+    /// The arguments, without the program's name.
     pub args: Vec<OsString>,
-    /// Its settings; `TILL_*` of the caller's environment are not passed on.
+    /// The program's environment. No `TILL_*` of the caller's own environment is passed on.
     pub env: BTreeMap<String, String>,
-    /// The user it runs as, if not the caller.
+    /// The user that the program runs as, where it is not the caller.
     pub user: Option<String>,
-    /// Where its output goes, appended.
+    /// The file to which the output is appended.
     pub log: PathBuf,
 }
 
@@ -49,7 +50,8 @@ impl Spec {
         self
     }
 
-    /// The command: `setpriv` gives up root where asked and asks the kernel to kill the process when its parent is gone.
+    /// The command. It runs `setpriv`, which gives up root where asked, and asks the kernel to kill the process when
+    /// its parent is gone.
     fn command(&self) -> io::Result<Command> {
         let mut command = Command::new("setpriv");
         if let Some(user) = &self.user {
@@ -67,10 +69,10 @@ impl Spec {
         Ok(command)
     }
 
-    /// Runs it to its end, at most for `limit`.
+    /// Runs the program to its end, for `limit` at most.
     ///
     /// # Panics
-    /// If it cannot be started, or does not end in time.
+    /// The program cannot be started, or does not end in time.
     #[must_use]
     pub fn run(self, limit: Duration) -> Finished {
         let name = self.name.clone();
@@ -87,20 +89,20 @@ impl Spec {
     }
 }
 
-/// How a program ended, and all it printed.
+/// How a program has ended, and all that it printed.
 #[derive(Debug)]
 pub struct Finished {
     /// The exit status it ended with.
     pub status: ExitStatus,
-    /// Its standard output and error.
+    /// The standard output and the standard error, together.
     pub output: String,
 }
 
 impl Finished {
-    /// What it printed.
+    /// What the program printed.
     ///
     /// # Panics
-    /// If it ended with a failure.
+    /// The program ended with a failure.
     #[must_use]
     pub fn success(self, what: &str) -> String {
         assert!(self.status.success(), "{what} failed ({}):\n{}", self.status, self.output);
@@ -115,34 +117,34 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it.
+    /// Starts the program.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// The program cannot be started.
     #[must_use]
     pub fn start(spec: Spec) -> Self {
         let child = spawn(&spec);
         Self { spec, child: Some(child) }
     }
 
-    /// The program it runs, or ran last.
+    /// The program that runs, or ran last.
     #[must_use]
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
 
-    /// Changes what it runs from the next start on.
+    /// The program, to change what runs from the next start on.
     pub fn spec_mut(&mut self) -> &mut Spec {
         &mut self.spec
     }
 
-    /// Its process id, if it runs.
+    /// The id of the process, while it runs.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// `kill -9`, and waits until it is gone. Nothing if it does not run.
+    /// Kills the process (`kill -9`), and waits until it is gone. Nothing happens where it does not run.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -150,16 +152,16 @@ impl Process {
         }
     }
 
-    /// Starts it again after its end.
+    /// Starts the program again after its end.
     ///
     /// # Panics
-    /// If it still runs.
+    /// The process still runs.
     pub fn restart(&mut self) {
         assert!(self.exited().is_some(), "{} still runs", self.spec.name);
         self.child = Some(spawn(&self.spec));
     }
 
-    /// Its exit status if it has ended by itself, `None` while it runs.
+    /// The exit status. `None` while the process runs, and `Some(None)` where it was killed from here.
     pub fn exited(&mut self) -> Option<Option<ExitStatus>> {
         match &mut self.child {
             None => Some(None),
@@ -167,20 +169,20 @@ impl Process {
         }
     }
 
-    /// Stops it where it is (`SIGSTOP`).
+    /// Stops the process where it is (`SIGSTOP`).
     pub fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on (`SIGCONT`).
+    /// Lets the process go on (`SIGCONT`).
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Asks it to end (`SIGTERM`) and waits at most `limit` for it.
+    /// Asks the process to end (`SIGTERM`), and waits `limit` at most until it has.
     ///
     /// # Panics
-    /// If it does not end in time.
+    /// The process does not end in time.
     pub fn terminate(&mut self, limit: Duration) -> ExitStatus {
         self.signal(Signal::TERM);
         let status = self
@@ -190,7 +192,7 @@ impl Process {
         status
     }
 
-    /// Waits at most `limit` for its end.
+    /// Waits `limit` at most for the end of the process.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + limit;
         loop {
@@ -202,7 +204,7 @@ impl Process {
         }
     }
 
-    /// The last lines it logged, for messages.
+    /// The last lines that the process has logged, for messages.
     #[must_use]
     pub fn log_tail(&self) -> String {
         let text = fs::read(&self.spec.log).unwrap_or_default();
@@ -226,8 +228,9 @@ impl Drop for Process {
 
 type Order = (Command, mpsc::Sender<io::Result<Child>>);
 
-/// The thread that starts all children. The kernel's signal at the parent's death is sent when the *thread* that started the
-/// child ends, and a test's threads end with the test, while Kafka and Postgres are shared by many.
+/// The thread that starts all children. The kernel's signal at a parent's death is sent when the *thread* that started
+/// the child ends. A test's threads end with the test, while many tests share Kafka and Postgres, so none of these may
+/// start them.
 static SPAWNER: LazyLock<Mutex<mpsc::Sender<Order>>> = LazyLock::new(|| {
     let (sender, orders) = mpsc::channel::<Order>();
     std::thread::spawn(move || {
@@ -251,7 +254,7 @@ fn spawn(spec: &Spec) -> Child {
     })
 }
 
-/// Writes a line into a process's log: what the test did to it, among what it said.
+/// Writes a line into a process's log: what the test did to the process, among what the process said.
 pub fn note(log: &Path, line: &str) {
     use std::io::Write;
     if let Ok(mut file) = File::options().append(true).create(true).open(log) {

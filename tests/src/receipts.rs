@@ -1,10 +1,10 @@
-//! Receipts as tills send them: a few places, skewed products, exact sums.
+//! Receipts such as tills send: of a few places, some products more often than others, with exact sums.
 
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-/// A small deterministic source of random numbers (`SplitMix64`): the same seed makes the same test.
+/// A small deterministic source of random numbers (`SplitMix64`). The same seed makes the same test.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -24,7 +24,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `limit`.
+    /// A number from 0 on that is below `limit`.
     pub const fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
@@ -34,10 +34,10 @@ impl Random {
         self.below(100) < percent
     }
 
-    /// One of these.
+    /// One of these elements.
     ///
     /// # Panics
-    /// If there are none.
+    /// There are no elements.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         let index = self.below(of.len() as u64);
         &of[usize::try_from(index).expect("an index")]
@@ -62,7 +62,7 @@ impl Receipts {
         Self { prefix: prefix.to_owned(), random: Random::new(seed), made: 0, places }
     }
 
-    /// The next one, with a business time up to three hours ago.
+    /// The next receipt. Its business time is up to three hours ago.
     pub fn make(&mut self) -> Value {
         let id = format!("{}-{}", self.prefix, self.made);
         self.made += 1;
@@ -81,7 +81,7 @@ impl Receipts {
         )
     }
 
-    /// A field at random is wrong in one of the ways the API refuses.
+    /// A receipt in which a random field is wrong, in one of the ways that the API refuses.
     pub fn make_invalid(&mut self) -> Value {
         let mut receipt = self.make();
         let (pointer, value) = match self.random.below(8) {
@@ -99,12 +99,12 @@ impl Receipts {
     }
 
     fn item(&mut self) -> Value {
-        // Small product numbers are frequent ones.
+        // A product of two random numbers is more often small, so products with small numbers are frequent.
         let product = self.random.below(30) * self.random.below(30) / 10;
         let quantity = 1 + self.random.below(3);
         let price = cents(1 + (product * 137 + 99) % 2_000);
         let category = *self.random.pick(&CATEGORIES);
-        // Money as integrators send it: a number or a string.
+        // Integrators send money both as numbers and as text.
         let price = if self.random.chance(50) { json!(price.to_string()) } else { number(price) };
         json!({"product_id": format!("product-{product}"), "quantity": quantity, "price": price, "category": category})
     }
@@ -113,7 +113,7 @@ impl Receipts {
 /// A receipt whose total is the sum of its items and whose tax is a tenth of it.
 ///
 /// # Panics
-/// If an item has no readable price and quantity.
+/// An item has no price or quantity that can be read.
 #[must_use]
 pub fn of_items(
     id: &str,
@@ -145,10 +145,10 @@ pub fn simple(id: &str, place_id: &str, price: &str) -> Value {
     of_items(id, Utc::now(), place_id, &[item], Decimal::ZERO, "card")
 }
 
-/// Money out of a JSON number or string.
+/// Reads money from a JSON number or text.
 ///
 /// # Panics
-/// If it is neither.
+/// The value is neither.
 #[must_use]
 #[track_caller]
 pub fn decimal(value: &Value) -> Decimal {

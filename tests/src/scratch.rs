@@ -1,5 +1,6 @@
-//! Folders of a run under `.till/test/`: one for the run, in it one a test. A test that passes removes its own; a failed
-//! one keeps it and says where. The run's folder goes with the process unless a test failed.
+//! The folders of a run, under `.till/test/`: one for the run, and in it one for each test. A test that passes removes
+//! its own; one that fails keeps it and says where it is. The run's folder goes when the process ends, unless a test
+//! has failed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,16 +11,16 @@ use std::sync::{LazyLock, Mutex};
 
 use crate::places;
 
-/// A test's own folder.
+/// A test's own folder, which is kept where the test fails.
 pub struct Scratch {
     path: PathBuf,
 }
 
 impl Scratch {
-    /// A new folder for the test `name` in this run's.
+    /// Makes a folder for the test `name` in that of this run.
     ///
     /// # Panics
-    /// If it cannot be made.
+    /// The folder cannot be made.
     #[must_use]
     pub fn new(name: &str) -> Self {
         let path = RUN.path.join(name);
@@ -45,7 +46,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Its presence in the run's folder keeps the folder.
+/// A file of this name in the run's folder has the folder kept.
 const FAILED: &str = "failed";
 
 static RUN: LazyLock<Run> = LazyLock::new(Run::begin);
@@ -74,7 +75,7 @@ impl Run {
     }
 }
 
-/// Makes a folder that other users may pass through: Postgres does not run as root.
+/// Makes a folder that other users may pass through, because Postgres does not run as root.
 fn make(path: &Path) {
     fs::create_dir_all(path).unwrap_or_else(|e| panic!("cannot make {}: {e}", path.display()));
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("the folder is ours");

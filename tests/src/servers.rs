@@ -1,4 +1,4 @@
-//! Kafka and Postgres together: one pair shared by a run's tests, or one of a test's own.
+//! Kafka and Postgres together: either one pair that a run's tests share, or a test's own pair.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use crate::kafka::Kafka;
 use crate::postgres::Postgres;
 use crate::scratch::Scratch;
 
-/// A running pair; it ends with the value.
+/// A running pair, which ends when this value is dropped.
 pub struct Servers {
     /// The broker, which other tests may use too.
     pub kafka: Kafka,
     /// The database server, which other tests may use too.
     pub postgres: Postgres,
-    /// Their data and logs.
+    /// The folder of both servers' data and logs.
     pub scratch: Scratch,
 }
 
 impl Servers {
-    /// A pair of one's own, serving.
+    /// Starts a pair that the test does not share, and waits until both serve.
     pub async fn start(name: &str) -> Self {
         let scratch = Scratch::new(name);
         let servers =
@@ -29,7 +29,7 @@ impl Servers {
         servers
     }
 
-    /// The run's pair, which lives as long as the test process.
+    /// The pair that the run's tests share. It lives as long as the test process.
     pub async fn shared() -> Arc<Self> {
         static SHARED: OnceCell<Arc<Servers>> = OnceCell::const_new();
         SHARED.get_or_init(|| async { Arc::new(Self::start("shared").await) }).await.clone()

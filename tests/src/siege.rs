@@ -1,5 +1,5 @@
-//! Strangers at the ports of a deployment: without an account they hold what they can get. Everything is on the loopback and
-//! bounded, and ends with the value.
+//! Strangers at the ports of a deployment. They have no account, and hold all they can get. Everything is on the
+//! loopback, is bounded, and ends with the value.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -15,18 +15,18 @@ const IDLE: usize = 49;
 const SLOW: usize = 200;
 /// Connections whose request is refused with many errors, and that never read the answer.
 const UNREAD: usize = 40;
-/// Logins that fail, at the same time, one after the other.
+/// Strangers who log in and fail, one login after the other, all at the same time.
 const GUESSERS: usize = 40;
 
-/// Routes that take a body of anyone, or of a terminal.
+/// Routes that take a body from anybody, or from a terminal.
 const ROUTES: [&str; 3] = ["/v1/receipts", "/v1/auth/login", "/v1/auth/register"];
 const SLOW_EVERY: Duration = Duration::from_secs(1);
 /// How long a stranger waits for the port to take its bytes or to answer.
 const WAITS: Duration = Duration::from_secs(5);
-/// Before the next login of one that was not looked at.
+/// The pause before a stranger's next login, where its last one was refused unseen.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
-/// Logins by the status of their answer; 0 stands for none.
+/// How many logins were answered with each status; 0 stands for no answer.
 type Answered = Arc<Mutex<BTreeMap<u16, u64>>>;
 
 /// A siege that goes on until it is dropped.
@@ -38,10 +38,10 @@ pub struct Siege {
 }
 
 impl Siege {
-    /// Begins one; its connections are spread over the ports of these base URLs.
+    /// Begins a siege. Its connections are spread over the ports of these base URLs.
     ///
     /// # Panics
-    /// If a URL has no address, or its port takes no connections.
+    /// A URL has no address, or its port takes no connections.
     #[must_use]
     pub fn lay(urls: &[&str]) -> Self {
         let ports: Vec<SocketAddr> = urls.iter().map(|url| address(url)).collect();
@@ -68,10 +68,10 @@ impl Siege {
         Self { stop, threads, _held: held, answered }
     }
 
-    /// How the logins were answered until now: how many, by status; 0 stands for no answer.
+    /// How many logins were answered with each status until now; 0 stands for no answer.
     ///
     /// # Panics
-    /// If a stranger's thread has panicked.
+    /// A stranger's thread has panicked.
     #[must_use]
     pub fn logins(&self) -> BTreeMap<u16, u64> {
         self.answered.lock().expect("no holder of the lock panics").clone()
@@ -96,14 +96,14 @@ fn request(route: &str, length: usize, body: &str) -> Vec<u8> {
     format!("POST {route} HTTP/1.1\r\n{head}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// A registration of some 5,000 members that no account has.
+/// A registration with some 5,000 members that no account has, each of which is an error.
 fn refused_with_many_errors() -> Vec<u8> {
     let members: Vec<_> = (0..5_000).map(|number| format!("\"stranger-{number}\":{number}")).collect();
     let body = format!("{{{}}}", members.join(","));
     request("/v1/auth/register", body.len(), &body)
 }
 
-/// A port may close on a stranger while it still sends: that is an answer too.
+/// Connects and sends. A port may close on a stranger that still sends, which counts as an answer.
 fn connect(port: SocketAddr, begin: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(port).unwrap_or_else(|e| panic!("{port} takes no connection: {e}"));
     stream.set_write_timeout(Some(WAITS)).expect("the time is not zero");
@@ -120,7 +120,7 @@ fn trickle(slow: &[TcpStream], stop: &AtomicBool) {
     }
 }
 
-/// Logins of accounts that are not there, each of another, so that no lock of a name ends them.
+/// Logs in to accounts that do not exist, to another one each time, so that no lock of a name ends it.
 fn guess(port: SocketAddr, number: usize, stop: &AtomicBool, answered: &Mutex<BTreeMap<u16, u64>>) {
     for guess in 0.. {
         if stop.load(Ordering::Relaxed) {

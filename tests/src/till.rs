@@ -1,4 +1,4 @@
-//! A whole deployment of Till for one test: its own topics and database, the services as processes.
+//! A whole deployment of Till for one test. It has its own topics and database, and its services are processes.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -15,16 +15,16 @@ use crate::process::{self, Process, Spec};
 use crate::scratch::Scratch;
 use crate::servers::Servers;
 
-/// How long a service may take until it serves. Liveness only.
+/// How long a service may take to serve before the test gives up.
 pub const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// How long a service may take to end when asked to.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
-/// Window of the worker in tests: every ten seconds.
+/// The schedule of the worker's windows in tests: each lasts ten seconds.
 const SCHEDULE: &str = "*/10 * * * * *";
 
-/// A deployment. Its services end with it; what it runs on may be shared.
+/// A deployment. Its services end with this value; its servers may be shared.
 pub struct Till {
     /// The first command-api, to which clients of the deployment write.
     pub command_api: Service,
@@ -34,26 +34,26 @@ pub struct Till {
     pub analytics: Service,
     /// Further replicas of the three, which start with them.
     pub further: Vec<Service>,
-    /// The Kafka and the Postgres it runs on, perhaps with other tests.
+    /// The Kafka and the Postgres that it runs on, which it may share with other tests.
     pub servers: Arc<Servers>,
     /// The folder of the test's logs and stores.
     pub scratch: Scratch,
-    /// The prefix of its topics, and its database's name.
+    /// The prefix of its topics, which is also the name of its database.
     pub prefix: String,
 }
 
 impl Till {
-    /// A deployment on the run's shared Kafka and Postgres, no service started yet.
+    /// A deployment on the servers that the run's tests share. No service is started yet.
     pub async fn prepare(name: &str) -> Self {
         Self::on(name, Servers::shared().await).await
     }
 
-    /// A deployment on a Kafka and a Postgres of its own, which it may kill.
+    /// A deployment on servers of its own, which the test may kill.
     pub async fn prepare_alone(name: &str) -> Self {
         Self::on(name, Arc::new(Servers::start(&format!("{name}-servers")).await)).await
     }
 
-    /// A deployment with all services serving.
+    /// A deployment whose services all serve.
     pub async fn start(name: &str) -> Self {
         let mut till = Self::prepare(name).await;
         till.start_all().await;
@@ -81,7 +81,8 @@ impl Till {
         Self { command_api, projector, analytics, further: Vec::new(), servers, scratch, prefix }
     }
 
-    /// Adds replicas, not started, until there are `count` of each service. They get the settings that the first one has now.
+    /// Adds replicas, without starting them, until there are `count` of each service. They get the settings that the
+    /// first one has now.
     pub fn replicate(&mut self, count: usize) {
         for number in self.replicas("command-api").count() + 1..=count {
             let further = [
@@ -93,13 +94,13 @@ impl Till {
         }
     }
 
-    /// The replicas of a service, by the name of its binary, the first one first.
+    /// The replicas of the service whose binary has this name. The first one comes first.
     pub fn replicas<'a>(&'a self, binary: &'a str) -> impl Iterator<Item = &'a Service> {
         let all = [&self.command_api, &self.projector, &self.analytics].into_iter().chain(&self.further);
         all.filter(move |service| service.binary() == binary)
     }
 
-    /// The same, to stop and start them.
+    /// The same replicas, to stop and start them.
     pub fn replicas_mut<'a>(&'a mut self, binary: &'a str) -> impl Iterator<Item = &'a mut Service> {
         self.services().filter(move |service| service.binary() == binary)
     }
@@ -130,7 +131,7 @@ impl Till {
         }
     }
 
-    /// One more command-api of this deployment, with a store of its own, not started.
+    /// One more command-api of this deployment, with a store of its own. It is not started.
     #[must_use]
     pub fn another_command_api(&self, name: &str) -> Service {
         let mut service = self.another(name, &self.command_api, "command-api", "TILL_COMMAND_API_LISTEN");
@@ -138,13 +139,13 @@ impl Till {
         service
     }
 
-    /// One more projector of this deployment, not started.
+    /// One more projector of this deployment. It is not started.
     #[must_use]
     pub fn another_projector(&self, name: &str) -> Service {
         self.another(name, &self.projector, "projector", "TILL_PROJECTOR_LISTEN")
     }
 
-    /// One more worker of this deployment, not started.
+    /// One more worker of this deployment. It is not started.
     #[must_use]
     pub fn another_analytics(&self, name: &str) -> Service {
         self.another(name, &self.analytics, "analytics-worker", "TILL_ANALYTICS_LISTEN")
@@ -160,14 +161,14 @@ impl Till {
         service
     }
 
-    /// A proxy before the deployment's broker, for the services that are set to it. They are delayed, held back and cut as
-    /// the test says.
+    /// Starts a proxy before the deployment's broker. Services that are set to it are delayed, held back and cut as the
+    /// test says.
     #[must_use]
     pub fn kafka_proxy(&self) -> KafkaProxy {
         KafkaProxy::start(self.servers.kafka.brokers())
     }
 
-    /// One of its topics: `receipts`, `accounts`, `analytics` or `shards`.
+    /// One of the deployment's topics: `receipts`, `accounts`, `analytics` or `shards`.
     #[must_use]
     pub fn topic(&self, noun: &str) -> Log {
         Log::new(self.servers.kafka.brokers(), &format!("{}.{noun}", self.prefix))
@@ -189,7 +190,7 @@ impl Till {
         self.anyone().login("analyst", "analyst").await
     }
 
-    /// The demo's terminal, bound to no place.
+    /// A client that is logged in as the demo's terminal, which may send any place's receipts.
     pub async fn terminal(&self) -> Client {
         self.anyone().login("terminal", "terminal").await
     }
@@ -202,7 +203,7 @@ fn set_up_command_api(service: &mut Service, folder: &Path) {
     service.set("TILL_COMMAND_API_ADVERTISE", &url);
 }
 
-/// A service's process and where it listens.
+/// A service: its process, and the port that it listens on.
 pub struct Service {
     spec: Spec,
     process: Option<Process>,
@@ -210,7 +211,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// `binary serve`, listening on a free port told by the setting `listen`.
+    /// A service that runs `BINARY serve`. It listens on a free port, which the setting `listen` tells it.
     #[must_use]
     pub fn new(name: &str, binary: &str, listen: &str, folder: &Path) -> Self {
         let port = free_port();
@@ -219,7 +220,7 @@ impl Service {
         Self { spec, process: None, port }
     }
 
-    /// The name of this replica, as in its log's file name.
+    /// The name of this replica, which is also that of its log's file.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.spec.name
@@ -236,43 +237,43 @@ impl Service {
         self.port
     }
 
-    /// Its base URL, without a slash at the end.
+    /// The service's base URL, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Another program from the next start on, given the same settings. The one it was.
+    /// Gives the service another program, with the same settings, from the next start on. Returns the former one.
     pub fn replace_program(&mut self, program: &Path) -> PathBuf {
         std::mem::replace(&mut self.spec.program, program.to_owned())
     }
 
-    /// A setting's value from the next start on.
+    /// Gives a setting a value, from the next start on.
     pub fn set(&mut self, key: &str, value: &str) {
         self.spec.env.insert(key.to_owned(), value.to_owned());
     }
 
-    /// Leaves a setting at its default from the next start on.
+    /// Leaves a setting at its default, from the next start on.
     pub fn unset(&mut self, key: &str) {
         self.spec.env.remove(key);
     }
 
-    /// A setting as given.
+    /// The value that a setting was given; `None` where it has its default.
     #[must_use]
     pub fn setting(&self, key: &str) -> Option<&str> {
         self.spec.env.get(key).map(String::as_str)
     }
 
-    /// The id of its process, while it runs.
+    /// The id of the service's process, while it runs.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.process.as_ref().and_then(Process::id)
     }
 
-    /// The most memory its process ever had resident, MiB.
+    /// The most memory that the process has ever had resident, in MiB.
     ///
     /// # Panics
-    /// If it does not run.
+    /// The service does not run.
     #[must_use]
     pub fn peak_mib(&self) -> u64 {
         let process = self.id().expect("it runs");
@@ -285,20 +286,20 @@ impl Service {
         self.spec.env.clone()
     }
 
-    /// Starts it.
+    /// Starts the service.
     ///
     /// # Panics
-    /// If it runs.
+    /// The service runs.
     pub fn start(&mut self) {
         assert!(self.process.is_none(), "{} was started already", self.name());
         process::note(&self.spec.log, "start");
         self.process = Some(Process::start(self.spec.clone()));
     }
 
-    /// Waits until it serves.
+    /// Waits until the service serves.
     ///
     /// # Panics
-    /// If it ends, or does not serve within two minutes.
+    /// The service ends, or does not serve within two minutes.
     pub async fn ready(&mut self) {
         let deadline = Instant::now() + READY_WITHIN;
         let client = Client::new(&self.url(), &self.url()).with_timeout(Duration::from_secs(5));
@@ -316,63 +317,63 @@ impl Service {
         }
     }
 
-    /// Whether it serves at this moment.
+    /// Whether the service serves at this moment.
     pub async fn is_ready(&self) -> bool {
         let client = Client::new(&self.url(), &self.url()).with_timeout(Duration::from_secs(5));
         client.try_get("/readyz").await.is_ok_and(|a| a.status == 200)
     }
 
-    /// Starts it and waits until it serves.
+    /// Starts the service, and waits until it serves.
     pub async fn start_ready(&mut self) {
         self.start();
         self.ready().await;
     }
 
-    /// `kill -9`, also if it is stopped.
+    /// Kills the service (`kill -9`), even where it is stopped.
     pub fn kill(&mut self) {
         process::note(&self.spec.log, "kill -9");
         self.process = None;
     }
 
-    /// Whether it has ended by itself.
+    /// Whether the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.process.as_mut().is_none_or(|process| process.exited().is_some())
     }
 
-    /// Waits at most `limit` for its end by itself.
+    /// Waits `limit` at most for the process to end by itself.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         self.process.as_mut().and_then(|process| process.wait(limit))
     }
 
-    /// SIGTERM, and waits for its end.
+    /// Asks the service to end (SIGTERM), and waits until it has.
     ///
     /// # Panics
-    /// If it does not run or does not end in time.
+    /// The service does not run, or does not end in time.
     pub fn terminate(&mut self) -> ExitStatus {
         process::note(&self.spec.log, "SIGTERM");
         let mut process = self.process.take().unwrap_or_else(|| panic!("{} does not run", self.spec.name));
         process.terminate(ENDS_WITHIN)
     }
 
-    /// Stops it where it is.
+    /// Stops the process where it is (SIGSTOP).
     ///
     /// # Panics
-    /// If it does not run.
+    /// The service does not run.
     pub fn pause(&self) {
         process::note(&self.spec.log, "SIGSTOP");
         self.process.as_ref().expect("it runs").pause();
     }
 
-    /// Lets a stopped one go on.
+    /// Lets a stopped process go on (SIGCONT).
     ///
     /// # Panics
-    /// If it does not run.
+    /// The service does not run.
     pub fn resume(&self) {
         process::note(&self.spec.log, "SIGCONT");
         self.process.as_ref().expect("it runs").resume();
     }
 
-    /// What it logged, all starts.
+    /// All that the service has logged, over all its starts.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read(&self.spec.log)
@@ -380,7 +381,8 @@ impl Service {
             .unwrap_or_default()
     }
 
-    /// Another subcommand of its binary with its settings, in the background, logging to `NAME-LABEL.log`.
+    /// Another subcommand of the service's binary, with the service's settings, to be run in the background. It logs to
+    /// `NAME-LABEL.log`.
     #[must_use]
     pub fn command(&self, label: &str, subcommand: &str, args: &[&str]) -> Spec {
         let mut spec = self.spec.clone();
@@ -389,7 +391,7 @@ impl Service {
         spec.args([subcommand].iter().chain(args).map(std::ffi::OsString::from))
     }
 
-    /// Runs another subcommand of its binary with its settings to its end.
+    /// Runs another subcommand of the service's binary, with the service's settings, to its end.
     #[must_use]
     pub fn run(&self, subcommand: &str, args: &[&str]) -> process::Finished {
         self.command(subcommand.trim_start_matches('-'), subcommand, args).run(READY_WITHIN)

@@ -1,3 +1,3 @@
-//! What to-dos do outside their own shard.
+//! How to-dos reach other shards than their own.
 
 pub mod tell;

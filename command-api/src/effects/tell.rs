@@ -1,8 +1,8 @@
-//! Tells: a to-do's commands go to the owners of their homes; what their events say comes back as the command that settles
-//! the to-do.
+//! Tells: the commands of a to-do go to the owners of their homes, and what their events say comes back as the command
+//! that settles the to-do.
 //!
-//! A tell is repeated until it is settled, by whoever owns the shard by then, so its receiver keeps its first answer and
-//! gives that one again.
+//! A tell is repeated until it is settled, if need be by the shard's next owner. So an aggregate that is told keeps its
+//! first answer, and gives that one again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,24 +25,24 @@ use crate::settings::Own;
 use crate::shard::source::Source;
 use crate::shard::{Answer, Origin, Refusal, Shards};
 
-/// Where an owner takes the commands of other owners' to-dos. nginx never serves it.
+/// The path at which an owner takes the commands of other owners' to-dos. nginx does not serve it.
 pub const PATH: &str = "/internal/commands";
-/// Commands of one tell that are under way at once.
+/// The most commands of one tell that are under way at once.
 const SIDE_BY_SIDE: usize = 32;
-/// Events read from the log at once for repeated tells.
+/// The most events that are read from the log at once, for tells that are repeated.
 const READING: usize = 4;
 
-/// The body of a told command.
+/// The body of the request that tells a command.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Told {
-    /// The event whose to-do sends it.
+    /// The id of the event whose to-do sends the command.
     pub cause: Uuid,
-    /// See [`Command::to_json`].
+    /// The command, as [`Command::to_json`] writes it.
     pub command: Value,
 }
 
-/// A to-do's commands, and what makes the settling command of their events.
+/// A to-do's commands, and the function that makes the settling command of their events.
 pub struct Tell {
     pub key: TodoKey,
     pub cause: Uuid,
@@ -50,14 +50,14 @@ pub struct Tell {
     pub settle: Settle,
 }
 
-/// How a tell ended: with the command that settles its to-do, or not yet.
+/// How a tell ended: with the command that settles its to-do, or with the reason why it must be told again.
 pub struct Ended {
     pub key: TodoKey,
     pub cause: Uuid,
     pub result: Result<Command, Untold>,
 }
 
-/// Why a told command has no event; it is told again.
+/// Why a told command has given no event. It is told again later.
 #[derive(Debug, thiserror::Error)]
 pub enum Untold {
     #[error("its shard said {0:?}")]
@@ -80,7 +80,7 @@ impl From<Refusal> for Untold {
     }
 }
 
-/// Tells commands, and answers those that are told.
+/// Tells commands to other owners, and decides the commands that other owners tell.
 #[derive(Clone)]
 pub struct Teller(Arc<Parts>);
 
@@ -89,14 +89,14 @@ struct Parts {
     source: Arc<Source>,
     reading: Threads,
     replicas: reqwest::Client,
-    /// What replicas know each other by.
+    /// The secret by which replicas of one deployment know each other.
     secret: String,
     timeout: Duration,
     runtime: Handle,
 }
 
 impl Teller {
-    /// Asks by `replicas`. Tells run on the runtime that this is called in.
+    /// Tells by the client `replicas`. They run on the tokio runtime in which this is called.
     pub fn new(shards: &Arc<Shards>, source: &Arc<Source>, replicas: reqwest::Client, own: &Own) -> Self {
         Self(Arc::new(Parts {
             shards: Arc::clone(shards),
@@ -114,7 +114,8 @@ impl Teller {
         runtime::auth::are_equal_secrets(self.0.secret.as_bytes(), secret)
     }
 
-    /// Begins a tell; how it ended is sent to `ended`, whose shard may have gone elsewhere by then.
+    /// Begins a tell, and sends how it ended to `ended`. Where the shard has left this replica by then, nobody receives
+    /// it.
     pub fn begin(&self, tell: Tell, ended: Sender<Ended>) {
         let teller = self.clone();
         self.0.runtime.spawn(async move {
@@ -135,7 +136,8 @@ impl Teller {
         }
     }
 
-    /// The event of a command whose shard is served here, also where it has happened before.
+    /// The event of a command whose shard is served here. Where the command had happened before, its event is read from
+    /// the log.
     pub async fn decide(&self, command: Command, cause: Uuid) -> Result<Event, Untold> {
         let origin = Origin { causation_id: Some(cause), ..Origin::default() };
         let Answer { position, event, .. } = self.0.shards.submit(command, origin).await?;
@@ -169,7 +171,7 @@ impl Teller {
     }
 }
 
-/// The body of the answer to a told command: its event in Avro single-object encoding.
+/// The body of the answer to a told command, which is its event in Avro single-object encoding.
 pub fn body_of(event: &Event) -> Vec<u8> {
     codec::encode(event, &Framing::SingleObject).value
 }

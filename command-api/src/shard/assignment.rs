@@ -1,14 +1,14 @@
-//! What the group has said of a shard that is assigned here.
+//! The assignment of a shard to this replica, and what the group has said of it since.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::consumer::ConsumerGroupMetadata;
 
-/// From the callback that assigned the shard to the one that takes it away.
+/// One assignment of a shard: from the callback that assigned it to the callback that takes it away.
 pub struct Assignment {
     ended: AtomicBool,
-    /// Of the newest generation that is known to have left the shard here.
+    /// The group's metadata of the newest generation that is known to have left the shard here.
     group: Mutex<Arc<ConsumerGroupMetadata>>,
 }
 
@@ -18,18 +18,18 @@ impl Assignment {
         Self { ended: AtomicBool::new(false), group: Mutex::new(group) }
     }
 
-    /// A later generation leaves the shard here.
+    /// Notes that a later generation leaves the shard here, and that generation's metadata.
     pub fn goes_on_in(&self, group: Arc<ConsumerGroupMetadata>) {
         *self.group.lock().unwrap_or_else(PoisonError::into_inner) = group;
     }
 
-    /// What proves to the coordinator that this process owns the shard: it refuses the metadata of a generation that is
-    /// over.
+    /// The metadata that proves to the coordinator that this process owns the shard. The coordinator refuses the
+    /// metadata of a generation that is over.
     pub fn group(&self) -> Arc<ConsumerGroupMetadata> {
         Arc::clone(&self.group.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The shard is taken away, or the process ends.
+    /// Ends the assignment: the shard is taken away, or the process ends.
     pub fn end(&self) {
         self.ended.store(true, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! Who serves which shard, and the topology: a reader of `till.shards`.
+//! The directory says which replica serves a shard, and what the topology is. It is a reader of `till.shards`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,18 +15,19 @@ use tokio::sync::watch;
 
 /// The partition of `till.shards` that the topology's records are in.
 pub const TOPOLOGY_PARTITION: i32 = 0;
-/// Longer than a dead owner's open transaction can hold back committed readers.
+/// How long [`Directory::topology_now`] waits for the topic's end. A dead owner's open transaction holds committed
+/// readers back for less than this.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bounds how long a position that only control records moved goes unnoticed.
+/// How long a poll waits. Control records end no poll, so a position that only they moved goes unnoticed for as long.
 const POLL: Duration = Duration::from_millis(10);
 
-/// What the topic says, newest record of each key.
+/// What the newest record of each key in the topic says.
 #[derive(Default)]
 pub struct Known {
     owners: HashMap<i32, ShardAnnounced>,
     topology: Option<TopologyDeclared>,
-    /// The topology's partition is read up to here.
+    /// The offset up to which the topology's partition is read.
     read_to: i64,
 }
 
@@ -47,8 +48,8 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Reads the topic to its end, then goes on reading for the life of the process. A record this binary is too
-    /// old for is given to `failed`, and ends the reading.
+    /// Reads the topic to its end, and from then on for the life of the process. A record that this binary is too old
+    /// for ends the reading, and is given to `failed`.
     pub fn start(
         cluster: &Cluster,
         prefix: &str,
@@ -57,7 +58,7 @@ impl Directory {
     ) -> Result<Self, DirectoryError> {
         let topic = Topic::Shards.name(prefix);
         let asking = cluster.reader(Isolation::Uncommitted)?;
-        // More than K, where the log was resharded to fewer.
+        // The topic has more than K partitions where the log was resharded to fewer shards.
         let partitions = partition_count(&asking, &topic)?;
         let ends = end_offsets(&asking, &[(&topic, partitions)])?;
         let directory = Self {
@@ -77,19 +78,20 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Who announced a shard last, in the log's topology.
+    /// The replica that announced the shard last, under the topology that the log has now.
     pub fn owner(&self, shard: i32) -> Option<ShardAnnounced> {
         let known = self.known.borrow();
         let epoch = known.topology?.epoch;
         known.owners.get(&shard).filter(|owner| owner.topology_epoch == epoch).cloned()
     }
 
-    /// How partitions map to shards, as far as the topic has been read.
+    /// How partitions map to shards, as far as the topic has been read. `None` where no topology was read yet.
     pub fn topology(&self) -> Option<TopologyDeclared> {
         self.known.borrow().topology
     }
 
-    /// How partitions map to shards, with all that was declared before this call. Blocks.
+    /// How partitions map to shards, with all that was declared before this call. It blocks until the topic is read
+    /// that far.
     pub fn topology_now(&self, ends: &Ends) -> KafkaResult<Option<TopologyDeclared>> {
         let only_its = TOPOLOGY_PARTITION + 1;
         let ends = ends.ask(&[(&self.topic, only_its)])?;
@@ -109,12 +111,12 @@ impl Directory {
         }
     }
 
-    /// Tells of each change of what [`Self::owner`] and [`Self::topology`] say.
+    /// A receiver that is notified of each change of what [`Self::owner`] and [`Self::topology`] say.
     pub fn changes(&self) -> watch::Receiver<Known> {
         self.known.subscribe()
     }
 
-    /// Whether the topic goes on and is not read, also with a reader made anew.
+    /// Whether the topic goes on and the directory does not read it, although its reader was made anew.
     pub fn stands_still(&self) -> bool {
         self.stands_still.load(Ordering::Acquire)
     }
@@ -132,13 +134,14 @@ impl Directory {
     }
 }
 
-/// The directory's thread.
+/// The part of the directory that reads, on a thread of its own.
 struct Reading {
     directory: Directory,
     cluster: Cluster,
     prefix: String,
     reader: LogReader,
-    /// Where each partition is read on. A reader made anew has no position before its first record.
+    /// The offset from which each partition is read on. It is kept here because a reader that is made anew has no
+    /// position before its first record.
     next: HashMap<i32, i64>,
 }
 
@@ -160,7 +163,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Reads for the life of the process; a reader that has come to a standstill is made anew.
+    /// Reads for the life of the process. A reader that stands still while the topic goes on is made anew.
     fn read(&mut self, mut ends: WatchedEnds) -> Result<(), Unreadable> {
         let mut standstill = Standstill::default();
         loop {
@@ -177,7 +180,7 @@ impl Reading {
 
     fn renew(&mut self) {
         tracing::warn!("the shards' topic is not read any more: its reader is made anew");
-        // Where no reader can be made, the former one stays, and is looked at again.
+        // Where no new reader can be made, the former one stays, and the next look decides again.
         match reader(&self.cluster, &self.prefix, &self.next) {
             Ok(renewed) => runtime::kafka::end(std::mem::replace(&mut self.reader, renewed)),
             Err(error) => tracing::warn!(%error, "no reader of the shards' topic"),
@@ -185,7 +188,8 @@ impl Reading {
     }
 
     fn read_one(&mut self) -> Result<(), Unreadable> {
-        // Errors are the broker's absence, which the client's own lines tell; reading goes on after it.
+        // An error means that no broker is there, which librdkafka's own log lines tell. Reading goes on when one is
+        // back.
         if let Ok(Some(message)) = self.reader.poll(POLL)
             && let Some(Event::Shards(event)) = message.record().into_event()?
         {
@@ -198,12 +202,13 @@ impl Reading {
         Ok(())
     }
 
-    /// Positions pass control records too. A partition of which nothing was read yet has none.
+    /// Notes the reader's positions, which pass control records too. A partition of which nothing was read yet has no
+    /// position.
     fn follow_positions(&mut self) {
         let Ok(positions) = self.reader.positions() else { return };
         self.next.extend(positions.into_iter().map(|((_, partition), next)| (partition, next)));
         let read_to = self.next[&TOPOLOGY_PARTITION];
-        // Nobody waits for it by notification.
+        // `topology_now` looks again and again, and nobody else needs `read_to`: no receiver is woken.
         self.directory.known.send_if_modified(|known| {
             known.read_to = read_to;
             false
@@ -211,7 +216,7 @@ impl Reading {
     }
 }
 
-/// A reader of the topic from these offsets on.
+/// A reader of the topic that begins at these offsets.
 fn reader(cluster: &Cluster, prefix: &str, next: &HashMap<i32, i64>) -> KafkaResult<LogReader> {
     let reader = LogReader::new(cluster, prefix, Isolation::Committed)?;
     reader.add(next.iter().map(|(partition, next)| ((Topic::Shards, *partition), *next)))?;

@@ -1,4 +1,4 @@
-//! Why a shard is not served here, or not any more.
+//! Why a replica does not serve a shard, or serves it no more.
 
 use std::time::Duration;
 
@@ -7,39 +7,39 @@ use schemas::Topic;
 
 use super::store::Overtaken;
 
-/// How long the fold up to the end of the log may take; ownership tries again after it.
+/// How long a takeover may wait for the fold up to the end of the log. After that the takeover is tried again.
 pub const FOLD_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why a shard is no longer served.
 #[derive(Debug, thiserror::Error)]
 pub enum Ended {
-    /// The group gave it to somebody else, or the process stops.
+    /// The group gave the shard to another replica, or the process stops.
     #[error("it was given back")]
     GivenBack,
-    /// It could not be taken over.
+    /// The shard could not be taken over.
     #[error("it could not be taken over: {0}")]
     NotTakenOver(#[from] TakeoverError),
-    /// A transaction did not end cleanly.
+    /// A transaction did not end cleanly, so nobody knows whether it was committed.
     #[error("a transaction's outcome is unknown: {0}")]
     Unknown(KafkaError),
-    /// librdkafka may have sent an EndTxn twice.
+    /// librdkafka may have sent an EndTxn twice, and the late one would end the next transaction.
     #[error(
         "a broker connection broke or a commit was slow: its producer is fenced before the next transaction"
     )]
     Doubtful,
-    /// Somebody else folded its partitions.
+    /// Another thread of this process folded the shard's partitions into the store: the follower, or a later owner.
     #[error(transparent)]
     Overtaken(#[from] Overtaken),
-    /// Somebody else appended to its partitions.
+    /// Another process appended to the shard's partitions.
     #[error(
         "{topic:?}/{partition}: the batch's event is at {offset}, which is not where this owner's next one belongs: somebody else wrote"
     )]
     NotAlone {
-        /// The topic.
+        /// The topic of the event that stands where it should not.
         topic: Topic,
-        /// Its partition.
+        /// The partition of that event.
         partition: i32,
-        /// Where the event stands.
+        /// The offset of that event.
         offset: i64,
     },
 }
@@ -49,10 +49,11 @@ pub enum Ended {
 pub enum TakeoverError {
     #[error(transparent)]
     Kafka(#[from] KafkaError),
-    /// The group gave it to somebody else meanwhile.
+    /// The group gave the shard to another replica while this one took it over.
     #[error("it was given back before it was served")]
     GivenBack,
-    /// A late EndTxn of the announcement would end the first batch's transaction.
+    /// A connection broke during the announcement. Its EndTxn may come a second time, late, and would then end the
+    /// transaction of the first batch.
     #[error("a broker connection broke before it was served")]
     ConnectionBroke,
     #[error("the local store did not reach the end of the log within {FOLD_TIMEOUT:?}")]

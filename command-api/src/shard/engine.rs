@@ -1,4 +1,4 @@
-//! What every shard served here shares, made of the settings.
+//! The engine: the parts that all shards served by this process share, built from the settings.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,41 +30,42 @@ pub struct Engine {
     pub(super) cluster: Cluster,
     pub(super) prefix: String,
     pub(super) partitions: i32,
-    /// The topology this process was started with.
+    /// The epoch of the topology that this process was started under.
     pub(super) topology_epoch: i32,
     pub(super) records: RecordWriter,
-    /// Where other replicas find this one.
+    /// The URL at which other replicas reach this one.
     pub(super) url: String,
-    /// Tells this process from all others.
+    /// An id that this process alone has, drawn at its start.
     pub(super) instance: Uuid,
     pub(super) shards: Arc<Shards>,
     pub(super) store: Arc<Store>,
     pub(super) source: Arc<Source>,
     pub(super) follower: Follower,
     pub(super) directory: Directory,
-    /// Member of the group whose assignment is ownership.
+    /// The member of the group whose assignment is ownership.
     pub(super) membership: Arc<BaseConsumer<Rebalances>>,
-    /// Asks for the ends of partitions, for takeovers alone: what only watches has a client of its own.
+    /// Asks for the ends of partitions, for takeovers alone. Followers and directories, which only watch, have a client
+    /// of their own, so that a takeover never waits for them.
     pub(super) ends: Ends,
     pub(super) teller: Teller,
-    /// Of a group of its own, without members: its offsets prove that a producer is not fenced.
+    /// The metadata of a group that has no members. Committing an offset for it proves that a producer is not fenced.
     pub(super) refusals: ConsumerGroupMetadata,
-    /// Commands that a batch takes, at most.
+    /// The most commands that a batch takes.
     pub(super) batch: usize,
-    /// How long a batch waits at most for the commands that answers just given bring.
+    /// How long a batch waits at most for the commands that follow the answers just given.
     pub(super) pause: Duration,
 }
 
 /// Why the engine did not start.
 pub enum Unstarted {
-    /// It passes when Kafka is back.
+    /// Kafka does not answer. The start works when Kafka is back.
     Kafka(KafkaError),
-    /// It needs an operator.
+    /// The start fails until an operator changes something; the text says what.
     Refused(String),
 }
 
 impl Engine {
-    /// Opens the store, begins to follow the log, and agrees with it on the topology. Blocks.
+    /// Opens the store, begins to follow the log, and agrees with the log on the topology. It blocks.
     pub fn start(
         settings: &Settings,
         framing: Framing,
@@ -83,7 +84,8 @@ impl Engine {
         let teller = Teller::new(&shards, &source, replicas, own);
         let membership = membership::member(&cluster, &prefix, Arc::clone(&shards))?;
         let refusals = refusals(&cluster, &prefix)?;
-        // Last of all: where something above fails, the store must be free for the next start.
+        // The follower starts last: it keeps the store open, and where something above fails the next start needs the
+        // store.
         let failed = |error| end(&error);
         let follower = Follower::start(&cluster, &prefix, partitions, Arc::clone(&store), watching, failed)?;
         Ok(Self {
@@ -108,32 +110,32 @@ impl Engine {
         })
     }
 
-    /// The shards as requests see them.
+    /// The shards, as requests see them.
     pub const fn shards(&self) -> &Arc<Shards> {
         &self.shards
     }
 
-    /// The fold of all partitions.
+    /// The local store: the fold of all event partitions.
     pub const fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
-    /// Reads events again.
+    /// The reader of single events by their positions.
     pub const fn source(&self) -> &Arc<Source> {
         &self.source
     }
 
-    /// Tells to-dos' commands to other replicas.
+    /// The part that tells to-dos' commands to other replicas.
     pub const fn teller(&self) -> &Teller {
         &self.teller
     }
 
-    /// Whether the store has come near the end of the log once.
+    /// Whether the store has been near the end of the log at least once.
     pub fn is_near_the_end(&self) -> bool {
         self.follower.is_near_the_end()
     }
 
-    /// What does not go on although the log does; `None` where all does.
+    /// Which part does not go on although the log does, in words; `None` where all parts go on.
     pub fn stands_still(&self) -> Option<&'static str> {
         if self.follower.stands_still() {
             Some("the log goes on and the local store does not follow")
@@ -144,35 +146,36 @@ impl Engine {
         }
     }
 
-    /// Ends the fold once its batch is written.
+    /// Ends the follower, once its batch is written.
     pub fn stop_following(&self) {
         self.follower.stop();
     }
 
-    /// The partitions of a shard.
+    /// The partitions that belong to a shard.
     pub(super) fn partitions_of(&self, shard: i32) -> impl Iterator<Item = (Topic, i32)> + Clone + use<> {
         partitions_of(shard, self.shards.count(), self.partitions)
     }
 
-    /// Proves that this process is a member of the group in its current generation: the coordinator refuses offsets of
-    /// anyone else.
+    /// Proves that this process is a member of the group in its current generation: from any other process the
+    /// coordinator refuses the offset.
     pub(super) fn prove_membership(&self, shard: i32) -> KafkaResult<()> {
         self.membership.commit(&self.shard_offset(shard)?, CommitMode::Sync)
     }
 
-    /// An offset of the shard's partition. Its value means nothing; that it can be written does.
+    /// An offset for the shard's partition of `till.shards`. Its value means nothing; only whether it can be committed
+    /// does.
     pub(super) fn shard_offset(&self, shard: i32) -> KafkaResult<TopicPartitionList> {
         let mut offsets = TopicPartitionList::new();
         offsets.add_partition_offset(&Topic::Shards.name(&self.prefix), shard, Offset::Offset(0))?;
         Ok(offsets)
     }
 
-    /// Reads the log's topology to its end: this process's must be the newest.
+    /// Fails where the log's topology, read to its end, is newer than this process's.
     pub(super) fn check_topology(&self) -> Result<(), TakeoverError> {
         self.compare_epoch(self.directory.topology_now(&self.ends)?)
     }
 
-    /// Whether the log was resharded since this process started, as far as the directory has read.
+    /// Fails where the log's topology, as far as the directory has read it, is newer than this process's.
     pub(super) fn notice_topology(&self) -> Result<(), TakeoverError> {
         self.compare_epoch(self.directory.topology())
     }
@@ -183,7 +186,7 @@ impl Engine {
         if newest > own { Err(TakeoverError::OldTopology { own, newest }) } else { Ok(()) }
     }
 
-    /// The ends of a shard's partitions, open transactions included.
+    /// The ends of the shard's partitions, with records of open transactions counted.
     pub(super) fn ends_of(&self, shard: i32) -> KafkaResult<HashMap<(Topic, i32), i64>> {
         let names = Topic::COMMANDED.map(|topic| topic.name(&self.prefix));
         let asked: Vec<_> = names.iter().map(|name| (name.as_str(), self.partitions)).collect();
@@ -201,14 +204,15 @@ fn end(error: &dyn std::fmt::Display) {
     std::process::exit(1);
 }
 
-/// No client has to live for it: a group without members has the same metadata for ever.
+/// The metadata of the group for refusals. Its client may be dropped at once: a group without members has the same
+/// metadata for ever.
 fn refusals(cluster: &Cluster, prefix: &str) -> KafkaResult<ConsumerGroupMetadata> {
     let mut config = cluster.reader_config(Isolation::Committed);
     let client: BaseConsumer = config.set("group.id", format!("{prefix}-refusals")).create()?;
     client.group_metadata().ok_or(KafkaError::Canceled)
 }
 
-/// Opens the store and compares it with the log; one that differs is discarded.
+/// Opens the store and compares it with the log. A store that differs is discarded, and a new one opened.
 fn open_store(settings: &Settings, cluster: &Cluster) -> Result<Store, Unstarted> {
     let (common, own) = (&settings.common, &settings.own);
     let origin = format!("{} {}", common.topic_prefix, common.partitions);

@@ -1,5 +1,5 @@
-//! Every replica follows: one thread folds all event partitions into the local store, but for those that a
-//! shard served here folds itself.
+//! The follower: in every replica, one thread folds all event partitions into the local store, except the partitions of
+//! shards that this replica serves. Those are folded by their owner.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,30 +14,30 @@ use schemas::{Position, Topic};
 
 use super::store::{Advance, FoldedTo, Overlay, Overtaken, Store};
 
-/// Events folded before they are written, at most.
+/// The most events that are folded before they are written.
 const BATCH_EVENTS: usize = 5_000;
-/// Time gathered before a batch is written, at most: it also bounds how long a release waits.
+/// How long a batch gathers before it is written, at most. A takeover's release waits for that too.
 const BATCH_TIME: Duration = Duration::from_millis(20);
-/// A replica joins the group when it is at most this many offsets behind.
+/// How many offsets a replica may be behind the end of the log when it joins the group.
 const NEAR_OFFSETS: i64 = 1_000;
 
-/// The partitions of an event topic that belong to a shard.
+/// The partitions, of all topics with commands, that belong to a shard.
 pub fn partitions_of(shard: i32, shards: i32, partitions: i32) -> impl Iterator<Item = (Topic, i32)> + Clone {
     let mine = (0..partitions).filter(move |partition| partition % shards == shard);
     mine.flat_map(|partition| Topic::COMMANDED.map(|topic| (topic, partition)))
 }
 
-/// Asks of the follower.
+/// A request to the follower's thread.
 enum Request {
-    /// Fold these partitions up to these ends, then leave them alone.
+    /// Fold these partitions up to these ends, then leave them to the shard's owner, and say so.
     Release { ends: HashMap<(Topic, i32), i64>, done: SyncSender<()> },
-    /// Fold these partitions again from where the store stands.
+    /// Fold these partitions again, from where the store stands.
     Resume { partitions: Vec<(Topic, i32)> },
-    /// End.
+    /// End the thread.
     Stop,
 }
 
-/// The follower's other end.
+/// A handle by which other threads ask the follower's thread.
 #[derive(Clone)]
 pub struct Follower {
     requests: Sender<Request>,
@@ -45,7 +45,7 @@ pub struct Follower {
     stands_still: Arc<AtomicBool>,
 }
 
-/// Why following ended.
+/// Why the follower's thread ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Broken {
     #[error(transparent)]
@@ -61,7 +61,7 @@ pub enum Broken {
 }
 
 impl Follower {
-    /// Begins to follow, on a thread of its own. An error it cannot get over is given to `failed`.
+    /// Begins to follow, on a thread of its own. An error that ends the thread is given to `failed`.
     pub fn start(
         cluster: &Cluster,
         prefix: &str,
@@ -102,29 +102,30 @@ impl Follower {
         Ok(Self { requests, near_the_end, stands_still })
     }
 
-    /// Whether the store has come near the end of the log once.
+    /// Whether the store has been near the end of the log at least once.
     pub fn is_near_the_end(&self) -> bool {
         self.near_the_end.load(Ordering::Acquire)
     }
 
-    /// Whether the log goes on and the store does not follow, also with a reader made anew.
+    /// Whether the log goes on and the store does not, although the reader was made anew.
     pub fn stands_still(&self) -> bool {
         self.stands_still.load(Ordering::Acquire)
     }
 
-    /// Folds the partitions up to their ends and leaves them to the caller. `false` where that takes longer.
+    /// Has the partitions folded up to their ends and left to the caller. `false` where that takes longer than
+    /// `at_most`.
     pub fn release(&self, ends: HashMap<(Topic, i32), i64>, at_most: Duration) -> bool {
         let (done, finished) = mpsc::sync_channel(1);
         self.requests.send(Request::Release { ends, done }).is_ok() && finished.recv_timeout(at_most).is_ok()
     }
 
-    /// Gives the partitions back.
+    /// Gives partitions back to the follower, which goes on with them from where the store stands.
     pub fn resume(&self, partitions: Vec<(Topic, i32)>) {
-        // A follower that has ended takes the process with it: nobody is left to tell.
+        // A follower's thread that has ended ends the process too, so a request that nobody takes does no harm.
         let _ = self.requests.send(Request::Resume { partitions });
     }
 
-    /// Ends the thread once its batch is written.
+    /// Ends the thread, once its batch is written.
     pub fn stop(&self) {
         let _ = self.requests.send(Request::Stop);
     }
@@ -147,7 +148,7 @@ struct Following {
     inbox: Receiver<Request>,
     near_the_end: Arc<AtomicBool>,
     stands_still: Arc<AtomicBool>,
-    /// All partitions as one.
+    /// The standstill of the first replay, which looks at all partitions as if they were one.
     replay: Standstill<()>,
     standstill: Standstill<(Topic, i32)>,
     assigned: HashSet<(Topic, i32)>,
@@ -164,7 +165,7 @@ impl Following {
                 match request {
                     Request::Release { ends, done } => self.releases.push(Release { ends, done }),
                     Request::Resume { partitions } => {
-                        // Whoever gives partitions back no longer waits for their release.
+                        // An owner that gives partitions back has given up waiting for their release.
                         self.releases.retain(|release| {
                             !partitions.iter().any(|place| release.ends.contains_key(place))
                         });
@@ -186,7 +187,7 @@ impl Following {
         self.reader.add(added.map(|place @ (topic, partition)| (place, store.folded(topic, partition).next)))
     }
 
-    /// Gathers, folds and writes one batch, with the positions it stands for.
+    /// Gathers, folds and writes one batch, together with the positions that it reaches.
     fn fold_batch(&mut self) -> Result<(), Broken> {
         let store = Arc::clone(&self.store);
         let mut overlay = Overlay::new(&store);
@@ -195,12 +196,13 @@ impl Following {
         let mut events = 0;
         while events < BATCH_EVENTS {
             let wait = until.saturating_duration_since(Instant::now());
-            // Whole milliseconds: a client asked to wait for less spins until the time is over.
+            // The wait is cut to whole milliseconds: librdkafka spins until the time is over where it is asked to wait
+            // for less.
             let wait = Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or_default());
             let message = match self.reader.poll(wait) {
                 Ok(Some(message)) => message,
                 Err(LogError::OutsideTheLog) => return Err(Broken::OutsideTheLog),
-                // Brokers come back; what matters is told by the client's own log lines.
+                // The error passes when brokers come back, and librdkafka's own log lines tell of it.
                 Err(LogError::Passing(_) | LogError::Kafka(_)) => continue,
                 Ok(None) => break,
             };
@@ -224,7 +226,8 @@ impl Following {
         Ok(())
     }
 
-    /// The reader's positions pass control records too, so a partition moves on even where only those came.
+    /// How far the batch moves each partition. The reader's positions pass control records too, so a partition moves on
+    /// even where only those came.
     fn advances(&self, last: &HashMap<(Topic, i32), Recorded>) -> KafkaResult<Vec<Advance>> {
         let mut advances = Vec::new();
         for ((topic, partition), next) in self.reader.positions()? {
@@ -251,7 +254,8 @@ impl Following {
                 .all(|((topic, partition), end)| store.folded(*topic, *partition).next >= *end);
             if reached {
                 removed.extend(release.ends.keys().filter(|place| assigned.remove(place)));
-                // Whoever asked may have given up; the partitions stay released until it resumes them.
+                // The owner that asked may have given up waiting. The partitions stay released all the same, until it
+                // gives them back.
                 let _ = release.done.try_send(());
             }
             !reached
@@ -284,7 +288,7 @@ impl Following {
         let places: Vec<_> = self.assigned.iter().map(place).collect();
         drop(ends);
         if !self.near_the_end.load(Ordering::Relaxed) {
-            // In a long replay a partition waits while others are read.
+            // In a long replay a partition rests while others are read, so only all of them together can stand still.
             let next = places.iter().map(|(_, next, _)| next).sum();
             let end = places.iter().map(|(_, _, end)| end).sum();
             if self.replay.note([((), next, end)]).is_some() {
@@ -305,7 +309,8 @@ impl Following {
         Ok(())
     }
 
-    /// A reader from where the store stands. The former one may take long to end: nobody waits for it.
+    /// Makes a reader that begins where the store stands. The former one may take long to end, so another thread ends
+    /// it.
     fn renew(&mut self) -> KafkaResult<()> {
         let reader = LogReader::new(&self.cluster, &self.prefix, Isolation::Committed)?;
         let former = std::mem::replace(&mut self.reader, reader);
@@ -324,7 +329,7 @@ fn name_in(names: &[(Topic, String)], topic: Topic) -> &str {
     &names.iter().find(|(known, _)| *known == topic).expect("only these topics are followed").1
 }
 
-/// How the first replay goes.
+/// How far the first replay has come, for the log line that tells it.
 struct Progress {
     begun: Instant,
     asked: Option<Instant>,

@@ -1,6 +1,7 @@
-//! The group whose assignment is ownership, and what it has assigned here.
+//! The group whose assignment is ownership, and which shards it has assigned here.
 //!
-//! Callbacks only take note, except that a revoked shard is drained before the group may give it to somebody else.
+//! The callbacks only take note, with one exception: a revoked shard is drained before its callback returns, since the
+//! group may give it to another replica afterwards.
 
 use std::collections::HashMap;
 use std::sync::mpsc::Receiver;
@@ -21,18 +22,18 @@ use super::topology::group;
 /// How long a shard that is taken away may still work on its batch.
 pub const DRAIN: Duration = Duration::from_secs(1);
 
-/// The shards assigned to this replica.
+/// The shards assigned to this replica. They change in the group's callbacks.
 pub struct Rebalances {
     held: Mutex<HashMap<i32, Held>>,
     shards: Arc<Shards>,
 }
 
-/// A shard that is assigned here.
+/// A shard that is assigned here, and the thread that serves it.
 pub struct Held {
     pub assignment: Arc<Assignment>,
     pub not_serving_since: Instant,
     pub start_at: Instant,
-    /// Says why the shard's thread has ended; `None` while there is no thread.
+    /// Receives why the shard's thread has ended; `None` while there is no thread.
     pub thread: Option<Receiver<Ended>>,
 }
 
@@ -47,8 +48,8 @@ impl ConsumerContext for Rebalances {
                 tracing::info!(shards = ?shards, lost, "shards are taken away");
                 self.give_back(&shards, if lost { Duration::ZERO } else { DRAIN });
             }
-            // Here and not after the assignment: until this callback returns, the client cannot join the next generation,
-            // whose metadata would then be taken for this one's.
+            // The metadata is read here and not after the assignment. Until this callback returns, the client cannot
+            // join the next generation; afterwards that generation's metadata could be taken for this one's.
             Rebalance::Assign(assigned) => match consumer.group_metadata() {
                 Some(group) => self.take(&partitions_in(assigned), &Arc::new(group)),
                 None => tracing::error!("the group gives shards and no metadata: they are not served"),
@@ -59,7 +60,7 @@ impl ConsumerContext for Rebalances {
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Assign(assigned) = rebalance
-            // The assignment is all that is wanted of this consumer, not the records.
+            // Of this consumer only the assignment is wanted, so its partitions are paused and no record is fetched.
             && let Err(error) = consumer.pause(assigned)
         {
             tracing::warn!(%error, "the shards' topic could not be paused");
@@ -72,15 +73,15 @@ fn partitions_in(list: &TopicPartitionList) -> Vec<i32> {
 }
 
 impl Rebalances {
-    /// Notes what is assigned anew. Every generation calls for it, also one that adds nothing: what is held already stays
-    /// here in that generation.
+    /// Notes the shards that are assigned anew. The group calls this in every generation, even in one that adds
+    /// nothing: a shard that is held already stays here in that generation, too.
     fn take(&self, assigned: &[i32], group: &Arc<ConsumerGroupMetadata>) {
         let now = Instant::now();
         let mut held = self.lock();
         for held in held.values() {
             held.assignment.goes_on_in(Arc::clone(group));
         }
-        // Further partitions are left over from a topology of more shards.
+        // Partitions from K on are left over from a topology with more shards, and are nobody's.
         for shard in assigned.iter().copied().filter(|shard| *shard < self.shards.count()) {
             tracing::info!(shard.id = shard, "a shard is assigned");
             let assignment = Arc::new(Assignment::new(Arc::clone(group)));
@@ -88,8 +89,9 @@ impl Rebalances {
         }
     }
 
-    /// Stops the shards' threads and waits for them. One that takes longer is left behind: the next owner
-    /// fences it, and the store refuses what it would still write. What it has not begun is given back without it.
+    /// Stops the threads of these shards, and waits for them `at_most` so long. A thread that takes longer is left
+    /// behind: the next owner fences it, and the store refuses what it would still write. The commands it has not begun
+    /// are given back without it.
     pub fn give_back(&self, shards: &[i32], at_most: Duration) {
         let deadline = Instant::now() + at_most;
         let mut held = self.lock();
@@ -111,7 +113,7 @@ impl Rebalances {
     }
 }
 
-/// Creates the group's member; it joins once it subscribes.
+/// Creates the member of the group. It joins when it subscribes.
 pub fn member(
     cluster: &Cluster,
     prefix: &str,

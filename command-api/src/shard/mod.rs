@@ -1,8 +1,8 @@
-//! The shard engine: one writer per shard, group commit, answers only after the commit.
+//! The shard engine: one writer a shard, one transaction for all commands that wait, and answers only after its commit.
 //!
-//! A command's way: [`Shards::submit`] -> the shard's queue -> [`owner`] decides, appends, commits, applies,
-//! answers. How a shard comes here: [`ownership`] -> [`takeover`] -> [`owner`]. Beside both, [`follower`]
-//! folds every partition nobody here owns into the [`store`].
+//! A command goes from [`Shards::submit`] through the shard's queue to its [`owner`], which decides, appends, commits,
+//! applies and answers. A shard comes here by [`ownership`], then [`takeover`], then [`owner`]. Beside both, the
+//! [`follower`] folds the partitions that nobody here owns into the [`store`].
 
 mod assignment;
 pub mod directory;

@@ -1,4 +1,5 @@
-//! Serving a shard: decide all that wait, append in one transaction, commit, apply, answer.
+//! The owner serves a shard: it decides all commands that wait, appends their events in one transaction, commits,
+//! applies them to the store, and answers.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,20 +23,20 @@ use super::transaction::Transactions;
 use super::work::{Answer, Asker, Job, Origin, Returned, Work};
 use crate::effects::tell::{self, Tell};
 
-/// How long the thread sleeps at most before it looks for a stop or a due to-do.
+/// How long the thread waits for a command, at most, before it looks whether it must stop or a to-do is due.
 const IDLE: Duration = Duration::from_millis(50);
-/// A batch keeps one of so many places for to-dos, which take no more of them either: neither they nor clients starve.
+/// One in so many places of a batch is kept for to-dos, and they get no more. So neither to-dos nor clients starve.
 const TODOS_OF_A_BATCH: usize = 4;
-/// Tells of a shard that are under way at once.
+/// The most tells of a shard that are under way at once.
 const TELLS: usize = 64;
-/// Between two looks at the queue while commands gather.
+/// The pause between two looks at the queue while commands gather.
 const GATHERING_STEP: Duration = Duration::from_micros(150);
 
-/// Takes the shard over and serves it until the assignment ends, or until something went wrong.
+/// Takes the shard over and serves it, until the assignment ends or something goes wrong.
 pub fn serve(engine: &Engine, shard: i32, assignment: &Assignment) -> Ended {
     let shards = &engine.shards;
     let inbox = shards.inbox(shard);
-    // A former thread of this shard may still be on its way out.
+    // The lock waits for a former thread of this shard that may still be on its way out.
     let inbox = inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let begun = Instant::now();
     let ended = match take_over(engine, shard, assignment) {
@@ -43,12 +44,13 @@ pub fn serve(engine: &Engine, shard: i32, assignment: &Assignment) -> Ended {
             let mut serving = Serving::new(engine, shard, producers);
             tracing::info!(shard.id = shard, takeover.ms = begun.elapsed().as_millis(), "serving");
             shards.set_serving(shard, true);
-            // `Rebalances::give_back` clears it too where it ends the assignment, but may have done so just before the line above.
+            // `Rebalances::give_back` clears it too where it ends the assignment, but may have done so just before the
+            // line above.
             if assignment.has_ended() {
                 shards.set_serving(shard, false);
             }
             let ended = serving.run(assignment, &inbox);
-            // The shard is given up here, before the producers are dropped: that may take seconds.
+            // The shard counts as given up before the producers are dropped, because dropping them may take seconds.
             shards.set_serving(shard, false);
             ended
         }
@@ -64,14 +66,14 @@ struct Serving<'e> {
     engine: &'e Engine,
     shard: i32,
     producers: Producers,
-    /// Whose turn it is.
+    /// The index of the producer whose turn it is.
     turn: usize,
     todos: Todos,
-    /// Tells come back here.
+    /// The channel on which tells that have ended come back.
     told: (Sender<tell::Ended>, Receiver<tell::Ended>),
     telling: usize,
     committed: Instant,
-    /// The commands just answered, and those that waited then: as many may wait soon.
+    /// How many commands were just answered or waited at that time. About as many may wait soon.
     expected: usize,
     tails: HashMap<(Topic, i32), Tail>,
 }
@@ -83,7 +85,7 @@ struct Pending {
     headers: EventHeaders,
 }
 
-/// What a command comes to, once the batch is committed. A position in the batch itself is provisional.
+/// The answer to one command, held until the batch is committed. A position within the batch is provisional until then.
 struct Outcome {
     asker: Asker,
     result: Result<Option<Answer>, Returned>,
@@ -113,7 +115,7 @@ impl<'e> Serving<'e> {
     fn run(&mut self, assignment: &Assignment, inbox: &Receiver<Job>) -> Ended {
         loop {
             self.begin_tells();
-            // What waits when the assignment ends is still answered here.
+            // Commands that wait when the assignment ends are still answered here: this is the last batch.
             let stopping = assignment.has_ended();
             let batch = self.gather(inbox, if stopping { Duration::ZERO } else { IDLE });
             if !batch.is_empty() {
@@ -130,7 +132,7 @@ impl<'e> Serving<'e> {
         }
     }
 
-    /// All that wait, and the to-dos that are due.
+    /// The next batch: the to-dos that are due, and all commands that wait.
     fn gather(&mut self, inbox: &Receiver<Job>, wait: Duration) -> Vec<Job> {
         let mut batch = self.due_todos();
         if batch.is_empty() {
@@ -141,17 +143,18 @@ impl<'e> Serving<'e> {
                 default(wait) => {}
             }
         }
-        // A transaction costs much the same with one record or hundreds, and the answers just given bring the next commands.
+        // A transaction with hundreds of records takes hardly longer than one with a single record, and clients that
+        // were just answered send their next commands: it pays to wait for these.
         while batch.len() + inbox.len() < self.expected && self.committed.elapsed() < self.engine.pause {
             std::thread::sleep(GATHERING_STEP);
         }
         batch.extend(inbox.try_iter().take(self.engine.batch.saturating_sub(batch.len())));
-        // Whoever gave up waiting was told that the outcome is unknown.
+        // A client that has given up waiting was told that the outcome is unknown, so its command need not be decided.
         batch.retain(|job| !matches!(&job.asker, Asker::Request(reply) if reply.is_closed()));
         batch
     }
 
-    /// The commands of to-dos of this shard: those that settle tells, and those that are due.
+    /// The commands of this shard's to-dos: those that settle a tell that has ended, and those that are due.
     fn due_todos(&mut self) -> Vec<Job> {
         let most = self.engine.batch.div_ceil(TODOS_OF_A_BATCH);
         let mut jobs = Vec::new();
@@ -168,7 +171,7 @@ impl<'e> Serving<'e> {
         jobs
     }
 
-    /// The job that settles a tell's to-do, where the tell has ended well.
+    /// The job that settles the to-do of a tell, where the tell has ended well. Else the to-do is put off.
     fn settle(&mut self, tell::Ended { key, cause, result }: tell::Ended) -> Option<Job> {
         self.telling -= 1;
         match result {
@@ -198,7 +201,8 @@ impl<'e> Serving<'e> {
         }
     }
 
-    /// Puts a to-do off where it is not settled, so that what is refused for ever does not fill every batch.
+    /// Puts a to-do off that is not settled. Without the pause, to-dos that are refused for ever would fill every
+    /// batch.
     fn put_off(&mut self, key: &TodoKey, why: &dyn std::fmt::Display) {
         if let Some(pause) = self.todos.put_off(key, Utc::now()) {
             let Position { topic, partition, offset } = key.raised_by();
@@ -215,7 +219,8 @@ impl<'e> Serving<'e> {
 
     fn work(&mut self, batch: Vec<Job>, inbox: &Receiver<Job>) -> Result<(), Ended> {
         let (pending, outcomes) = self.decide(batch);
-        // Dropping the outcomes tells everybody that theirs is unknown.
+        // An error drops the outcomes, and with them each reply, which tells its waiting client that the outcome is
+        // unknown.
         let offsets = self.commit(&pending).map_err(Ended::Unknown)?;
         self.apply(&pending, &offsets)?;
         let requests = outcomes.iter().filter(|outcome| matches!(outcome.asker, Asker::Request(_)));
@@ -242,7 +247,7 @@ impl<'e> Serving<'e> {
         }
     }
 
-    /// Decides each command against the state with the batch's earlier events.
+    /// Decides each command against the store's state with the batch's earlier events on top.
     fn decide(&self, batch: Vec<Job>) -> (Vec<Pending>, Vec<Outcome>) {
         let mut states = Overlay::new(&self.engine.store);
         let mut pending = Vec::with_capacity(batch.len());
@@ -279,7 +284,7 @@ impl<'e> Serving<'e> {
         (pending, outcomes)
     }
 
-    /// Appends the events in one transaction; the next one begins only when its outcome is known. A batch without any
+    /// Appends the events in one transaction, whose outcome is known before the next one begins. A batch without events
     /// commits an offset instead, so that a fenced owner cannot even say no.
     fn commit(&mut self, pending: &[Pending]) -> KafkaResult<Vec<i64>> {
         let begun = Instant::now();
@@ -307,8 +312,9 @@ impl<'e> Serving<'e> {
         Ok(offsets)
     }
 
-    /// Folds the committed events, at their true offsets, into the store. Where one of them is not where this owner's next
-    /// event belongs, the batch was decided without what stands before it: nothing is written, and the follower folds it.
+    /// Folds the committed events, at their true offsets, into the store. Where an event does not stand where this
+    /// owner's next one belongs, the batch was decided without the records before it. Then nothing is written, and the
+    /// follower folds all of it.
     fn apply(&mut self, pending: &[Pending], offsets: &[i64]) -> Result<(), Ended> {
         self.follow_tails(pending, offsets)?;
         let store = &self.engine.store;
@@ -357,12 +363,12 @@ fn headers(origin: Origin) -> EventHeaders {
     }
 }
 
-/// The place of the batch's event `index` before Kafka has given it an offset: -1, -2, ….
+/// The offset that stands for the batch's event `index` until Kafka has given it one: -1, -2, ….
 fn provisional(index: usize) -> i64 {
     -1 - i64::try_from(index).expect("a batch is small")
 }
 
-/// The answer with the offset Kafka gave, where it was provisional.
+/// The answer with the offset that Kafka gave, where its offset was provisional.
 fn placed(answer: Answer, offsets: &[i64]) -> Answer {
     let offset = match usize::try_from(-1 - answer.position.offset) {
         Ok(index) if answer.position.offset < 0 => offsets[index],

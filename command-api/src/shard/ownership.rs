@@ -1,6 +1,6 @@
-//! Which shards this replica owns: being assigned partition k of `till.shards` is owning shard k.
+//! Which shards this replica owns. Being assigned partition k of `till.shards` is owning shard k.
 //!
-//! One thread polls the group and starts, restarts and stops the shards' threads.
+//! One thread polls the group, and starts, restarts and stops the threads that serve shards.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,17 +22,17 @@ use super::topology::members;
 use crate::settings::Own;
 
 const POLL: Duration = Duration::from_millis(50);
-/// Wait before a shard that ended is taken over anew.
+/// The pause before a shard whose thread has ended is taken over anew.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// Joins the group, serves what it assigns until `stopping`, and gives it back. Blocks. `Err` ends the
-/// process: a restart is the remedy.
+/// Joins the group, serves the shards that it assigns until `stopping`, and gives them back. It blocks. An error ends
+/// the process, because only a restart helps.
 pub fn own(engine: &Arc<Engine>, settings: &Own, stopping: &CancellationToken) -> Result<(), String> {
     let member = &engine.membership;
     let topic = Topic::Shards.name(&engine.prefix);
     member.subscribe(&[&topic]).map_err(|error| format!("cannot join the group of shards: {error}"))?;
     let ended = serve_assigned(engine, Duration::from_millis(settings.serving_timeout_ms), stopping);
-    // As long as requests wait for a shard that moves, others have to take over what is given back.
+    // Other replicas have as long to take over what is given back as requests wait for a shard that moves.
     let move_timeout = Duration::from_millis(settings.move_timeout_ms);
     leave(engine, if ended.is_ok() { move_timeout } else { DRAIN });
     engine.shards.stop_waiting();
@@ -47,7 +47,7 @@ fn serve_assigned(
     let member = &engine.membership;
     let topic = Topic::Shards.name(&engine.prefix);
     while !stopping.is_cancelled() {
-        // Errors are the broker's absence, which the client's own lines tell.
+        // An error means that no broker is there, which librdkafka's own log lines tell.
         let _ = member.poll(POLL);
         engine.notice_topology().map_err(|error| error.to_string())?;
         let reachable = || member.fetch_metadata(Some(&topic), REQUEST_TIMEOUT).is_ok();
@@ -59,7 +59,7 @@ fn serve_assigned(
             .iter()
             .find(|(_, held)| held.not_serving_since.elapsed() > serving_timeout)
             .map(|(shard, _)| *shard);
-        // Without a broker nobody could serve it: a restart would not help.
+        // Where no broker is reachable nobody could serve the shard, and a restart would not help.
         if let Some(shard) = stuck.filter(|_| reachable()) {
             return Err(format!("shard {shard} is assigned here but was not served for {serving_timeout:?}"));
         }
@@ -97,16 +97,16 @@ fn start(engine: &Arc<Engine>, shard: i32, assignment: &Arc<Assignment>) -> Rece
     let (engine, assignment) = (Arc::clone(engine), Arc::clone(assignment));
     let serve = move || {
         let ended = owner::serve(&engine, shard, &assignment);
-        // Nobody listens where the shard was given back.
+        // Where the shard was given back without waiting, nobody receives this any more.
         let _ = sender.send(ended);
     };
     std::thread::Builder::new().name(format!("shard-{shard}")).spawn(serve).expect("a thread can be started");
     ended
 }
 
-/// Drains every shard, then leaves the group, so that the next owner need not wait for the session to end.
-/// Until others serve what was given back, this replica goes on to take requests and forwards them: a planned
-/// stop refuses none. Alone in the group it waits for nobody.
+/// Drains every shard and leaves the group, so that the next owner need not wait for the session to end. Until other
+/// replicas serve the shards, this one still takes requests and forwards them, so that a planned stop refuses none. A
+/// replica that is alone in the group waits for nobody.
 fn leave(engine: &Engine, at_most: Duration) {
     let member = engine.membership.as_ref();
     let given_back: Vec<_> = member.context().lock().keys().copied().collect();
@@ -114,7 +114,7 @@ fn leave(engine: &Engine, at_most: Duration) {
     engine.shards.set_assigned(|_| false);
     member.unsubscribe();
     tracing::info!(shards = ?given_back, "leaving the group of shards");
-    // A group that waits for a member that is gone lets nobody leave before it has noticed.
+    // While a rebalance waits for a member that is gone, nobody can leave before the group has noticed that.
     let has_left = || member.assignment().is_ok_and(|assigned: TopicPartitionList| assigned.count() == 0);
     let is_taken =
         |shard: &i32| engine.directory.owner(*shard).is_some_and(|owner| owner.instance != engine.instance);

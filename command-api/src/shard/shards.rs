@@ -1,4 +1,4 @@
-//! The shards as requests see them: each is served here, served elsewhere, or moving.
+//! The shards as requests see them: each is served here, served elsewhere, or on its way from one replica to another.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use super::directory::Directory;
 use super::work::{Answer, Asker, Job, Origin, Refusal, Returned, Work};
 use crate::settings::Own;
 
-/// The shards as requests see them.
+/// The shards, with a queue for each; requests reach their owner by it.
 pub struct Shards {
     slots: Vec<Slot>,
     partitions: i32,
@@ -25,22 +25,22 @@ pub struct Shards {
     url: String,
     answer_timeout: Duration,
     move_timeout: Duration,
-    /// Nobody waits for a shard any more.
+    /// Cancelled when the process ends: from then on no request waits for a shard.
     ending: CancellationToken,
 }
 
 struct Slot {
     queue: Sender<Job>,
-    /// Held by the thread that serves the shard.
+    /// The queue's receiver. The thread that serves the shard holds its lock.
     inbox: Arc<Mutex<Receiver<Job>>>,
-    /// The same queue, for what no thread will take.
+    /// A second receiver of the same queue, which empties it while no thread serves the shard.
     waiting: Receiver<Job>,
     serving: watch::Sender<bool>,
-    /// The group gave it to this replica, which may still be taking it over.
+    /// Whether the group has given the shard to this replica, which may still be taking it over.
     assigned: AtomicBool,
 }
 
-/// Where a shard is served.
+/// The replica that serves a shard.
 enum Place {
     Here,
     At(ShardAnnounced),
@@ -59,7 +59,7 @@ impl Shards {
         }
     }
 
-    /// Sends the command to its shard and waits until its outcome is committed.
+    /// Sends a command to its shard, and waits until its outcome is committed.
     pub async fn submit(&self, command: impl Into<Command>, origin: Origin) -> Result<Answer, Refusal> {
         let command = command.into();
         let partition = partition_of(command.home().as_bytes(), self.partitions);
@@ -68,8 +68,8 @@ impl Shards {
         Ok(answer.expect("a decision has an answer"))
     }
 
-    /// As [`Self::submit`], and then waits until the to-dos that the event raised are settled, other shards' answers
-    /// included, but no longer than `within`.
+    /// Does what [`Self::submit`] does, and then waits until the to-dos that the event raised are settled, with the
+    /// answers of other shards. It waits no longer than `within`.
     pub async fn submit_settled(
         &self,
         command: impl Into<Command>,
@@ -88,8 +88,9 @@ impl Shards {
         Ok(answer)
     }
 
-    /// Waits until the shard of `home` is served here, proven by a commit begun after this call: what the
-    /// store says of the home from then on is no memory of a former owner. Fails where it is served elsewhere.
+    /// Waits until the shard of `home` has committed, on this replica, a batch that began after this call. From then on
+    /// the store says of the home what is so, and not what a former owner remembers. Fails where the shard is served
+    /// elsewhere.
     pub async fn served_here(&self, home: &str) -> Result<(), Refusal> {
         let partition = partition_of(home.as_bytes(), self.partitions);
         self.ask(Work::Prove, partition, Origin::default()).await.map(drop)
@@ -117,12 +118,12 @@ impl Shards {
         }
     }
 
-    /// Whether the shard of `home` is served here at this moment.
+    /// Whether this replica serves the shard of `home` at this moment.
     pub fn serves(&self, home: &str) -> bool {
         self.is_serving(partition_of(home.as_bytes(), self.partitions) % self.count())
     }
 
-    /// Waits until another than `former` is announced for its shard.
+    /// Waits until another process than `former` is announced as the owner of its shard.
     pub async fn succeeded(&self, former: &ShardAnnounced) {
         let mut known = self.directory.changes();
         loop {
@@ -131,12 +132,13 @@ impl Shards {
             if owner.is_some_and(|owner| owner.instance != former.instance) {
                 return;
             }
-            // The directory lives as long as the process.
+            // The sender lives as long as the process, so waiting does not fail.
             let _ = known.changed().await;
         }
     }
 
-    /// Those who wait for a shard are refused from here on: nobody follows.
+    /// Refuses all requests that wait for a shard, now and from here on: the process ends, and no shard comes here any
+    /// more.
     pub fn stop_waiting(&self) {
         self.ending.cancel();
     }
@@ -151,8 +153,9 @@ impl Shards {
         self.move_timeout
     }
 
-    /// Gives what waits for shards that are not served here back to [`Self::ask`], which looks where they are by then. A
-    /// request that saw its shard served a moment ago may still put a job into the queue of one that has left.
+    /// Gives the jobs that wait for shards not served here back to [`Self::ask`], which looks again where their shards
+    /// are. A request that saw its shard served a moment ago may put a job into the queue just after the shard has
+    /// left.
     pub fn return_what_waits(&self) {
         for slot in self.slots.iter().filter(|slot| !*slot.serving.borrow()) {
             for job in slot.waiting.try_iter() {
@@ -163,13 +166,13 @@ impl Shards {
         }
     }
 
-    /// The shards that have no owner, neither here nor elsewhere.
+    /// The shards that no replica serves, as far as this one knows.
     pub fn unserved(&self) -> Vec<i32> {
         let is_served = |shard| self.is_serving(shard) || self.elsewhere(shard).is_some();
         (0..self.count()).filter(|shard| !is_served(*shard)).collect()
     }
 
-    /// K.
+    /// K, the number of shards.
     pub fn count(&self) -> i32 {
         i32::try_from(self.slots.len()).expect("K was an i32")
     }
@@ -200,7 +203,8 @@ impl Shards {
         }
     }
 
-    /// The shard's owner, if another replica announced it last and has not lost it to this one since.
+    /// The shard's owner, where another replica was the last to announce it. `None` where the group has given the shard
+    /// to this one since.
     fn elsewhere(&self, shard: i32) -> Option<ShardAnnounced> {
         if self.slots[index(shard)].assigned.load(Ordering::Relaxed) {
             return None;
@@ -221,7 +225,7 @@ impl Shards {
             let slot = &self.slots[index(shard)];
             let is_assigned = is_assigned(shard);
             if slot.assigned.swap(is_assigned, Ordering::Relaxed) != is_assigned {
-                // Requests that wait in `locate` look again.
+                // Wakes the requests that wait in `locate`, which then look again.
                 slot.serving.send_modify(|_| {});
             }
         }

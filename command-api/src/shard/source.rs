@@ -1,4 +1,4 @@
-//! Reads one event again, by its position: the log is the store of what states do not keep.
+//! Reads one event again, by its position. States keep little of an event; the log has all of it.
 
 use std::time::{Duration, Instant};
 
@@ -16,14 +16,15 @@ impl Source {
         Self { reader: Renewed::new(move || LogReader::new(&cluster, &prefix, Isolation::Committed)) }
     }
 
-    /// The event at a position of the log. Blocks, one reader at a time.
+    /// The event at a position of the log. It blocks, and all callers share one reader in turn.
     pub fn read(&self, position: Position) -> KafkaResult<Event> {
         let event = self.reader.with(|reader, timeout| read_with(reader, timeout, position))?;
         event.ok_or(KafkaError::Canceled)
     }
 }
 
-/// `None` where the record is no event this binary reads: then no client is to blame.
+/// Reads the event at a position. `None` where the record there is no event that this binary reads: an answer names
+/// positions of events only, so the client is not to blame.
 fn read_with(reader: &LogReader, timeout: Duration, position: Position) -> KafkaResult<Option<Event>> {
     let Position { topic, partition, offset } = position;
     reader.add([((topic, partition), offset)])?;

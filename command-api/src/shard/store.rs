@@ -1,5 +1,5 @@
-//! The local store: the fold of all event partitions, on disk. A cache of the log, no more: the log is the
-//! write-ahead log, and a store that is not exactly a prefix of it is discarded.
+//! The local store: the fold of all event partitions, on disk. It is a cache of the log, and the log is its write-ahead
+//! log. A store that is not the fold of exactly a prefix of the log is discarded.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -13,43 +13,45 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 use schemas::Topic;
 use uuid::Uuid;
 
-/// What a thousand commands may change; bounds what is buffered before a write.
+/// The size at which a memtable is flushed. A batch of a thousand commands changes less.
 const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
-/// Written and not flushed, about as much at most. While its one worker compacts, fjall rotates no memtable, so that none of
-/// its own limits is met and a replay would fill memory; with a second worker it spins beside the compacting one.
+/// About the most bytes that are written and not flushed. While fjall's one worker compacts it rotates no memtable, so
+/// none of fjall's own limits is met, and a replay would fill the memory. A second worker is no remedy: it spins beside
+/// the compacting one.
 const UNFLUSHED_BYTES: u64 = 3 * MEMTABLE_BYTES;
-/// How long a write waits for that at most, and between two looks.
+/// How long a write waits at most until less is unflushed, and how long between two looks.
 const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 const FLUSH_STEP: Duration = Duration::from_millis(2);
-/// Small tables make small compactions, for which nobody waits long.
+/// Small tables make small compactions, so a write that must wait for one does not wait long.
 const TABLE_BYTES: u64 = 4 * 1024 * 1024;
 const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 const ORIGIN_KEY: &[u8] = b"origin";
-/// The store's own folder in the one of the setting, which may hold other things: discarding the store deletes this one.
+/// The store's own folder within the folder of the setting. That one may hold other files; discarding the store deletes
+/// only this.
 const FOLDER: &str = "till-store";
-/// In the store's folder: it is Till's, and may be deleted.
+/// A file in the store's folder. It marks the folder as Till's own, which may be deleted.
 const OWN_MARK: &str = "TILL-STORE";
 const OWN_MARK_TEXT: &str =
     "A cache of Till's log, deleted and rebuilt when it differs. Keep nothing here.\n";
-/// fjall panics on a longer key; there is nothing under one.
+/// The longest key that fjall takes. It panics on a longer one, and no state has one.
 const MAX_KEY_BYTES: usize = u16::MAX as usize;
 const DISCARD_MARK: &str = "DISCARD";
 
-/// How far one partition is folded.
+/// How far one partition is folded into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoldedTo {
-    /// The next offset to fold; may be past control records.
+    /// The next offset to fold, which may be past control records.
     pub next: i64,
-    /// Offset and id of the last event folded.
+    /// The offset and the id of the last event that was folded, if any was.
     pub last: Option<(i64, Uuid)>,
 }
 
 impl FoldedTo {
-    /// Nothing is folded.
+    /// A partition of which nothing is folded.
     pub const NOTHING: Self = Self { next: 0, last: None };
 }
 
-/// A partition's step from one position to another.
+/// The step of one partition from a position to a later one.
 #[derive(Clone, Copy, Debug)]
 pub struct Advance {
     pub topic: Topic,
@@ -58,11 +60,11 @@ pub struct Advance {
     pub to: FoldedTo,
 }
 
-/// States that changed: `None` where one is forgotten. In key order, so that a memtable inserts neighbours
-/// one after the other.
+/// States that changed; `None` stands for a state that is removed. They are in key order, so that a memtable inserts
+/// neighbours one after the other.
 pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// Another writer advanced a partition first: whoever asks no longer owns it.
+/// Why a write was refused: another writer has moved a partition on, so the one that was refused owns it no more.
 #[derive(Debug, thiserror::Error)]
 #[error("{topic:?}/{partition} stands at {found}, not at {expected}: somebody else folded on")]
 pub struct Overtaken {
@@ -77,13 +79,14 @@ pub struct Store {
     database: Database,
     states: Keyspace,
     positions: Keyspace,
-    /// What `positions` holds; its lock orders the writers.
+    /// The positions, as the keyspace `positions` has them. Writers hold its lock, which orders them.
     folded: Mutex<HashMap<(Topic, i32), FoldedTo>>,
 }
 
 impl Store {
-    /// Opens the store in its folder within `dir`, or a new one where there is none or the one there cannot be read or is of
-    /// another fold or deployment. Whether it is of this log, [`super::verify`] finds out.
+    /// Opens the store in its folder within `dir`. The store begins anew where there is none, where it cannot be read,
+    /// or where it is of another fold or deployment. Whether it is a fold of this very log, [`super::verify`] finds
+    /// out.
     pub fn open(dir: &Path, origin: &str, cache_mib: u64) -> Result<Self, fjall::Error> {
         let dir = &dir.join(FOLDER);
         if dir.join(DISCARD_MARK).exists() {
@@ -105,12 +108,12 @@ impl Store {
         Ok(store.expect("a new store has the origin it was given"))
     }
 
-    /// Deletes the files of the store within `dir`, which nobody has open. They are only a cache: the log has it all.
+    /// Deletes the files of the store within `dir`, which nobody may have open. Nothing is lost: the log has it all.
     pub fn discard(dir: &Path) -> Result<(), fjall::Error> {
         Self::delete(&dir.join(FOLDER))
     }
 
-    /// Deletes a folder that a store has marked as its own, and no other.
+    /// Deletes a folder that bears the mark of a store. Any other folder is left alone, and an error.
     fn delete(folder: &Path) -> Result<(), fjall::Error> {
         if !folder.exists() {
             return Ok(());
@@ -123,7 +126,7 @@ impl Store {
         Ok(std::fs::remove_dir_all(folder)?)
     }
 
-    /// Makes the folder where it is missing or empty, and marks it.
+    /// Makes the folder where it is missing. A folder that is empty gets the mark, and no other one.
     fn claim(folder: &Path) -> Result<(), fjall::Error> {
         std::fs::create_dir_all(folder)?;
         if std::fs::read_dir(folder)?.next().is_none() {
@@ -132,7 +135,7 @@ impl Store {
         Ok(())
     }
 
-    /// `None` where the store there has another origin.
+    /// Opens the store, or makes one; `None` where the one there has another origin.
     fn try_open(dir: &Path, origin: &str, cache_mib: u64) -> Result<Option<Self>, fjall::Error> {
         let origin = format!("{origin} fold-{FOLD_VERSION}");
         Self::claim(dir)?;
@@ -145,7 +148,8 @@ impl Store {
             KeyspaceCreateOptions::default()
                 .max_memtable_size(MEMTABLE_BYTES)
                 .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(TABLE_BYTES)))
-                // Without the filters in memory each look-up of a new id would read a block a level.
+                // The filters stay in memory: without them, looking for an id that is new would read a block on each
+                // level.
                 .filter_block_pinning_policy(PinningPolicy::all(true))
                 .index_block_pinning_policy(PinningPolicy::all(true))
         };

@@ -1,12 +1,12 @@
-//! Where an owner's next event belongs: an offset elsewhere means that somebody else wrote.
+//! Where an owner's next event belongs. An event at another offset means that somebody else wrote.
 
 /// The end of one partition as its owner knows it. It begins where the takeover's fold ended.
 ///
-/// Each commit appends a marker to every partition that it wrote to, some time after it was acknowledged. So before an event
-/// there may be as many offsets as this owner's commits have markers due. That is two at most: a transaction of one of the
-/// two ids begins only after the markers of its former transaction are written. A coordinator that fails over, or repeats its
-/// request to write markers, may write one twice. Then more lies before an event although nobody else wrote, and its batch is
-/// answered as unknown, which is harmless.
+/// Some time after a commit was acknowledged, the broker appends a marker to every partition that the commit wrote to.
+/// So before an event there may be as many offsets as markers of this owner's commits are due. They are two at most: a
+/// transaction of one of the two ids begins only after the markers of that id's former transaction are written. A
+/// coordinator that fails over, or repeats its request to write markers, may write one twice. Then more lies before an
+/// event although nobody else wrote, and its batch is answered as unknown, which is harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tail {
     next: i64,
@@ -14,12 +14,13 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Nothing is appended at or after `next`.
+    /// A tail with nothing at or after `next`, and no marker due.
     pub fn new(next: i64) -> Self {
         Self { next, markers_due: 0 }
     }
 
-    /// This owner's event stands at `offset`. `false` where more lies before it than markers of this owner.
+    /// Notes that an event of this owner stands at `offset`. `false` where more lies before it than markers of this
+    /// owner.
     #[must_use]
     pub fn append(&mut self, offset: i64) -> bool {
         let skipped = offset - self.next;
@@ -31,7 +32,7 @@ impl Tail {
         true
     }
 
-    /// A transaction of this owner that appended here is committed.
+    /// Notes that a transaction of this owner, which appended to this partition, is committed.
     pub fn commit(&mut self) {
         self.markers_due += 1;
     }
@@ -41,7 +42,7 @@ impl Tail {
 mod tests {
     use super::*;
 
-    /// Appends and commits events at these offsets, a slice a transaction.
+    /// Whether a tail takes events at these offsets, each slice a transaction.
     fn is_alone(transactions: &[&[i64]]) -> bool {
         let mut tail = Tail::new(10);
         transactions.iter().all(|offsets| {

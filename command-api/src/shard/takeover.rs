@@ -1,4 +1,4 @@
-//! How a shard comes to be served here, in the order that makes it safe.
+//! How a shard comes to be served here. The order of the steps is what makes it safe.
 
 use schemas::shards::ShardAnnounced;
 use schemas::{Event, EventHeaders};
@@ -10,19 +10,19 @@ use super::engine::Engine;
 use super::topology::{TURNS, transactional_id};
 use super::transaction::Transactions;
 
-/// A shard's producers take turns: the broker still writes one's commit markers while the next one's
-/// transaction begins. With one, librdkafka would back off 20 ms on CONCURRENT_TRANSACTIONS.
+/// A shard's two producers, which take turns: the broker still writes the markers of one's commit while the other's
+/// transaction begins. With a single one, librdkafka would get CONCURRENT_TRANSACTIONS and back off for 20 ms.
 pub type Producers = [Transactions; TURNS];
 
-/// Takes the shard over. When it returns, no former owner can write to it, and the store holds all that any
-/// of them committed. An assignment that ends meanwhile ends the takeover at its next step.
+/// Takes the shard over. When this returns, no former owner can write to the shard, and the store holds all that any of
+/// them committed. An assignment that ends meanwhile ends the takeover at its next step.
 pub fn take_over(engine: &Engine, shard: i32, assignment: &Assignment) -> Result<Producers, TakeoverError> {
     engine.prove_membership(shard)?;
     let mut producers = fence(engine, shard, assignment)?;
     // After a reshard, a stale process can still call `init_transactions` with an old id. It then reads the new epoch
     // here and stops.
     engine.check_topology()?;
-    // Only after the fence: nothing can be appended to these partitions any more but by us.
+    // The ends are asked for only after the fence: from then on nobody but this process can append to these partitions.
     let ends = engine.ends_of(shard)?;
     if !engine.follower.release(ends, FOLD_TIMEOUT) {
         return Err(TakeoverError::Behind);
@@ -40,17 +40,17 @@ fn still_assigned(assignment: &Assignment) -> Result<(), TakeoverError> {
     if assignment.has_ended() { Err(TakeoverError::GivenBack) } else { Ok(()) }
 }
 
-/// One id after the other. Another process whose second id is fenced later than this one's has fenced the first id later
-/// too, so that this one's announcement, which uses the first, fails (ADR 7 has the proof). In parallel, each could
-/// hold one valid id, and both would serve.
+/// Fences the shard's two ids, one after the other. Another process whose second id is fenced later than this one's has
+/// also fenced the first id later. This one's announcement, which uses the first id, then fails (ADR 7 has the proof).
+/// Fenced in parallel, each process could hold one valid id, and both would serve.
 fn fence(engine: &Engine, shard: i32, assignment: &Assignment) -> Result<Producers, TakeoverError> {
     let fence = |turn| {
         still_assigned(assignment)?;
         let id = transactional_id(&engine.prefix, engine.topology_epoch, shard, turn);
         Ok::<_, TakeoverError>(Transactions::fence(&engine.cluster, &id)?)
     };
-    // librdkafka tells the same of a broker once in 30 s: a producer that has told that a connection broke may keep the next
-    // time to itself.
+    // librdkafka reports the same of a broker only once in 30 s. So a producer that has reported a broken connection
+    // while it fenced may not report the next one, and is replaced.
     let fence_well = |turn| match fence(turn)? {
         told if told.connection_broke() => {
             drop(told);
@@ -61,8 +61,9 @@ fn fence(engine: &Engine, shard: i32, assignment: &Assignment) -> Result<Produce
     Ok([fence_well(0)?, fence_well(1)?])
 }
 
-/// The first transaction. It carries the group's metadata of the assignment itself: with whichever is current, a process
-/// that has lost the shard and is still a member would be believed.
+/// Announces this replica as the owner, in the shard's first transaction. It carries the group's metadata of the
+/// assignment itself. With the metadata that is current, the coordinator would believe a process that is still a member
+/// but has lost the shard.
 fn announce(
     engine: &Engine,
     transactions: &mut Transactions,

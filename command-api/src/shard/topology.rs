@@ -1,4 +1,4 @@
-//! K and the topology epoch are in the log: the first replica of a new log declares them, and only
+//! K and the topology epoch stand in the log. The first replica of a new log declares them, and only
 //! `command-api reshard` changes them.
 
 use std::ops::RangeInclusive;
@@ -16,7 +16,7 @@ use super::directory::{Directory, TOPOLOGY_PARTITION};
 use super::transaction::Transactions;
 
 const FIRST_EPOCH: i32 = 1;
-/// A shard's producers, which take turns.
+/// The number of producers that a shard has, which take turns.
 pub const TURNS: usize = 2;
 
 /// Why a process cannot work under the log's topology.
@@ -28,7 +28,8 @@ pub enum TopologyError {
     Refused(String),
 }
 
-/// The log's topology, if the settings agree with it. The first one is declared where the log has none.
+/// The epoch of the log's topology, if the settings agree with it. Where the log has no topology, the first one is
+/// declared.
 pub fn agreed(
     cluster: &Cluster,
     common: &Common,
@@ -49,7 +50,8 @@ pub fn agreed(
     }
 }
 
-/// Of replicas that start together one declares: the others are fenced, or find it declared.
+/// Declares the first topology. Where several replicas start together, one declares it; the others are fenced, or read
+/// what it has declared.
 fn declare_first(
     cluster: &Cluster,
     common: &Common,
@@ -67,7 +69,7 @@ fn declare_first(
     Ok(topology)
 }
 
-/// What stands against working with these settings, and what to change.
+/// Why no process can work with these settings, and what to change; `None` where it can.
 fn disagreement(
     topology: TopologyDeclared,
     (set_shards, set_partitions): (i32, i32),
@@ -92,7 +94,7 @@ fn disagreement(
     })
 }
 
-/// The right to declare a topology: whoever has it fences all who had it before.
+/// The right to declare a topology. A process that takes it fences every process that had it before.
 pub struct Declaration {
     transactions: Transactions,
     records: RecordWriter,
@@ -118,7 +120,8 @@ impl Declaration {
     }
 }
 
-/// Fences whoever holds a transactional id of these epochs: what they have unfinished never becomes visible.
+/// Fences every process that holds a transactional id of these epochs. Its unfinished transactions are aborted, and it
+/// can begin no further one.
 pub fn fence_all(
     cluster: &Cluster,
     prefix: &str,
@@ -133,17 +136,17 @@ pub fn fence_all(
     Ok(())
 }
 
-/// `<prefix>-<topology epoch>-shard-<k>-<turn>`.
+/// The id `<prefix>-<topology epoch>-shard-<k>-<turn>`.
 pub fn transactional_id(prefix: &str, epoch: i32, shard: i32, turn: usize) -> String {
     format!("{prefix}-{epoch}-shard-{shard}-{turn}")
 }
 
-/// The group whose assignment is ownership.
+/// The name of the group whose assignment is ownership.
 pub fn group(prefix: &str) -> String {
     format!("{prefix}-shards")
 }
 
-/// How many replicas are in the group.
+/// The number of replicas that are members of the group.
 pub fn members<C: ConsumerContext>(asking: &BaseConsumer<C>, prefix: &str) -> KafkaResult<usize> {
     let group = group(prefix);
     let found = asking.fetch_group_list(Some(&group), REQUEST_TIMEOUT)?;

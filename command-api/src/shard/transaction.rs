@@ -1,6 +1,6 @@
-//! One shard's transactional producer.
+//! A shard's transactional producer.
 //!
-//! There is no abort path: any error here means that the producer is dropped and the shard taken over anew.
+//! There is no abort path. Any error here means that the producer is dropped and the shard is taken over anew.
 #![allow(unsafe_code, reason = "librdkafka's wake-up of a waiting thread has no safe wrapper for producers")]
 
 use std::ffi::c_void;
@@ -19,17 +19,19 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext}
 use rdkafka::topic_partition_list::TopicPartitionList;
 use runtime::kafka::{Cluster, ProducerRecord};
 
-/// Past this a commit's outcome may belong to a later transaction: the producer is not used again.
+/// A commit that took longer may have been sent twice, and the late one would end a later transaction. The producer is
+/// not used again.
 const SUSPICIOUS_COMMIT: Duration = Duration::from_secs(1);
-/// What librdkafka calls the lines about connections that were refused or closed.
+/// The facility of librdkafka's log lines about connections that were refused or closed.
 const CONNECTION_FAILED: &str = "FAIL";
-/// How these lines end for a connection that did not come about: nothing was sent on it.
+/// The end of such a line for a connection that never came about, on which nothing was sent.
 const NEVER_CONNECTED: &str = " in state CONNECT";
-/// Longer than `transaction.timeout.ms`: by then the broker itself has ended the transaction.
+/// How long a transactional request may take. It is longer than `transaction.timeout.ms`, so the broker has ended the
+/// transaction by then.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Transactions {
-    /// Dropped before the producer: it refers to the producer's queue.
+    /// The wake-up is dropped before the producer, because it refers to the producer's queue.
     _wakeup: Wakeup,
     producer: BaseProducer<Reports>,
     signal: Arc<Signal>,
@@ -37,7 +39,7 @@ pub struct Transactions {
 }
 
 impl Transactions {
-    /// Fences every former holder of the id: nothing it has unfinished ever becomes visible.
+    /// Fences every process that held the id before: a transaction that it has unfinished never becomes visible.
     pub fn fence(cluster: &Cluster, transactional_id: &str) -> KafkaResult<Self> {
         let signal = Arc::new(Signal::default());
         let producer: BaseProducer<Reports> =
@@ -47,8 +49,8 @@ impl Transactions {
         Ok(Self { _wakeup: wakeup, producer, signal, doubtful: false })
     }
 
-    /// Begins a transaction, appends the records and waits until each is acknowledged. Offsets come back in
-    /// the records' order; they are visible to nobody before [`Self::commit`].
+    /// Begins a transaction, appends the records, and waits until each is acknowledged. The offsets are in the records'
+    /// order. Nobody reads the records before [`Self::commit`].
     pub fn append(&self, records: Vec<ProducerRecord>) -> KafkaResult<Vec<i64>> {
         let expected = records.len();
         self.producer.begin_transaction()?;
@@ -67,7 +69,7 @@ impl Transactions {
         offsets.into_iter().collect::<Option<_>>().ok_or(KafkaError::Canceled)
     }
 
-    /// Begins a transaction that only keeps an offset: it proves that nobody has fenced this producer.
+    /// Begins a transaction that only commits an offset, which proves that nobody has fenced this producer.
     pub fn begin_with_offsets(
         &self,
         offsets: &TopicPartitionList,
@@ -77,7 +79,7 @@ impl Transactions {
         self.send_offsets(offsets, group)
     }
 
-    /// Adds a group's offsets to the transaction.
+    /// Adds offsets of a group to the transaction.
     pub fn send_offsets(
         &self,
         offsets: &TopicPartitionList,
@@ -86,7 +88,7 @@ impl Transactions {
         self.producer.send_offsets_to_transaction(offsets, group, CALL_TIMEOUT)
     }
 
-    /// Commits the transaction. An error means: the outcome is unknown.
+    /// Commits the transaction. After an error its outcome is unknown.
     pub fn commit(&mut self) -> KafkaResult<()> {
         let begun = Instant::now();
         self.producer.commit_transaction(CALL_TIMEOUT)?;
@@ -94,22 +96,23 @@ impl Transactions {
         Ok(())
     }
 
-    /// Whether librdkafka may have sent an EndTxn twice: a late one would end a later transaction, so the
-    /// producer must be fenced before the next.
+    /// Whether librdkafka may have sent an EndTxn twice. A late one would end a later transaction, so the producer must
+    /// be fenced before the next one begins.
     pub fn is_doubtful(&self) -> bool {
         self.connection_broke() || self.doubtful
     }
 
-    /// Whether a connection that requests went over broke since the producer was made.
+    /// Whether a connection broke, since the producer was made, that may have carried requests.
     pub fn connection_broke(&self) -> bool {
-        // What librdkafka has to say of connections waits in the producer's queue until somebody polls.
+        // librdkafka's log lines about connections wait in the producer's queue until it is polled.
         while self.producer.in_flight_count() > 0 {
             self.producer.poll(Duration::ZERO);
         }
         self.producer.context().connection_broke.load(Ordering::Acquire)
     }
 
-    /// `flush` and `commit_transaction` would poll in steps of 100 ms while reports are outstanding.
+    /// Waits until every record is acknowledged. `flush` and `commit_transaction` would poll in steps of 100 ms while
+    /// reports are outstanding.
     fn wait_for_deliveries(&self) -> KafkaResult<()> {
         let deadline = Instant::now() + CALL_TIMEOUT;
         while self.producer.in_flight_count() > 0 {
@@ -126,7 +129,7 @@ impl Transactions {
         Ok(())
     }
 
-    /// `poll` serves one event a call.
+    /// Polls until nothing is served any more: `poll` serves one event a call.
     fn poll_all(&self) {
         loop {
             let before = self.producer.in_flight_count();
@@ -138,9 +141,9 @@ impl Transactions {
     }
 }
 
-/// Whether a connection never came about, as at a broker that is down, or at `localhost`, which is often `::1` too where nobody
-/// listens. The later steps of a connection's beginning can fail in the words of a connection that breaks in use, and
-/// librdkafka does not repeat itself: what fails there counts.
+/// Whether a librdkafka line tells of a connection that never came about. That happens at a broker that is down, and at
+/// `localhost`, which often resolves to `::1` too, where nobody listens. Only the first step of a connection counts as
+/// such: later steps can fail in the same words as a connection in use, and librdkafka does not repeat itself.
 fn never_connected(reason: &str) -> bool {
     reason.contains(NEVER_CONNECTED)
 }
@@ -162,7 +165,7 @@ impl Reports {
 
 impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
-        // That all brokers are down sums up: each connection that broke has had its line.
+        // The error that all brokers are down only sums up: each connection that broke has had a line of its own.
         let sums_up = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
         if !sums_up && !never_connected(reason) {
             self.connection_broke.store(true, Ordering::Release);
@@ -170,8 +173,8 @@ impl ClientContext for Reports {
         tracing::warn!(%error, reason, "the shard's producer reports an error");
     }
 
-    /// librdkafka reports a closed connection in a log line only, which it queues before it sends again what was under way.
-    /// Connections that were idle for a minute close without one.
+    /// Notes a closed connection. librdkafka reports one in a log line only, which it queues before it sends again what
+    /// was under way. A connection that was idle for a minute closes without a line.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if facility == CONNECTION_FAILED && !never_connected(message) {
             self.connection_broke.store(true, Ordering::Release);
@@ -197,7 +200,7 @@ impl ProducerContext for Reports {
     }
 }
 
-/// Set by librdkafka's thread when the producer's queue has events.
+/// A flag that librdkafka's thread raises when the producer's queue has events.
 #[derive(Default)]
 struct Signal {
     raised: Mutex<bool>,
@@ -220,7 +223,7 @@ impl Signal {
     }
 }
 
-/// Connects a producer's queue to a [`Signal`] for as long as it lives.
+/// Connects a producer's queue to a [`Signal`], for as long as this lives.
 struct Wakeup {
     queue: NonNull<native::rd_kafka_queue_t>,
     _signal: Arc<Signal>,
@@ -282,7 +285,7 @@ mod tests {
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let producer = producer(&nobody.to_string());
         let deadline = Instant::now() + SURELY;
-        // A line, an error, and the error that all brokers are down.
+        // librdkafka gives a log line, an error, and the error that all brokers are down.
         for _ in 0..3 {
             while producer.in_flight_count() == 0 {
                 assert!(Instant::now() < deadline, "librdkafka said nothing");
@@ -300,7 +303,8 @@ mod tests {
         let deadline = Instant::now() + SURELY;
         while !broke(&producer) {
             assert!(Instant::now() < deadline, "nobody has noticed");
-            // It may have been about to connect anew, under the broker's own name.
+            // The client may have been about to connect anew, under the name that the broker gave itself, so it is
+            // awaited each time.
             brokers.broker_up(1).unwrap();
             let _ = producer.client().fetch_metadata(None, SURELY).unwrap();
             brokers.broker_down(1).unwrap();

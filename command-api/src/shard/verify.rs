@@ -1,5 +1,5 @@
-//! Is the store a prefix of this log? The last record folded of each partition is read again: where its
-//! event id differs, the log was recreated or lost its tail.
+//! Is the store a fold of a prefix of this log? The last event that was folded of each partition is read again. Where
+//! another event stands there, the log was recreated or lost its tail.
 
 use rdkafka::error::KafkaResult;
 use runtime::kafka::{self, Cluster, Isolation, LastRead, end_offsets};
@@ -7,7 +7,7 @@ use schemas::Topic;
 
 use super::store::Store;
 
-/// The first difference between store and log, if there is one.
+/// The first difference between store and log, in words; `None` where they agree.
 pub fn difference(
     store: &Store,
     cluster: &Cluster,

@@ -1,4 +1,4 @@
-//! What is asked of a shard, and what it answers.
+//! What requests and to-dos ask of a shard, and what it answers.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use schemas::{Event, Position};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-/// What the client's request said of itself.
+/// What caused a command, as its event's headers tell it.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
-    /// `X-Request-Id`.
+    /// The client's `X-Request-Id`.
     pub correlation_id: Option<String>,
-    /// W3C trace context.
+    /// The request's W3C trace context.
     pub traceparent: Option<String>,
-    /// The event whose to-do sends the command.
+    /// The id of the event whose to-do sends the command.
     pub causation_id: Option<Uuid>,
 }
 
-/// Work that waits for its shard.
+/// Work that waits in a shard's queue.
 pub struct Job {
     pub work: Work,
     pub partition: i32,
@@ -27,56 +27,58 @@ pub struct Job {
     pub asker: Asker,
 }
 
-/// Who wants the work done.
+/// Who has asked for the work, and how to answer.
 pub enum Asker {
     Request(Reply),
-    /// A to-do of the shard itself: it is put off where the work does not settle it.
+    /// A to-do of the shard itself. It is put off where the work does not settle it.
     Todo(TodoKey),
 }
 
-/// What a shard is asked for.
+/// What a shard can be asked for.
 pub enum Work {
-    /// To decide a command; then perhaps to tell when the to-dos of its event are settled.
+    /// To decide a command, and if asked, to tell when the to-dos of its event are settled.
     Decide { command: Box<Command>, and_tell_when_settled: bool },
-    /// To commit, which only its present owner can.
+    /// To commit a batch, which only the shard's present owner can.
     Prove,
 }
 
-/// `None` of a proof. Dropped without a word where the outcome is unknown.
+/// Takes the answer to a job; a proof has none. It is dropped without an answer where the outcome is unknown.
 pub type Reply = oneshot::Sender<Result<Option<Answer>, Returned>>;
 
-/// What a shard gives back instead of an answer.
+/// What a request gets back instead of an answer.
 pub enum Returned {
-    /// A rule says no; committed as such.
+    /// A rule refuses the command. A commit has proven that the shard's owner said so.
     Rejected(Rejection),
-    /// The shard left before the work was begun.
+    /// The shard left this replica before the work was begun.
     Moved(Work),
-    /// A command of another shard came here, which no caller of this engine sends.
+    /// The command belongs to another shard. No caller of this engine sends one, so this is a fault.
     NotMine,
 }
 
-/// The command's event is committed.
+/// A command's event, which is committed.
 #[derive(Debug)]
 pub struct Answer {
-    /// Where it stands.
+    /// The position of the event.
     pub position: Position,
-    /// `false`: it stood there before.
+    /// `false` where the event had been recorded before, by an earlier command.
     pub is_new: bool,
-    /// The event; `None` where it stood there before: [`super::source`] reads it.
+    /// The event; `None` where it had been recorded before: then [`super::source`] reads it.
     pub event: Option<Arc<Event>>,
-    /// Whether the to-dos that the event raised are settled, where that was asked for: what is not done in time goes on.
+    /// Whether the to-dos that the event raised are settled; `None` where nobody asked. To-dos that are not done in
+    /// time go on.
     pub is_settled: Option<bool>,
-    /// Told when they are, where that was asked for and any are not. An error: the shard has left.
+    /// Told when those to-dos are settled; `None` where nobody asked or all are. It fails where the shard has left this
+    /// replica.
     pub settling: Option<oneshot::Receiver<()>>,
 }
 
 impl Answer {
-    /// The event stands at a position of the log, or of its batch.
+    /// The answer with a new event, at a position of the log or of its batch.
     pub fn recorded(position: Position, event: Arc<Event>) -> Self {
         Self { position, is_new: true, event: Some(event), is_settled: None, settling: None }
     }
 
-    /// The event stood at the position before.
+    /// The answer with the position at which the event had been recorded before.
     pub fn already(position: Position) -> Self {
         Self { position, is_new: false, event: None, is_settled: None, settling: None }
     }
@@ -85,14 +87,14 @@ impl Answer {
 /// Why a command has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// A rule says no.
+    /// A rule refuses the command.
     Rejected(Rejection),
-    /// Another replica serves the shard.
+    /// The replica named serves the shard.
     Elsewhere(ShardAnnounced),
-    /// Too many commands wait.
+    /// The shard's queue is full.
     Overloaded,
-    /// Nobody serves the shard yet.
+    /// No replica serves the shard yet, or it did not come in time.
     Moving,
-    /// It may have happened or not: the same key, sent again, tells.
+    /// The command may have happened or not. The same command, sent again, tells.
     Unknown,
 }

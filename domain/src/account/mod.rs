@@ -30,14 +30,14 @@ commands! { Accounts at (realm);
     RevokeLoginToken => token::revoke;
 }
 
-/// What an account still owes.
+/// What an account still owes: the timer of its login lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Todo {
-    /// End a login lock: a timer.
+    /// The timer that ends a login lock: due when the lock ends, done by the command [`UnlockLogin`].
     EndLoginLock {
-        /// The account's realm.
+        /// The realm of the locked account.
         realm: String,
-        /// The account's name.
+        /// The name of the locked account.
         username: String,
     },
 }
@@ -53,21 +53,21 @@ impl Todo {
     }
 }
 
-/// The realm of `/v1`'s accounts.
+/// The realm that the accounts of `/v1` are in; contracts have realms of their own.
 pub const REALM: &str = "till";
 
-/// Open an account.
+/// Open an account with the next number of its realm.
 #[derive(Clone)]
 pub struct RegisterAccount {
-    /// The user store the name is unique in.
+    /// The realm: the set of accounts that the name is unique in.
     pub realm: String,
-    /// The name.
+    /// The name, 1 to 150 characters; the route has checked it by its rules.
     pub username: String,
-    /// Argon2id, PHC string.
+    /// The password's Argon2id hash, as a PHC string.
     pub password_hash: String,
-    /// What it may do.
+    /// The roles the account begins with.
     pub roles: Vec<String>,
-    /// UUIDv5 of caller, route and `Idempotency-Key`, where the client sent one.
+    /// UUIDv5 of caller, route and `Idempotency-Key`. It is `None` where the client sent no such header.
     pub idempotency_id: Option<Uuid>,
 }
 
@@ -78,51 +78,51 @@ impl std::fmt::Debug for RegisterAccount {
     }
 }
 
-/// Replace an account's roles.
+/// Replace an account's roles and places, all of them.
 #[derive(Clone, Debug)]
 pub struct AssignRoles {
-    /// The account's realm.
+    /// The realm of the account.
     pub realm: String,
-    /// The account's name.
+    /// The name of the account.
     pub username: String,
-    /// Its roles from here on.
+    /// All roles of the account from here on.
     pub roles: Vec<String>,
-    /// Its places from here on.
+    /// All places of the account from here on; a terminal that has none may send receipts of any place.
     pub places: Vec<String>,
-    /// The admin.
+    /// The name of the admin who assigns them.
     pub assigned_by: String,
 }
 
-/// Slow logins down until an instant.
+/// Slow an account's logins down until an instant.
 #[derive(Clone, Debug)]
 pub struct LockLogin {
-    /// The account's realm.
+    /// The realm of the account.
     pub realm: String,
-    /// The account's name.
+    /// The name of the account.
     pub username: String,
-    /// When the lock ends.
+    /// The instant at which the lock ends.
     pub until: DateTime<Utc>,
 }
 
-/// End the login lock that an event began.
+/// End the login lock that one event began, and no later lock.
 #[derive(Clone, Debug)]
 pub struct UnlockLogin {
-    /// The account's realm.
+    /// The realm of the account.
     pub realm: String,
-    /// The account's name.
+    /// The name of the account.
     pub username: String,
-    /// The lock's event.
+    /// The id of the event that began the lock.
     pub cause: Uuid,
 }
 
 /// Replace an account's password.
 #[derive(Clone)]
 pub struct ChangePassword {
-    /// The account's realm.
+    /// The realm of the account.
     pub realm: String,
-    /// The account's name.
+    /// The name of the account.
     pub username: String,
-    /// Argon2id, PHC string.
+    /// The new password's Argon2id hash, as a PHC string.
     pub password_hash: String,
 }
 
@@ -152,7 +152,8 @@ fn register(states: &impl States, command: RegisterAccount) -> Result<Decision, 
     }))
 }
 
-/// Replaces roles and places, unless they are so already. The last admin stays one: nobody could make another.
+/// Replaces roles and places, unless the account has exactly these. The last admin cannot lose the role, since nobody
+/// would be left to give it to another account.
 fn assign_roles(states: &impl States, command: AssignRoles) -> Result<Decision, Rejection> {
     let account = known(states, &command.realm, &command.username)?;
     let is_last = load_realm(states, &command.realm).admins <= 1;
@@ -166,7 +167,7 @@ fn assign_roles(states: &impl States, command: AssignRoles) -> Result<Decision, 
     Ok(Decision::append(RolesAssigned { realm, username, roles, places, assigned_by }))
 }
 
-/// Locks the login, unless it is locked.
+/// Locks the login. A login that is locked stays locked by the earlier event, with its end.
 fn lock_login(states: &impl States, command: LockLogin) -> Result<Decision, Rejection> {
     let account = known(states, &command.realm, &command.username)?;
     if account.lock.is_some() {
@@ -176,7 +177,7 @@ fn lock_login(states: &impl States, command: LockLogin) -> Result<Decision, Reje
     Ok(Decision::append(LoginLocked { realm, username, until }))
 }
 
-/// Ends the lock the to-do belongs to; a lock that has ended, or a later one, is left alone.
+/// Ends the lock that the to-do belongs to. Where that lock has ended, or a later one holds, nothing happens.
 fn unlock_login(states: &impl States, command: UnlockLogin) -> Result<Decision, Rejection> {
     let account = known(states, &command.realm, &command.username)?;
     match account.lock {
@@ -188,7 +189,7 @@ fn unlock_login(states: &impl States, command: UnlockLogin) -> Result<Decision, 
     }
 }
 
-/// Replaces the password's hash, unless it is so already.
+/// Replaces the password's hash, unless it is this one already.
 fn change_password(states: &impl States, command: ChangePassword) -> Result<Decision, Rejection> {
     let account = known(states, &command.realm, &command.username)?;
     if account.password_hash == command.password_hash {
@@ -269,14 +270,14 @@ fn password_changed(states: &mut impl States, event: &PasswordChanged, recorded:
     });
 }
 
-/// The role that may assign roles.
+/// The role whose holders may assign roles.
 const ADMIN: &str = "admin";
 
 fn is_admin(roles: &[String]) -> bool {
     roles.iter().any(|role| role == ADMIN)
 }
 
-/// 1, 0 or -1: what an account's change of roles adds to the realm's admins.
+/// What a change of roles adds to the realm's number of admins: 1, 0 or -1. An account that is new has no former state.
 fn admins_gained(former: Option<&AccountState>, roles: &[String]) -> i64 {
     let was = former.is_some_and(|account| is_admin(&account.roles));
     i64::from(is_admin(roles)) - i64::from(was)

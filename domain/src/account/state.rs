@@ -8,68 +8,69 @@ use uuid::Uuid;
 use super::rejection::Rejection;
 use crate::{Recorded, States, TodoKey};
 
-/// What is kept of an account.
+/// The state of an account, in JSON under `a<realm>/<username>`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountState {
-    /// Dense within the realm.
+    /// The account's number: the first of a realm is 1, and none is left out.
     pub number: i64,
-    /// Argon2id, PHC string.
+    /// The password's Argon2id hash, as a PHC string.
     pub password_hash: String,
-    /// What it may do.
+    /// All roles that the account has.
     pub roles: Vec<String>,
-    /// The places it is bound to.
+    /// The places whose receipts a terminal may send; empty: any place's.
     pub places: Vec<String>,
-    /// The registration's id, where it had an `Idempotency-Key`.
+    /// The registration's idempotency id, where the client sent an `Idempotency-Key`.
     pub idempotency_id: Option<Uuid>,
-    /// The login lock that holds.
+    /// The login lock, while one holds.
     pub lock: Option<Lock>,
-    /// How many of its login tokens were revoked: the next one is made of this.
+    /// How many of the account's login tokens were revoked. The next token is made of this number.
     pub token_generation: i64,
-    /// SHA-256 of its login token, while it has one.
+    /// The SHA-256 of the account's login token, while it has one.
     pub token_hash: Option<Vec<u8>>,
-    /// The registration's event.
+    /// The position of the event that registered the account.
     pub(super) registered_at: Position,
-    /// The last event.
+    /// The position of the account's last event. A command that changes nothing is answered with it.
     pub(super) changed_at: Position,
 }
 
-/// A login lock.
+/// A login lock that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
-    /// The event that began it.
+    /// The id of the event that began the lock.
     pub cause: Uuid,
-    /// When it ends.
+    /// The instant at which the lock ends.
     pub until: DateTime<Utc>,
-    /// What ends it.
+    /// The key of the to-do that ends the lock.
     pub(super) todo: TodoKey,
 }
 
-/// What is kept of a realm.
+/// The state of a realm, in JSON under `n<realm>`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RealmState {
-    /// The newest account's number; 0 where there is none.
+    /// The number of the newest account; 0 in a realm without accounts.
     pub last_number: i64,
-    /// How many accounts have the role admin.
+    /// How many accounts of the realm have the role admin.
     pub admins: i64,
 }
 
-/// The account of this name.
+/// The state of the account with this name, if there is such an account.
 pub fn load(states: &impl States, realm: &str, username: &str) -> Option<AccountState> {
     serde_json::from_slice(&states.get(&account_key(realm, username))?).ok()
 }
 
-/// What is kept of the realm.
+/// The state of the realm; of a realm without accounts it is all zeros.
 pub fn load_realm(states: &impl States, realm: &str) -> RealmState {
     let bytes = states.get(&realm_key(realm));
     bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
-/// The account of this name, or the rejection where there is none.
+/// The state of the account with this name, or the rejection [`Rejection::Unknown`].
 pub(super) fn known(states: &impl States, realm: &str, username: &str) -> Result<AccountState, Rejection> {
     load(states, realm, username).ok_or(Rejection::Unknown)
 }
 
-/// Applies what an event says to the account, if there is one.
+/// Changes the account's state as `apply` says, and notes the event as its last. Without such an account nothing
+/// happens.
 pub(super) fn change(
     states: &mut impl States,
     realm: &str,
@@ -83,7 +84,7 @@ pub(super) fn change(
     save(states, realm, username, &state);
 }
 
-/// Keeps the account.
+/// Writes the account's state.
 pub(super) fn save(states: &mut impl States, realm: &str, username: &str, state: &AccountState) {
     states.put(account_key(realm, username), to_bytes(state));
 }
@@ -92,7 +93,8 @@ fn to_bytes(state: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(state).expect("a state has text keys only")
 }
 
-/// Realms are Till's own names, without `/`.
+/// The key of an account's state. No realm contains `/`, because Till and its contracts choose them and no
+/// client does, so two accounts never share a key.
 fn account_key(realm: &str, username: &str) -> Vec<u8> {
     format!("a{realm}/{username}").into_bytes()
 }
@@ -101,7 +103,7 @@ fn realm_key(realm: &str) -> Vec<u8> {
     format!("n{realm}").into_bytes()
 }
 
-/// Keeps what is known of a realm.
+/// Writes the realm's state.
 pub(super) fn save_realm(states: &mut impl States, realm: &str, state: &RealmState) {
     states.put(realm_key(realm), to_bytes(state));
 }

@@ -1,4 +1,5 @@
-//! Login tokens: one an account, made of its name and a generation; revoking raises the generation. Only digests are kept.
+//! Login tokens. An account has one, which is made of its name and a generation; revoking it raises the generation.
+//! States and events hold a token's digest only.
 
 use schemas::accounts::{LoginTokenIssued, LoginTokenRevoked};
 
@@ -6,31 +7,32 @@ use super::rejection::Rejection;
 use super::state::{AccountState, change, known, load};
 use crate::{Decision, Recorded, States};
 
-/// Give the account's token to who logged in.
+/// Give the account its login token, after a login with the right password.
 #[derive(Clone, Debug)]
 pub struct IssueLoginToken {
-    /// The account's realm.
+    /// The realm of the account.
     pub realm: String,
-    /// The account's name.
+    /// The name of the account.
     pub username: String,
-    /// The generation the token was made of.
+    /// The generation that the token was made of.
     pub generation: i64,
-    /// SHA-256 of the token.
+    /// The SHA-256 of the token.
     pub token_hash: Vec<u8>,
 }
 
-/// End the account's token.
+/// End the account's login token of one generation.
 #[derive(Clone, Debug)]
 pub struct RevokeLoginToken {
-    /// The account's realm.
+    /// The realm of the account.
     pub realm: String,
-    /// The account's name.
+    /// The name of the account.
     pub username: String,
-    /// The token's generation: a later one is left alone.
+    /// The generation of the token to end. A token of a later generation stays.
     pub generation: i64,
 }
 
-/// Notes the token's digest, unless it is known.
+/// Keeps the token's digest, unless it is the one that is kept. A token of another generation than the account's is
+/// refused: it was revoked after it had been made.
 pub(super) fn issue(states: &impl States, command: IssueLoginToken) -> Result<Decision, Rejection> {
     let account = known(states, &command.realm, &command.username)?;
     if account.token_generation != command.generation {
@@ -43,7 +45,7 @@ pub(super) fn issue(states: &impl States, command: IssueLoginToken) -> Result<De
     Ok(Decision::append(LoginTokenIssued { realm, username, generation, token_hash }))
 }
 
-/// Ends the token of the generation, unless it has ended or was never given.
+/// Ends the token of this generation. Where it has ended before, or was never issued, nothing happens.
 pub(super) fn revoke(states: &impl States, command: RevokeLoginToken) -> Result<Decision, Rejection> {
     let account = known(states, &command.realm, &command.username)?;
     if account.token_generation != command.generation || account.token_hash.is_none() {
@@ -53,7 +55,7 @@ pub(super) fn revoke(states: &impl States, command: RevokeLoginToken) -> Result<
     Ok(Decision::append(LoginTokenRevoked { realm, username, generation }))
 }
 
-/// The account whose token has this digest, and its name.
+/// The name and the state of the account whose token has this digest.
 pub fn find(states: &impl States, realm: &str, token_hash: &[u8]) -> Option<(String, AccountState)> {
     let username = String::from_utf8(states.get(&key(realm, token_hash))?).ok()?;
     let account = load(states, realm, &username)?;

@@ -1,4 +1,4 @@
-//! Receipts: recorded once, never edited, perhaps voided.
+//! Receipts: each is recorded once and never edited, but may be voided.
 
 mod rules;
 
@@ -31,7 +31,7 @@ rejections! {
         "the receipt was voided before, for another reason";
 }
 
-/// Receipts owe nothing.
+/// What a receipt still owes: nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Todo {}
 
@@ -41,7 +41,7 @@ impl Todo {
     }
 }
 
-/// A receipt is its own home.
+/// The home of a command is the receipt's own id: no two receipts share a home.
 fn home(command: &Command) -> &str {
     match command {
         Command::RecordReceipt(command) => &command.receipt.transaction_id,
@@ -49,57 +49,57 @@ fn home(command: &Command) -> &str {
     }
 }
 
-/// Record a receipt that a till wrote.
+/// Record a receipt that a point of sale wrote.
 #[derive(Clone, Debug)]
 pub struct RecordReceipt {
-    /// What it says; its rules were checked.
+    /// The content of the receipt, which was checked against the rules of receipts.
     pub receipt: Receipt,
-    /// `false`: a fact whose total is not the sum of its items.
+    /// `false` where the total is not the sum of the items. A contract records such a receipt as the fact it is.
     pub totals_match: bool,
-    /// The account that sends it.
+    /// The name of the account that sends the receipt.
     pub recorded_by: String,
 }
 
 /// Take a receipt out of every figure.
 #[derive(Clone, Debug)]
 pub struct VoidReceipt {
-    /// The receipt's id.
+    /// The id of the receipt.
     pub transaction_id: String,
-    /// The receipt as recorded; `None` where the sender found none.
+    /// The receipt as it was recorded; `None` where the sender looked for it and found none.
     pub receipt: Option<Receipt>,
-    /// Why.
+    /// The reason, in the admin's words.
     pub reason: String,
-    /// The admin.
+    /// The name of the admin who voids it.
     pub voided_by: String,
 }
 
-/// What is kept of a receipt: tens of bytes, since there are many.
+/// The state of a receipt, in tens of bytes: there are many receipts, and their contents stand in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiptState {
-    /// Of the command's content.
+    /// The fingerprint of the content that was recorded: a repetition has the same.
     pub fingerprint: Fingerprint,
-    /// Where it was recorded.
+    /// The position of the event that recorded the receipt.
     pub position: Position,
-    /// Where and why it was voided.
+    /// Where and why the receipt was voided, if it was.
     pub void: Option<VoidState>,
 }
 
-/// What is kept of a void.
+/// The state of a voided receipt, beside that of the receipt itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VoidState {
-    /// Offset of the event, in the receipt's partition.
+    /// The offset of the void's event; its partition is the receipt's.
     pub offset: i64,
-    /// Digest of the reason.
+    /// The first 8 bytes of the reason's SHA-256: a repetition gives the same reason.
     pub reason: [u8; 8],
 }
 
-/// Version byte and 16 bytes of SHA-256 over a receipt's content: the same content, however it was
-/// spelt in JSON, has the same fingerprint.
+/// A version byte and the first 16 bytes of SHA-256 over a receipt's content. Two JSON texts that spell the same
+/// content differently have the same fingerprint.
 pub type Fingerprint = [u8; 17];
 
 const FINGERPRINT_VERSION: u8 = 1;
 
-/// Records the receipt unless its id is taken.
+/// Records the receipt, unless its id is taken. The same content once more is a repetition; another content is refused.
 fn record(states: &impl States, command: RecordReceipt) -> Result<Decision, Rejection> {
     let fingerprint = fingerprint(&command.receipt);
     match load(states, &command.receipt.transaction_id) {
@@ -114,8 +114,8 @@ fn record(states: &impl States, command: RecordReceipt) -> Result<Decision, Reje
     }
 }
 
-/// Voids the receipt once. One that was recorded only after the sender had looked for it was unknown when the command was
-/// sent.
+/// Voids the receipt, once. A command without a receipt is refused even where the receipt is recorded by now: it was
+/// unknown when its sender looked for it.
 fn void(states: &impl States, command: VoidReceipt) -> Result<Decision, Rejection> {
     let state = load(states, &command.transaction_id);
     let (state, receipt) = state.zip(command.receipt).ok_or(Rejection::Unknown)?;
@@ -139,7 +139,7 @@ pub(crate) fn evolve(states: &mut impl States, event: &Event, at: &Recorded) {
     }
 }
 
-/// The state of the receipt with this id.
+/// The state of the receipt with this id, if it was recorded.
 pub fn load(states: &impl States, transaction_id: &str) -> Option<ReceiptState> {
     ReceiptState::from_bytes(&states.get(&key(transaction_id))?)
 }
@@ -156,7 +156,8 @@ fn voided(states: &mut impl States, event: &ReceiptVoided, recorded: &Recorded) 
     states.put(key(&event.receipt.transaction_id), state.to_bytes());
 }
 
-/// Transaction ids are up to 150 characters; half a SHA-256 keeps keys short and of one length.
+/// The key of a receipt's state. Transaction ids have up to 150 characters, so half a SHA-256 stands for them: keys are
+/// short and of one length.
 fn key(transaction_id: &str) -> Vec<u8> {
     let digest = Sha256::digest(transaction_id.as_bytes());
     let mut key = Vec::with_capacity(17);
@@ -169,8 +170,8 @@ fn reason_digest(reason: &str) -> [u8; 8] {
     Sha256::digest(reason.as_bytes())[..8].try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// The fingerprint of a receipt's content: its fields in order, each behind its length, so that no two
-/// contents run together.
+/// The fingerprint of a receipt's content. Each field stands behind its length, so that two contents whose fields run
+/// together to the same bytes still differ.
 #[must_use]
 pub fn fingerprint(receipt: &Receipt) -> Fingerprint {
     let mut content = Vec::with_capacity(256);
@@ -199,7 +200,7 @@ pub fn fingerprint(receipt: &Receipt) -> Fingerprint {
 }
 
 impl ReceiptState {
-    /// 27 bytes, or 43 with a void: fingerprint, partition, offset, void's offset, reason's digest.
+    /// Writes 27 bytes: fingerprint, partition, offset. A void adds 16: its offset and the digest of its reason.
     fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(43);
         bytes.extend_from_slice(&self.fingerprint);

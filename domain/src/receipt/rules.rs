@@ -1,36 +1,37 @@
-//! What a receipt must be like. Each rule says what would be right.
+//! The rules that a receipt must follow. A value that breaks one is answered with a sentence that says what would be
+//! right.
 
 use chrono::{DateTime, Datelike, Duration, NaiveDateTime, TimeZone, Utc};
 use schemas::receipts::Receipt;
 use schemas::{Money, MoneyError};
 
-/// Lines of a receipt, at most.
+/// The most lines a receipt may have.
 pub const MAX_ITEMS: usize = 1000;
 const NO_TIME: &str = "must be a date and time such as 2024-02-07T12:34:56Z";
-/// Pieces of a line, at most: 2^31 - 1.
+/// The most pieces a line may have: 2^31 - 1.
 const MAX_QUANTITY: i64 = 2_147_483_647;
 
-/// A rule a receipt breaks.
+/// A rule between fields that a receipt breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// JSON pointer of the field.
+    /// The JSON pointer of the field that would have to change.
     pub pointer: &'static str,
-    /// The rule.
+    /// The rule, in words for the client.
     pub detail: String,
 }
 
-/// Pieces: at least one.
+/// Checks a line's pieces: at least one.
 ///
 /// # Errors
-/// The rule.
+/// The rule that the number breaks, in words for the client.
 pub fn quantity(number: i64) -> Result<i64, &'static str> {
     if (1..=MAX_QUANTITY).contains(&number) { Ok(number) } else { Err("must be between 1 and 2147483647") }
 }
 
-/// An amount: not negative, at most 2 decimals and 12 digits.
+/// Reads an amount: not negative, with at most 2 decimals and 12 digits.
 ///
 /// # Errors
-/// The rule.
+/// The rule that the text breaks, in words for the client.
 pub fn amount(text: &str) -> Result<Money, &'static str> {
     match Money::parse(text) {
         Ok(money) if money.is_negative() => Err("must not be negative"),
@@ -41,10 +42,11 @@ pub fn amount(text: &str) -> Result<Money, &'static str> {
     }
 }
 
-/// An ISO 8601 instant; one without zone is read in `zone`, or refused where there is none. At most a day ahead of `now`.
+/// Reads an ISO 8601 instant. A text without a zone is read in `zone`, or refused where that is `None`. The instant may
+/// be at most a day ahead of `now`.
 ///
 /// # Errors
-/// The rule.
+/// The rule that the text breaks, in words for the client.
 pub fn timestamp<Z: TimeZone>(
     text: &str,
     zone: Option<&Z>,
@@ -60,26 +62,28 @@ pub fn timestamp<Z: TimeZone>(
     if is_too_far_ahead(instant, now) {
         return Err("must not be more than a day ahead");
     }
-    // Microseconds are what events keep: the fingerprint must not see more.
+    // Events keep microseconds, so a finer instant is cut before it gets a fingerprint: the event gives the same one
+    // when it is read.
     let instant = DateTime::from_timestamp_micros(instant.timestamp_micros());
     instant.filter(has_writable_year).ok_or("must be in the years 0001 to 9999")
 }
 
-/// Whether a text begins with a year of four digits. Parsers take signs and more digits, which readers of what is recorded
-/// need not.
+/// Whether a text begins with a year of four digits. Parsers of instants also take signs and longer years, which not
+/// every component can hold.
 #[must_use]
 pub fn begins_with_year(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() > 4 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-'
 }
 
-/// Whether an instant's year, in UTC, is one of 0001 to 9999: not every component can write others.
+/// Whether an instant's year, in UTC, is one of 0001 to 9999: Python, for one, cannot hold others.
 #[must_use]
 pub fn has_writable_year<Z: TimeZone>(instant: &DateTime<Z>) -> bool {
     (1..=9999).contains(&instant.year())
 }
 
-/// Whether an instant is more than a day ahead. A till's clock may be in another zone than it says, not in another week.
+/// Whether an instant is more than a day ahead of `now`. A day is allowed because a till's clock may be in another zone
+/// than it says; a clock that is further off is wrong.
 #[must_use]
 pub fn is_too_far_ahead(instant: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     instant > now + Duration::days(1)
@@ -90,12 +94,12 @@ fn in_zone<Z: TimeZone>(text: &str, zone: Option<&Z>) -> Result<DateTime<Utc>, &
         .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f"))
         .map_err(|_| NO_TIME)?;
     let zone = zone.ok_or("must say its zone, such as 2024-02-07T12:34:56Z or 2024-02-07T12:34:56+02:00")?;
-    // An hour that the clock shows twice is read as the first one.
+    // An hour that the clock shows twice, when summer time ends, is read as the first of the two.
     let local = zone.from_local_datetime(&naive).earliest();
     local.map(|local| local.to_utc()).ok_or("is an hour that the configured zone skips")
 }
 
-/// Whether the total is the sum of price x quantity: what a till says happened need not be.
+/// Whether the total is the sum of price x quantity. A contract that takes facts records a receipt whose total is not.
 #[must_use]
 pub fn totals_match(receipt: &Receipt) -> bool {
     sum(receipt) == Some(receipt.total_amount)
@@ -107,7 +111,8 @@ fn sum(receipt: &Receipt) -> Option<Money> {
     amounts.map(|amounts| amounts.into_iter().sum())
 }
 
-/// What is wrong between a receipt's fields.
+/// The rules between fields that a receipt breaks: its total is not the sum of its items, or its tax is above its
+/// total.
 #[must_use]
 pub fn violations(receipt: &Receipt) -> Vec<Violation> {
     let mut found = Vec::new();

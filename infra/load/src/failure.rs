@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug)]
 pub struct Failure(String);
 
-/// A result whose error is ready to be printed.
+/// A result whose error is a sentence that can be printed.
 pub type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {

@@ -1,6 +1,7 @@
-//! Seeded randomness: the same seed sends the same traffic, which no generator of the system's promises.
+//! Seeded randomness. The same seed must send the same traffic, which no generator of a library promises over its
+//! versions.
 
-/// A splitmix64 generator: a few instructions a number, good enough for picking products.
+/// A splitmix64 generator. It takes a few instructions a number, and is good enough for picking products.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
@@ -21,7 +22,8 @@ impl Rng {
 
     /// A whole number in `0..bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        // The high half of the 128-bit product: a bias of at most bound / 2^64, no division.
+        // The number is the high half of the 128-bit product. That needs no division, and its bias is at most bound /
+        // 2^64.
         u64::try_from((u128::from(self.next()) * u128::from(bound)) >> 64)
             .expect("the high half of a 128-bit product has 64 bits")
     }

@@ -18,7 +18,8 @@ const STREETS: [&str; 9] = [
 ];
 const PLACES: usize = 50;
 
-/// Category, price from and to in cents, and what is sold in it: as many products in each, the popular ones first.
+/// The categories: name, lowest and highest price in cents, and the products. Each has as many products, the popular
+/// ones first.
 const CATEGORIES: [(&str, u64, u64, &str); 6] = [
     (
         "coffee",
@@ -61,51 +62,52 @@ const PAYMENT_METHODS: [&str; 4] = ["card", "cash", "mobile", "voucher"];
 const DAY: [u64; 24] =
     [2, 1, 1, 1, 1, 4, 14, 34, 46, 38, 34, 58, 96, 88, 48, 36, 40, 56, 82, 92, 74, 46, 22, 8];
 
-/// A place receipts come from.
+/// A place that receipts come from.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// Stable id, e.g. `krakow-07`.
+    /// The id, which is always the same, such as `krakow-07`.
     pub id: String,
-    /// Name as printed on the receipt, e.g. `Kraków Old Town`.
+    /// The name as it is printed on the receipt, such as `Kraków Old Town`.
     pub name: String,
 }
 
-/// A line of a receipt, its price in cents.
+/// A line of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// What was sold, e.g. `bakery-croissant`.
+    /// The product that was sold, such as `bakery-croissant`.
     pub product_id: String,
     /// The category of the product, e.g. `bakery`.
     pub category: &'static str,
-    /// Price of one, in cents.
+    /// The price of one piece, in cents.
     pub price_cents: u64,
-    /// How many were bought.
+    /// How many pieces were bought.
     pub quantity: u32,
 }
 
-/// A receipt that adds up: the total is the sum of price x quantity, tax is contained in it, tips come on top.
+/// A receipt that adds up: its total is the sum of price x quantity, the tax is within the total, and tips come on top.
 #[derive(Clone, Debug)]
 pub struct Receipt {
-    /// The till's own id of it.
+    /// The id that the till itself has given.
     pub transaction_id: String,
-    /// When it was printed (business time).
+    /// When the receipt was printed: its business time.
     pub timestamp: DateTime<Utc>,
-    /// At least one line.
+    /// The lines, at least one.
     pub items: Vec<Item>,
-    /// Sum of price x quantity, in cents.
+    /// The sum of price x quantity, in cents.
     pub total_cents: u64,
-    /// Tax contained in the total, in cents.
+    /// The tax within the total, in cents.
     pub tax_cents: u64,
     /// Tips, in cents; 0 on most receipts.
     pub tips_cents: u64,
     /// `card`, `cash`, `mobile` or `voucher`.
     pub payment_method: &'static str,
-    /// Where it was printed.
+    /// The place where the receipt was printed.
     pub place: Place,
 }
 
 impl Receipt {
-    /// The body of `POST /v1/receipts`: money as JSON numbers with exactly two decimals, never through a float.
+    /// The body of `POST /v1/receipts`. Money is written as JSON numbers with exactly two decimals, and never goes
+    /// through a float.
     pub fn to_json(&self) -> String {
         let items: Vec<String> = self.items.iter().map(item_json).collect();
         format!(
@@ -149,7 +151,7 @@ struct Product {
     price_cents: u64,
 }
 
-/// The chain: what it sells and where, and how often each is bought.
+/// The chain: what it sells, where, and how often each product is bought.
 #[derive(Clone, Debug)]
 pub struct Shop {
     places: Vec<Place>,
@@ -160,7 +162,8 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// The chain. It is the same for every seed, so that runs add to the same places; popularity is Zipf's.
+    /// The chain. It is the same for every seed, so that several runs add to the same places. Popularity follows Zipf's
+    /// law.
     pub fn new() -> Self {
         let products = catalogue();
         Self {
@@ -172,8 +175,8 @@ impl Shop {
         }
     }
 
-    /// A receipt under the given id, printed before `now`: mostly within the last day along its curve, one in
-    /// twenty up to a week earlier (a till that was offline).
+    /// A receipt with this id, printed before `now`. Most are printed within the last day, by its curve. One in twenty
+    /// is up to a week older, from a till that was offline.
     pub fn receipt(&self, transaction_id: String, now: DateTime<Utc>, rng: &mut Rng) -> Receipt {
         let count = 1 + rng.below(3) + if rng.chance(150) { rng.below(6) } else { 0 };
         let items: Vec<Item> = (0..count).map(|_| self.item(rng)).collect();
@@ -216,7 +219,7 @@ impl Shop {
     }
 }
 
-/// All products, most popular first; the order mixes the categories, so that each has popular ones.
+/// All products, the most popular first. The order mixes the categories, so that each has popular products.
 fn catalogue() -> Vec<Product> {
     let mut prices = Rng::new(0x7111);
     let mut products = Vec::new();

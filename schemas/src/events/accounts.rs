@@ -9,91 +9,91 @@ use uuid::Uuid;
 /// An account was opened.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountRegistered {
-    /// The user store the name is unique in.
+    /// The realm: the set of accounts that the name is unique in.
     pub realm: String,
-    /// The name.
+    /// The account's name, 1 to 150 characters.
     pub username: String,
-    /// Dense within the realm, from 1.
+    /// The account's number: the first of a realm is 1, and none is left out.
     pub number: i64,
-    /// Argon2id, PHC string.
+    /// The password's Argon2id hash, as a PHC string.
     pub password_hash: String,
-    /// What the account may do.
+    /// The roles the account begins with.
     pub roles: Vec<String>,
-    /// The places a terminal is bound to; empty: not bound.
+    /// The places whose receipts a terminal may send; empty: any place's.
     pub places: Vec<String>,
-    /// UUIDv5 of caller, route and `Idempotency-Key`.
+    /// UUIDv5 of caller, route and `Idempotency-Key`. It is `None` where the client sent no such header.
     pub idempotency_id: Option<Uuid>,
 }
 
-/// An account's roles were replaced.
+/// An account's roles and places were replaced, all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolesAssigned {
-    /// The account's realm.
+    /// The realm of the account.
     pub realm: String,
-    /// The account's name.
+    /// The name of the account.
     pub username: String,
-    /// Its roles from here on.
+    /// All roles of the account from here on.
     pub roles: Vec<String>,
-    /// Its places from here on.
+    /// All places of the account from here on; empty: a terminal may send any place's receipts.
     pub places: Vec<String>,
-    /// The admin.
+    /// The name of the admin who assigned them.
     pub assigned_by: String,
 }
 
-/// Too many wrong passwords: logins are slowed down until `until`.
+/// An account's login was locked, because of too many wrong passwords.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginLocked {
-    /// The account's realm.
+    /// The realm of the account.
     pub realm: String,
-    /// The account's name.
+    /// The name of the account.
     pub username: String,
-    /// When the lock ends.
+    /// The instant at which the lock ends.
     #[serde(with = "crate::time")]
     pub until: DateTime<Utc>,
 }
 
-/// A login lock ended.
+/// An account's login lock ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginUnlocked {
-    /// The account's realm.
+    /// The realm of the account.
     pub realm: String,
-    /// The account's name.
+    /// The name of the account.
     pub username: String,
 }
 
-/// A token that stays until it is revoked was given to who logged in.
+/// An account was given a login token, which is good until it is revoked or replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginTokenIssued {
-    /// The account's realm.
+    /// The realm of the account.
     pub realm: String,
-    /// The account's name.
+    /// The name of the account.
     pub username: String,
-    /// How many of its tokens were revoked before.
+    /// How many of the account's tokens were revoked before this one: it is made of this number.
     pub generation: i64,
-    /// SHA-256 of the token.
+    /// The SHA-256 of the token. The token itself is in no event.
     #[serde(with = "super::bytes")]
     pub token_hash: Vec<u8>,
 }
 
-/// The account's token is worth nothing any more.
+/// An account's login token was revoked: it is worth nothing any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginTokenRevoked {
-    /// The account's realm.
+    /// The realm of the account.
     pub realm: String,
-    /// The account's name.
+    /// The name of the account.
     pub username: String,
-    /// The token's.
+    /// The generation of the token that was revoked. The next token's is one more.
     pub generation: i64,
 }
 
-/// The account has another password.
+/// An account has another password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PasswordChanged {
-    /// The account's realm.
+    /// The realm of the account.
     pub realm: String,
-    /// The account's name.
+    /// The name of the account.
     pub username: String,
-    /// Argon2id, PHC string.
+    /// The new password's Argon2id hash, as a PHC string.
     pub password_hash: String,
 }
 

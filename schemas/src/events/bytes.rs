@@ -1,4 +1,4 @@
-//! `Vec<u8>` as Avro `bytes`; hexadecimal in JSON.
+//! Serde's way for `Vec<u8>`: `bytes` in Avro, a text of hexadecimal digits in JSON.
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
-//! The events, a stream a file: today's Rust types, each read from every schema version ever released.
+//! The events, one file for each topic. An event has one Rust type, today's; every schema version ever released is read
+//! into it.
 //!
-//! Adding an event is a struct and a line of its file's `stream!`; adding a topic is a file, its line in
-//! `streams!` below and its line in [`crate::Topic`].
+//! To add an event, add a struct and a line to its file's `stream!`. To add a topic, add a file, its line in `streams!`
+//! below, and its line in [`crate::Topic`].
 
 mod bytes;
 
@@ -21,9 +22,10 @@ use crate::datum::{Reader, Writer};
 /// }
 /// ```
 ///
-/// The key is a text field that each of the structs has, or `keyed by key;` names a function from `&Event` to text. Where a
-/// home has several aggregates, `, named (username)` says which field tells them apart.
-/// The files are all versions ever released of the event's schema, oldest first, below `schemas/avro`. This becomes
+/// The key is a text field that each of the structs has; `keyed by key;` names a function from `&Event` to text
+/// instead. Where a home has several aggregates, `, named (username)` says which field tells them apart. The files,
+/// below `schemas/avro`, are all versions of the event's schema that were ever released, oldest first. The declaration
+/// becomes
 ///
 /// ```text
 /// pub enum Event { ReceiptRecorded(ReceiptRecorded), ReceiptVoided(ReceiptVoided) }
@@ -47,24 +49,24 @@ macro_rules! stream {
         }
 
         impl Event {
-            /// Each type with the texts of its released schemas, oldest first.
+            /// Each event type, with the texts of its released schemas, oldest first.
             pub(super) const RELEASED: &[(&str, &[&str])] = &[
                 $((stringify!($name), &[$(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/avro/", $file, ".avsc"))),+])),+
             ];
 
-            /// The type's name, as in the `event-type` header.
+            /// The name of the event's type, as in the `event-type` header.
             #[must_use]
             pub const fn type_name(&self) -> &'static str {
                 match self { $(Self::$name(_) => stringify!($name),)+ }
             }
 
-            /// The record's key: the home of the aggregate the event belongs to.
+            /// The record's key: the home of the aggregate that the event belongs to.
             #[must_use]
             pub fn key(&self) -> std::borrow::Cow<'_, str> {
                 $crate::events::stream!(@key self $key $($name)+)
             }
 
-            /// Which of its home's aggregates the event belongs to; empty where the home is the aggregate.
+            /// Which of its home's aggregates the event belongs to. It is empty where the home is the aggregate.
             #[must_use]
             pub fn id(&self) -> std::borrow::Cow<'_, str> {
                 $crate::events::stream!(@id self [$($id)?] $($name)+)
@@ -81,7 +83,8 @@ macro_rules! stream {
                 match self { $(Self::$name(event) => writer.write_ser(buffer, event).map(drop),)+ }
             }
 
-            /// Reads a datum of a type that [`Self::RELEASED`] names, written with its latest schema.
+            /// Reads a datum that was written with the latest schema of the type. The type must be one of
+            /// [`Self::RELEASED`].
             pub(super) fn read(type_name: &str, reader: &$crate::datum::Reader, datum: &mut &[u8]) -> Result<Self, apache_avro::Error> {
                 match type_name {
                     $(stringify!($name) => reader.read_deser(datum).map(Self::$name),)+
@@ -89,7 +92,7 @@ macro_rules! stream {
                 }
             }
 
-            /// Reads what [`Self::to_json`] gave; `None` for a type of another topic.
+            /// Reads what [`Self::to_json`] wrote; `None` for a type of another topic.
             pub(super) fn from_json(type_name: &str, json: serde_json::Value) -> Option<Result<Self, serde_json::Error>> {
                 match type_name {
                     $(stringify!($name) => Some(serde_json::from_value(json).map(Self::$name)),)+
@@ -115,7 +118,7 @@ macro_rules! streams {
     ($($module:ident => $topic:ident),+ $(,)?) => {
         $(pub mod $module;)+
 
-        /// Everything that can stand in a topic: an event of one of the streams.
+        /// An event of any of the streams: all that a topic can hold.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[allow(clippy::large_enum_variant, reason = "the most frequent events are the large ones: a box would cost each an allocation")]
         pub enum Event {
@@ -123,29 +126,29 @@ macro_rules! streams {
         }
 
         impl Event {
-            /// The released schemas of each topic.
+            /// Each topic's event types, with the texts of their released schemas.
             pub(crate) const RELEASED: &[(Topic, &[(&str, &[&str])])] =
                 &[$((Topic::$topic, $module::Event::RELEASED)),+];
 
-            /// The topic its stream is in.
+            /// The topic that the event's stream is in.
             #[must_use]
             pub const fn topic(&self) -> Topic {
                 match self { $(Self::$topic(_) => Topic::$topic,)+ }
             }
 
-            /// The type's name, as in the `event-type` header.
+            /// The name of the event's type, as in the `event-type` header.
             #[must_use]
             pub const fn type_name(&self) -> &'static str {
                 match self { $(Self::$topic(event) => event.type_name(),)+ }
             }
 
-            /// The record's key: the home of the aggregate the event belongs to.
+            /// The record's key: the home of the aggregate that the event belongs to.
             #[must_use]
             pub fn key(&self) -> Cow<'_, str> {
                 match self { $(Self::$topic(event) => event.key(),)+ }
             }
 
-            /// Which of its home's aggregates the event belongs to; empty where the home is the aggregate.
+            /// Which of its home's aggregates the event belongs to. It is empty where the home is the aggregate.
             #[must_use]
             pub fn id(&self) -> Cow<'_, str> {
                 match self { $(Self::$topic(event) => event.id(),)+ }
@@ -157,10 +160,10 @@ macro_rules! streams {
                 match self { $(Self::$topic(event) => event.to_json(),)+ }
             }
 
-            /// Reads what [`Self::to_json`] gave for an event of the type.
+            /// Reads what [`Self::to_json`] wrote for an event of this type.
             ///
             /// # Errors
-            /// No event has the type, or a field is missing or not of its type.
+            /// No event has the type, a field is missing, or a field does not fit its type.
             pub fn from_json(type_name: &str, json: Value) -> Result<Self, serde_json::Error> {
                 $(if let Some(event) = $module::Event::from_json(type_name, json.clone()) {
                     return event.map(Self::$topic);

@@ -1,4 +1,4 @@
-//! Receipts, as they were recorded and voided.
+//! Receipts as they were recorded, and their voids.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,62 +8,62 @@ use crate::Money;
 /// One line of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// What was bought.
+    /// The id of the product, as the shop has it.
     pub product_id: String,
-    /// Pieces.
+    /// The number of pieces.
     pub quantity: i64,
-    /// For one piece.
+    /// The price of one piece.
     pub price: Money,
     /// The category the shop puts the product in.
     pub category: String,
 }
 
-/// What a receipt says.
+/// The content of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// Unique over all places: the aggregate's id.
+    /// The receipt's id, which is unique over all places: the aggregate's id and its key.
     pub transaction_id: String,
-    /// Business time: when the till wrote it.
+    /// Business time: when the point of sale wrote the receipt, by its own clock.
     #[serde(with = "crate::time")]
     pub occurred_at: DateTime<Utc>,
-    /// What was bought.
+    /// The lines of the receipt; their order counts.
     pub items: Vec<Item>,
-    /// Sum of price x quantity.
+    /// The sum of price x quantity over the lines, unless the event says that it is not.
     pub total_amount: Money,
-    /// Tax within the total.
+    /// The tax, which is within the total.
     pub tax_amount: Money,
-    /// Tips, on top of the total.
+    /// The tips, which come on top of the total.
     pub tips_amount: Money,
-    /// Free text.
+    /// How it was paid, in the client's words.
     pub payment_method: String,
-    /// The shop or restaurant.
+    /// The id of the shop or restaurant.
     pub place_id: String,
-    /// Its name on this receipt.
+    /// The name of the place on this receipt.
     pub place_name: String,
 }
 
-/// A receipt was accepted.
+/// A receipt was recorded, for the first time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptRecorded {
-    /// What it says.
+    /// The content of the receipt.
     pub receipt: Receipt,
-    /// `false`: a fact, recorded although its total is not the sum of its items.
+    /// `false` where the total is not the sum of the lines. A contract records such a receipt as the fact it is.
     pub totals_match: bool,
-    /// The account that sent it.
+    /// The name of the account that sent the receipt.
     pub recorded_by: String,
-    /// Version byte and digest of the command's content.
+    /// A version byte and a digest of the content: see the fingerprint of `domain`.
     #[serde(with = "super::bytes")]
     pub fingerprint: Vec<u8>,
 }
 
-/// A receipt was taken out of every figure.
+/// A receipt was voided: it is taken out of every figure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptVoided {
-    /// The receipt as recorded: what folds must take out.
+    /// The receipt as it was recorded, because folds of this topic must know what to take out.
     pub receipt: Receipt,
-    /// Why.
+    /// The reason, in the admin's words.
     pub reason: String,
-    /// The account that asked for it.
+    /// The name of the admin who voided it.
     pub voided_by: String,
 }
 

@@ -5,27 +5,27 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The replica named serves the shard.
+/// A replica serves a shard from here on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardAnnounced {
-    /// The shard.
+    /// The number of the shard, from 0.
     pub shard: i32,
-    /// The topology it belongs to.
+    /// The epoch of the topology that the shard belongs to.
     pub topology_epoch: i32,
-    /// Base URL other replicas forward to.
+    /// The base URL that other replicas forward to.
     pub url: String,
-    /// The process that serves.
+    /// The process that serves the shard. A replica has the same URL after a restart, but another instance.
     pub instance: Uuid,
 }
 
 /// How event partitions map to shards from here on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopologyDeclared {
-    /// Counts up with every reshard.
+    /// The epoch counts up with every reshard, from 1.
     pub epoch: i32,
-    /// The number of shards, K: partition p belongs to shard p mod K.
+    /// K, the number of shards: partition p belongs to shard p mod K.
     pub shards: i32,
-    /// The number of partitions of every event topic.
+    /// N, the number of partitions of every event topic.
     pub partitions: i32,
 }
 

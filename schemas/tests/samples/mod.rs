@@ -1,4 +1,4 @@
-//! Events to test with: those of `golden/`, one of each version, and any.
+//! Events to test with: one of each version, from `golden/`, and arbitrary ones.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use schemas::history::{self, Version};
 use schemas::receipts::{Item, Receipt, ReceiptRecorded, ReceiptVoided};
 use schemas::{Event, Money};
 
-/// The golden event of a version, as it is read today.
+/// The golden event of a version, read into today's type.
 pub fn of(version: &Version) -> Event {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
     let path = format!("{folder}/{}_v{}.json", version.event_type, version.number);
@@ -24,7 +24,7 @@ pub fn latest(event_type: &str) -> Event {
     of(history::latest(event_type).unwrap())
 }
 
-/// The golden events of all types.
+/// The golden events of the latest version of every type.
 pub fn all() -> impl Iterator<Item = Event> {
     history::all().iter().filter(|version| version.is_latest).map(of)
 }
@@ -63,7 +63,7 @@ prop_compose! {
     }
 }
 
-/// Any receipt event, and the samples of the other types.
+/// An arbitrary receipt event, or a golden event of any type.
 pub fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         (any_receipt(), any::<bool>(), ".{0,20}", prop::collection::vec(any::<u8>(), 0..20)).prop_map(

@@ -146,7 +146,7 @@ async fn terminals_that_share_an_account_are_all_let_in_at_once(at: Setting) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_slows_logins_down_and_locks_nobody_out() {
-    // The test is on this machine, whose X-Real-IP is believed, as nginx is.
+    // These clients are on this machine, so their `X-Real-IP` is believed, as nginx's is.
     for at in [Setting { replicas: 1, front_door: false }, Setting { replicas: 2, front_door: false }] {
         let (_till, entry) = at.shared().await;
         let _ = account(&entry.anyone(), "envied", &["staff"], &[]).await;
@@ -182,7 +182,7 @@ async fn a_login_with_a_name_of_64_kib_is_refused_and_the_service_goes_on(at: Se
         for path in ["/v1/auth/login", "/v1/auth/register"] {
             let answer = anyone.post(path, &body).await;
             match answer.status {
-                // The body as a whole is too large already.
+                // Here the body is already too large as a whole.
                 413 => assert!(bytes > 15_000, "{path} {bytes}: {}", answer.text),
                 _ => assert_eq!(answer.problem(422).pointers(), ["/username"], "{path} {bytes}"),
             }
@@ -206,7 +206,7 @@ async fn the_last_admin_cannot_take_its_own_role() {
     let _ = second.put("/v1/accounts/second/roles", &staff).await.problem(409);
 }
 
-/// Every route with the roles that may call it; a permitted call need not succeed.
+/// Every route, with the roles that may call it. A call that is permitted need not succeed.
 fn routes() -> Vec<(&'static str, &'static str, &'static [&'static str])> {
     vec![
         ("POST", "/v1/receipts", &["terminal", "admin"]),

@@ -1,4 +1,4 @@
-//! `POST /v1/receipts/batch`: a line for each receipt, in order, whatever is wrong with others.
+//! `POST /v1/receipts/batch`: each receipt has a line in the answer, in order, whatever is wrong with other receipts.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
@@ -15,7 +15,7 @@ use crate::common::{account, shared};
 
 const PATH: &str = "/v1/receipts/batch";
 const NDJSON: &str = "application/x-ndjson";
-/// Longer than any wait of the services; what it bounds must come to an end.
+/// Longer than any wait of the services. A wait that is bounded by it must come to an end.
 const SURELY: Duration = Duration::from_secs(60);
 
 /// The lines of an answer, each under its index.
@@ -55,7 +55,7 @@ fn counts(lines: &[Value]) -> BTreeMap<&str, usize> {
     counts
 }
 
-/// Every line has what its result promises.
+/// A line must have everything that its result promises.
 #[track_caller]
 fn is_well_formed(line: &Value) {
     match line["result"].as_str().unwrap() {
@@ -95,7 +95,7 @@ async fn each_receipt_of_a_batch_has_its_own_result_in_the_batch_s_order() {
         simple("batch-before", "place-batch", "1.00"),
         simple("batch-b", "place-batch", "3.00"),
     );
-    // The first of them was sent a moment ago with another timestamp.
+    // The first of these receipts was sent a moment ago, with another timestamp.
     let lines = send_text(&terminal, body).await;
     lines.iter().for_each(is_well_formed);
     let expected =
@@ -221,7 +221,7 @@ async fn a_batch_over_ten_thousand_receipts_or_32_mebibytes_ends_with_a_line_tha
     let refused = terminal.post_as(PATH, NDJSON, body).await.problem(413);
     assert_eq!(refused.body["type"], "urn:till:batch-too-large");
 
-    // Without a length nobody knows beforehand.
+    // A body without a length is read too, although nobody knows its size beforehand.
     let mut receipt = simple("batch-wide", "place-batch", "1.00");
     receipt["note"] = json!("x".repeat(1_000_000));
     let line = format!("{receipt}\n");
@@ -239,13 +239,13 @@ async fn a_batch_over_ten_thousand_receipts_or_32_mebibytes_ends_with_a_line_tha
     too_large(answered.last().unwrap());
 }
 
-/// A connection on which a batch is sent byte by byte.
+/// A connection on which a test sends a batch byte by byte.
 struct Raw {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
-/// The terminal, whose receipts may be padded with a note.
+/// The demo's terminal. Unknown fields of its receipts are ignored, so a note may pad them.
 async fn lenient(till: &Till) -> Client {
     till.terminal().await.with_header("prefer", "handling=lenient")
 }
@@ -278,7 +278,7 @@ impl Raw {
         }
     }
 
-    /// The whole answer's body; it must be 200, in chunks, and end as it should.
+    /// Reads the body of the whole answer. The answer must be 200, in chunks, and end as it should.
     fn read_to_end(mut self) -> String {
         self.stream.set_read_timeout(Some(SURELY)).unwrap();
         self.stream.read_to_end(&mut self.read).unwrap();
@@ -316,19 +316,19 @@ async fn a_client_that_pauses_is_answered_before_its_batch_ends() {
     assert_eq!(results(&lines(&text.await.unwrap())), ["accepted"; 3]);
 }
 
-/// Batches worked on at once.
+/// How many batches command-api works on at the same time.
 const AT_ONCE: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_is_bounded_by_the_window_whatever_the_batch_and_its_client_do() {
     let mut till = Till::prepare("batch-memory").await;
-    // Shards that take their time: what is not bounded piles up before them.
+    // The shards are slow here, so that whatever is not bounded piles up before them.
     let proxy = till.kafka_proxy();
     till.command_api.set("TILL_KAFKA_BROKERS", proxy.brokers());
     proxy.delay_answers(Api::Produce, Duration::from_millis(150));
     till.command_api.start_ready().await;
     let terminal = lenient(&till).await;
-    // What the store, the producers and the allocator take once.
+    // Before memory is measured, some batches fill what the store, the producers and the allocator take once.
     at_once(&terminal, |number| {
         let mut made = Receipts::new(&format!("batch-warm-{number}"), 8, 4);
         ndjson(&(0..2_000).map(|_| made.make()).collect::<Vec<_>>())
@@ -366,7 +366,7 @@ async fn memory_is_bounded_by_the_window_whatever_the_batch_and_its_client_do() 
     assert!(after_unread < before + 40, "answers not read took it from {before} to {after_unread} MiB");
 }
 
-/// Sends as many batches as are worked on at once; all is accepted.
+/// Sends as many batches as are worked on at the same time. All their receipts must be accepted.
 async fn at_once(client: &Client, body: impl Fn(usize) -> String) {
     let sent: Vec<_> = (0..AT_ONCE)
         .map(|number| {
@@ -380,8 +380,8 @@ async fn at_once(client: &Client, body: impl Fn(usize) -> String) {
     }
 }
 
-/// Sends 30 MB for which there are 7 MB of answers, as many as a line may have, and reads none of them until nothing more is
-/// taken. How much of the body is taken is the kernel's affair, whose buffers for it may be as large.
+/// Sends 30 MB for which there are 7 MB of answers, as many as a line may have. None of them is read until nothing more
+/// of the body is taken. How much of it is taken depends on the kernel, whose buffers for it may be as large.
 fn unread(client: &Client) -> Vec<Value> {
     let items = vec![json!({"note": "nothing of an item"}); 12];
     let line = json!({"items": items, "note": "x".repeat(2500)});
@@ -399,7 +399,7 @@ fn unread(client: &Client) -> Vec<Value> {
             }
         }
     }
-    // What is taken is worked off, as far as there is room for answers.
+    // Command-api works off what it has taken, as far as there is room for answers.
     std::thread::sleep(Duration::from_secs(2));
     let mut rest = raw.stream.try_clone().unwrap();
     let writes = std::thread::spawn(move || rest.write_all(&body.as_bytes()[sent..]).unwrap());
@@ -452,7 +452,7 @@ async fn with_two_replicas_a_batch_sent_to_either_is_accepted_exactly_once() {
     assert_eq!(in_log, positions);
 }
 
-/// Sends a batch, again with what was unavailable, until all is accepted; the position of each.
+/// Sends a batch, and again those of it that were unavailable, until all are accepted. Gives the position of each.
 async fn accepted(client: &Client, receipts: &[Value]) -> BTreeMap<String, String> {
     let deadline = Instant::now() + SURELY;
     let mut positions = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Everything is killed again and again while receipts come in; the oracle judges what is left.
+//! Everything is killed again and again while receipts come in, and the oracle judges what is left.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use till_tests::{Isolation, KafkaProxy, Log, RawRecord, Servers, Service, Till, 
 use crate::forged::Foreigner;
 use crate::load::{Load, pause};
 
-/// How often each is killed: command-api, projector, worker, broker, Postgres.
+/// How often each of these is killed: command-api, projector, worker, broker, Postgres.
 const KILLS: u64 = 20;
 /// How long the survivors may take to serve again and to close the last window.
 const SETTLED_WITHIN: Duration = Duration::from_secs(180);
@@ -48,7 +48,8 @@ async fn receipts_survive_twenty_kills_of_every_service_of_the_broker_and_of_pos
         last_window_end(&till.topic("analytics")).await.is_some_and(|end| end > stopped)
     })
     .await;
-    // Another window, closed while the oracle reads, would be in one of its inputs only.
+    // The worker ends first: a window that it closed while the oracle reads would be in one of the oracle's inputs
+    // only.
     assert!(till.analytics.terminate().success(), "{}", till.analytics.log());
     println!("settled after {:?}", began.elapsed());
 
@@ -56,7 +57,7 @@ async fn receipts_survive_twenty_kills_of_every_service_of_the_broker_and_of_pos
     println!("{}", judged.success("the oracle"));
 }
 
-/// All are started that are not running, and serve.
+/// Starts everything that does not run, and waits until all of it serves.
 async fn settle(till: &mut Till) {
     till.servers.kafka.ready().await;
     till.servers.postgres.ready().await;
@@ -70,7 +71,7 @@ async fn settle(till: &mut Till) {
     }
 }
 
-/// Starts a service that has ended by itself, as whoever runs it would.
+/// Starts a service that has ended by itself, as an operator's supervisor would.
 fn revive(service: &mut Service) {
     if service.has_ended() {
         println!("{} ended by itself", service.name());
@@ -79,7 +80,8 @@ fn revive(service: &mut Service) {
     }
 }
 
-/// Until it serves, at most for a while, then on for a moment; sometimes not even that.
+/// Lets a service live until it serves, for a while at most, and then for a moment more. Sometimes it does not live
+/// that long.
 async fn let_live(service: &mut Service, random: &mut Random) {
     let deadline = Instant::now() + Duration::from_secs(15);
     let strikes_early = random.chance(25);
@@ -100,9 +102,9 @@ async fn torment(service: &mut Service, seed: u64) {
     }
 }
 
-/// The broker and command-api fall together or shortly after one another, in either order, with commands on their way.
-/// Every third life of command-api holds each transaction open for a while before its commit, so that some span the end
-/// of a window.
+/// Kills the broker and command-api together or shortly one after the other, in either order, while commands are on
+/// their way. Every third life of command-api holds each transaction open for a while before its commit, so that some
+/// of them span the end of a window.
 async fn torment_writers(service: &mut Service, servers: &Servers, proxy: &KafkaProxy) {
     let mut random = Random::new(1);
     for kill in 0..KILLS {
@@ -128,7 +130,7 @@ async fn torment_writers(service: &mut Service, servers: &Servers, proxy: &Kafka
     proxy.delay_answers(Api::Produce, Duration::ZERO);
 }
 
-/// Until it serves, and on for some seconds of receipts.
+/// Waits until the service serves, and lets it take receipts for some seconds.
 async fn serve_a_while(service: &mut Service, random: &mut Random) {
     let deadline = Instant::now() + SETTLED_WITHIN;
     while !service.is_ready().await {

@@ -1,22 +1,22 @@
-//! Deployments that tests share which only send requests, each with ids of its own, and the settings that tests of contracts and
-//! of access run in.
+//! Deployments that are shared by tests which only send requests, each test with ids of its own. Also the settings in
+//! which tests of contracts and of access run.
 
 use std::sync::Arc;
 
 use till_tests::{Client, FrontDoor, Till, contracts};
 use tokio::sync::OnceCell;
 
-/// Seconds a login stays locked after too many wrong passwords. Longer than a wrong login takes on a slow machine: a count is
-/// forgotten after as long without a try.
+/// For how many seconds too many wrong passwords lock a login. It is longer than a wrong login takes on a slow machine,
+/// because a count is forgotten after as many seconds without a try.
 pub const LOCK_S: u64 = 10;
 
-/// The shared deployment, all services serving; it lives as long as the test process.
+/// The shared deployment, whose services all serve. It lives as long as the test process.
 pub async fn shared() -> Arc<Till> {
     static SHARED: OnceCell<Arc<Till>> = OnceCell::const_new();
     SHARED.get_or_init(|| async { Arc::new(Till::start("shared-services").await) }).await.clone()
 }
 
-/// A new account with these roles, logged in; `anyone` is a caller without account.
+/// A client that is logged in to a new account with these roles and places. `anyone` is a caller without an account.
 pub async fn account(anyone: &Client, name: &str, roles: &[&str], places: &[&str]) -> Client {
     let password = "correct horse battery";
     let body = serde_json::json!({"username": name, "password": password});
@@ -30,9 +30,9 @@ pub async fn account(anyone: &Client, name: &str, roles: &[&str], places: &[&str
 /// How many replicas of each service there are, and how a test reaches them.
 #[derive(Clone, Copy)]
 pub struct Setting {
-    /// Replicas of each service: 1 or 2.
+    /// The number of replicas of each service: 1 or 2.
     pub replicas: usize,
-    /// Through nginx, or the services' own ports, the replicas in turn.
+    /// Whether requests go through nginx. If not, they go to the services' own ports, to one replica after the other.
     pub front_door: bool,
 }
 
@@ -66,7 +66,7 @@ macro_rules! in_every_setting {
 }
 pub(crate) use in_every_setting;
 
-/// The ways to a deployment's services.
+/// The ways by which a test reaches a deployment's services.
 pub struct Entry {
     front_door: Option<Arc<FrontDoor>>,
     writes: Vec<String>,
@@ -77,7 +77,7 @@ pub struct Entry {
 type Fronted = (Arc<Till>, Arc<FrontDoor>);
 
 impl Setting {
-    /// The deployment that all tests of this setting share. It serves the contracts too, with windows of three seconds.
+    /// The deployment that all tests of this setting share. It serves the contracts too, in windows of three seconds.
     pub async fn shared(self) -> (Arc<Till>, Entry) {
         static SHARED: [OnceCell<Fronted>; 2] = [OnceCell::const_new(), OnceCell::const_new()];
         let start = || async {
@@ -94,7 +94,7 @@ impl Setting {
         (till, entry)
     }
 
-    /// Starts a deployment of the test's own in this setting.
+    /// Starts a deployment that the test does not share, in this setting.
     pub async fn start(self, till: &mut Till) -> Entry {
         till.replicate(self.replicas);
         till.start_all().await;
@@ -102,14 +102,14 @@ impl Setting {
         Entry::new(till, front_door)
     }
 
-    /// A name that tests of the other settings do not use, though they share the deployment.
+    /// A name that tests of other settings do not use, although they may share the deployment.
     pub fn own(self, name: &str) -> String {
         let way = if self.front_door { "front-door" } else { "direct" };
         format!("{name}-{way}")
     }
 }
 
-/// Switches every contract on, with windows of three seconds.
+/// Switches every contract on, in windows of three seconds.
 pub fn serve_contracts(till: &mut Till) {
     let journals = till.scratch.path().join("journals").display().to_string();
     for service in [&mut till.command_api, &mut till.projector, &mut till.analytics] {
@@ -128,27 +128,28 @@ impl Entry {
         Self { writes: urls("command-api"), reads: urls("projector"), front_door }
     }
 
-    /// To the services themselves.
+    /// The way straight to the services.
     pub fn direct(till: &Till) -> Self {
         Self::new(till, None)
     }
 
-    /// A caller without account, from an address of its own: nginx limits logins by address, and tests run side by side.
+    /// A caller without an account. It has an address of its own, because nginx limits logins by address and tests run
+    /// side by side.
     pub fn anyone(&self) -> Client {
         Client::across(self.writes.clone(), self.reads.clone()).from_its_own_address()
     }
 
-    /// The demo's admin.
+    /// A client that is logged in as the demo's admin.
     pub async fn admin(&self) -> Client {
         self.anyone().login("admin", "admin").await
     }
 
-    /// Base URLs of `/v1`, for command-api and for the projector.
+    /// Base URLs of `/v1`: those for what command-api serves, then those for what the projector serves.
     pub fn v1(&self) -> [Vec<String>; 2] {
         [&self.writes, &self.reads].map(|urls| urls.iter().map(|url| format!("{url}/v1")).collect())
     }
 
-    /// Base URLs of a contract's service: for what command-api serves, and for what the projector does.
+    /// Base URLs of a contract's service: those for what command-api serves, then those for what the projector serves.
     pub fn contract(&self, contract: &str, service: &str) -> [Vec<String>; 2] {
         if let Some(door) = &self.front_door {
             let url = door.contract(contract, service);

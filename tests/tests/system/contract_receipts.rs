@@ -1,5 +1,5 @@
-//! Contract 003, `receipts`, as an unchanged client meets it: through nginx, one port for each of its two services, and under
-//! its prefixes on the services themselves.
+//! Contract 003, `receipts`, as an unchanged client meets it: through nginx, where each of its two services has a port,
+//! and under its prefixes on the services themselves.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -22,7 +22,7 @@ fn of([writes, reads]: Urls) -> Client {
     Client::across(writes, reads)
 }
 
-/// How long the client may take. Liveness only.
+/// How long the Python client may take before the test gives up.
 const ENDS_WITHIN: Duration = Duration::from_secs(600);
 
 in_every_setting! {
@@ -33,7 +33,7 @@ in_every_setting! {
     the_consumers_journal_is_not_written_again_by_restarts_and_rebuilds,
 }
 
-/// The Python client's words on the services with these base URLs, each for what command-api serves and for what the projector does.
+/// Runs the Python client against services with these base URLs, and gives what it said.
 fn client(till: &Till, label: &str, producer: &Urls, consumer: &Urls, more: &[&str]) -> Finished {
     let script = places::repository().join("tests/contracts/receipts_client.py");
     let mut spec = Spec::new(&format!("client-{label}"), &places::python(), till.scratch.path());
@@ -49,7 +49,7 @@ fn client(till: &Till, label: &str, producer: &Urls, consumer: &Urls, more: &[&s
     spec.args(args.chain(more.iter().map(OsString::from))).run(ENDS_WITHIN)
 }
 
-/// The sections of the client that found a difference.
+/// The names of the client's sections in which it found a difference.
 fn sections(client: &Finished) -> BTreeSet<String> {
     client
         .output
@@ -67,17 +67,17 @@ async fn an_unchanged_client_of_the_receipts_contract_finds_what_its_document_sa
     let label = at.own("content");
     let content = client(&till, &label, &producer, &consumer, &["--journals", &journals]);
     println!("{}", content.success("the client of the receipts contract"));
-    // The client's own faults are no matter of the setting.
+    // That the client notices faults does not depend on the setting, so it is shown in one setting only.
     if at.replicas == 1 && at.front_door {
         the_client_notices_planted_faults(&till, &producer, &consumer);
-        // /v1 is no place for its client.
+        // The client finds nothing of the contract under /v1.
         let v1 = entry.v1();
         let lost = client(&till, "v1", &v1, &v1, &[]);
         assert!(!lost.status.success(), "{}", lost.output);
     }
 }
 
-/// Every answer is spoilt in one way, and each section that should notice must say so.
+/// Spoils every answer in one way after the other. Each section that should notice must say so.
 fn the_client_notices_planted_faults(till: &Till, producer: &Urls, consumer: &Urls) {
     let everywhere = [
         "producer_takes_checks",
@@ -126,7 +126,7 @@ fn the_client_notices_planted_faults(till: &Till, producer: &Urls, consumer: &Ur
         let missed: Vec<_> = expected.iter().filter(|section| !found.contains(**section)).collect();
         assert!(missed.is_empty(), "{fault}: {missed:?} notice nothing:\n{}", spoilt.output);
     }
-    // Its look at the journals notices another folder's.
+    // The client also looks at the journals, and notices that those in another folder are not its own.
     let elsewhere = till.scratch.path().join("no-journals");
     std::fs::create_dir_all(&elsewhere).unwrap();
     std::fs::write(elsewhere.join("journal.csv"), "").unwrap();
@@ -136,7 +136,7 @@ fn the_client_notices_planted_faults(till: &Till, producer: &Urls, consumer: &Ur
     assert_eq!(sections(&other), BTreeSet::from(["journals_are_kept".to_owned()]), "{}", other.output);
 }
 
-/// A check of this place whose total is not the sum of its items.
+/// A check of this place, whose total is not the sum of its items.
 fn mismatched(transaction_id: &str, place_id: &str) -> Value {
     let mut check = simple(transaction_id, place_id, "5.00");
     check["total_amount"] = json!("7.00");
@@ -208,7 +208,7 @@ async fn an_idempotency_key_makes_a_repeated_check_of_the_consumer_the_same_one(
         (&receipt["totals_match"], &receipt["recorded_by"]),
         (&json!(true), &json!("contracts/receipts/consumer"))
     );
-    // Figures by arrival take negative numbers too.
+    // Figures by arrival take negative numbers, too.
     eventually("the window is closed", Duration::from_secs(120), async || {
         let read = admin.get_strong(&format!("/v1/analytics/categories?place_id={place}")).await.expect(200);
         let hours = read.body["hours"].as_array().unwrap();
@@ -254,7 +254,7 @@ async fn the_consumers_journal_is_not_written_again_by_restarts_and_rebuilds(at:
     assert_eq!((windows().await, lines(&journal)), (closed, written));
 }
 
-/// Windows of the place `many` since 2020, and its categories in each of them.
+/// Statements that make many windows since 2020 for the place `many`, and its categories in each of them.
 const MANY: [(&str, &str); 4] = [
     (
         "hours",
@@ -306,7 +306,8 @@ async fn a_places_figures_of_many_windows_and_categories_take_little_memory() {
 async fn a_check_without_a_key_is_answered_in_one_hop_and_counts_once_at_either_of_two_replicas() {
     let mut till = Till::prepare("keyless-checks").await;
     serve_contracts(&mut till);
-    // Nobody looks twice for a shard that is where it was: what takes a second hop is refused.
+    // With so short a time no request looks for its shard a second time, so one that would take a second hop is
+    // refused.
     till.command_api.set("TILL_MOVE_TIMEOUT_MS", "1");
     let at = Setting { replicas: 2, front_door: false };
     let entry = at.start(&mut till).await;
@@ -315,7 +316,7 @@ async fn a_check_without_a_key_is_answered_in_one_hop_and_counts_once_at_either_
         "items": [{"quantity": 1, "price": 1, "category": "c"}],
     });
     let consumer = of(entry.contract("receipts", "consumer"));
-    // Shards may still move when the services are ready; where they have come to rest, nothing is refused any more.
+    // Shards may still move when the services are ready. Once they have come to rest, nothing is refused any more.
     let (mut accepted, mut unknown) = (0, 0);
     eventually("500 checks in a row are taken", Duration::from_secs(120), async || {
         for _ in 0..500 {

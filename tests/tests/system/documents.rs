@@ -1,4 +1,4 @@
-//! Every example of the documents and descriptions is sent as it stands, and must be answered as they say.
+//! Every example in the documents and descriptions is sent as it stands there, and must be answered as they say.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::common::serve_contracts;
 /// How long all examples may take. Liveness only.
 const ENDS_WITHIN: Duration = Duration::from_secs(600);
 
-/// A new deployment: the examples open accounts and record receipts under ids of their own.
+/// A new deployment for each test, because the examples open accounts and record receipts under ids of their own.
 async fn fresh(name: &str) -> (Till, FrontDoor) {
     let mut till = Till::prepare(name).await;
     serve_contracts(&mut till);
@@ -40,7 +40,7 @@ fn examples(till: &Till, door: &FrontDoor, what: &str, root: &Path) -> Finished 
     .run(ENDS_WITHIN)
 }
 
-/// A copy of one document, with a fault in it, in a folder of the test.
+/// A copy of one document with a fault in it, in the test's folder.
 fn spoilt(till: &Till, document: &str, right: &str, wrong: &str) -> PathBuf {
     let root = till.scratch.path().join("spoilt");
     for name in ["README.md", "docs/api.md", "docs/contracts.md"] {
@@ -60,7 +60,7 @@ async fn every_example_of_the_documents_succeeds_and_is_answered_as_they_say() {
     let sent = examples(&till, &door, "documents", &places::repository());
     println!("{}", sent.success("the examples of the documents"));
 
-    // The script is shown to notice: another status, another key.
+    // The script must notice faults: here another status is told, below another key.
     let status = spoilt(&till, "docs/contracts.md", "    200 {\"key\":", "    201 {\"key\":");
     let found = examples(&till, &door, "documents", &status);
     assert!(!found.status.success() && found.output.contains("told is 201"), "{}", found.output);

@@ -1,4 +1,4 @@
-//! The edge as clients meet it: nginx before two replicas of each service, and what strangers can take of it.
+//! The edge as clients meet it: nginx before two replicas of each service, and how much of it strangers can take.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use till_tests::receipts::simple;
 use till_tests::{Answer, Client, FrontDoor, Scratch, Siege, Till, contracts};
 
-/// How long an answer may take. Liveness only.
+/// How long an answer may take before the test gives up.
 const SURELY: Duration = Duration::from_secs(60);
-/// How long a terminal may have to try.
+/// How long a terminal may try to have a receipt recorded.
 const TERMINAL_WAITS: Duration = Duration::from_secs(2);
 
 /// A deployment of two replicas of each service, with the contracts, and nginx before it.
@@ -38,7 +38,7 @@ fn address(url: &str) -> SocketAddr {
     url.trim_start_matches("http://").parse().unwrap()
 }
 
-/// Sends bytes on a connection of their own and reads the answer's status and text.
+/// Sends bytes on a connection of its own, and reads the answer's status and text.
 fn raw(to: &str, sent: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(address(to)).unwrap();
     stream.set_read_timeout(Some(SURELY)).unwrap();
@@ -50,7 +50,7 @@ fn raw(to: &str, sent: &[u8]) -> (u16, String) {
     (status.unwrap_or_else(|| panic!("no answer: {answer:?}")), answer)
 }
 
-/// A request of one connection, with a body.
+/// The bytes of a request that is alone on its connection, with a body.
 fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
@@ -85,7 +85,8 @@ async fn a_body_that_no_route_reads_is_no_failure_and_marks_no_replica() {
             raw(&door.url, &request("POST", "/v1/receipts", "origin: http://evil.example\r\n", &body));
         assert_eq!(answered, 403, "{text}");
     }
-    // More than is read of other bodies: a client that sends it all before it listens must still find the answer.
+    // This body is longer than what is read of a body that is not wanted. A client that sends all of it before it reads
+    // must still find the answer.
     let batch = vec![b'x'; 8 * 1024 * 1024];
     for url in [&till.command_api.url(), &door.url] {
         let strange = "content-type: application/x-ndjson\r\nauthorization: Bearer expired\r\n";
@@ -103,7 +104,7 @@ async fn a_body_that_no_route_reads_is_no_failure_and_marks_no_replica() {
     no_replica_broke_off(&door);
 }
 
-/// No replica was taken out, and none has ended a connection that nginx waited on.
+/// No replica was taken out, and none has broken off a connection on which nginx waited.
 fn no_replica_broke_off(door: &FrontDoor) {
     let log = door.log();
     for words in ["temporarily disabled", "prematurely closed", "recv() failed (104"] {
@@ -111,7 +112,7 @@ fn no_replica_broke_off(door: &FrontDoor) {
     }
 }
 
-/// Something in a replica's place: it takes requests and breaks off without an answer, and counts them.
+/// A stand-in for a replica. It takes requests, breaks off without an answer, and counts them.
 fn broken_replica() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (port, taken) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
@@ -161,8 +162,8 @@ async fn a_post_goes_on_to_the_next_replica_where_one_takes_no_connection() {
     assert_eq!(taken.load(Ordering::SeqCst), 6, "the one that is there was asked each time");
 }
 
-/// Records a receipt within what a terminal waits. A shard moves where a commit took over a second, as it may on a slow machine:
-/// then the receipt is sent again at once, and the answer is that it was not recorded at first.
+/// Records a receipt within the time that a terminal waits. A shard moves where a commit took over a second, as it may
+/// on a slow machine. The receipt is then sent again at once. Gives whether it was recorded at the first try.
 async fn is_recorded(client: &Client, receipt: &Value, when: &str) -> bool {
     let until = Instant::now() + TERMINAL_WAITS;
     let mut at_first = true;
@@ -182,7 +183,8 @@ async fn strangers_take_no_room_that_a_terminal_needs() {
     let (till, door) = behind_nginx("edge-strangers").await;
     let terminal = client(&door).login("terminal", "terminal").await;
     let direct = till.terminal().await;
-    // Each port has a siege of its own: 49 bodies of a MiB were all the room a service had.
+    // Each port has a siege of its own. The 49 bodies of a MiB that it announces would be all the room that a service
+    // has for bodies.
     let sieges = [Siege::lay(&[&till.command_api.url()]), Siege::lay(&[&door.url])];
     let (mut numbers, mut sent_again) = (0, 0);
     for second in 0..8 {
@@ -239,7 +241,7 @@ async fn a_foreign_page_and_a_foreign_name_are_refused_on_every_port() {
         let (status, text) = raw(port, named.as_bytes());
         assert_eq!(status, 421, "{port}{path}: {text}");
     }
-    // What a shell sends: no Origin, a form's media type.
+    // A shell's request has no Origin, and a form's media type.
     let form = "content-type: application/x-www-form-urlencoded\r\n";
     let login = br#"{"username": "terminal", "password": "terminal"}"#;
     let (status, text) = raw(&door.url, &request("POST", "/v1/auth/login", form, login));
@@ -254,7 +256,7 @@ async fn a_foreign_page_and_a_foreign_name_are_refused_on_every_port() {
     assert!(text.contains("access-control-allow-origin: https://shop.example.org"), "{text}");
 }
 
-/// The value of a header of a raw answer.
+/// The value of a header in the text of a raw answer.
 fn header<'a>(answer: &'a str, name: &str) -> &'a str {
     let head = answer.split("\r\n\r\n").next().unwrap();
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));

@@ -1,4 +1,4 @@
-//! Figures from end to end, and each checker shown to fail on a fault planted for it.
+//! Figures from end to end. Each checker is shown to fail on a fault that is planted for it.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -17,11 +17,11 @@ use till_tests::{Client, Isolation, Ledger, Log, RawRecord, Till, oracle};
 use crate::forged;
 use crate::rebuild::{differences, generations};
 
-/// What bounds a wait for the worker's next window.
+/// How long the worker's next window may take before the test gives up.
 const SURELY: Duration = Duration::from_secs(120);
 const CHECKS: [&str; 6] = ["stream", "accepted", "figures", "hours", "hours-read", "journal"];
 
-/// The hour-closed events, in the order of their windows.
+/// The `HourClosed` events, in the order of their windows.
 pub async fn closed(analytics: &Log) -> Vec<HourClosed> {
     let records = analytics.records(Isolation::Committed).await;
     let hour = |record: &RawRecord| match codec::decode(&record.value, record.header("schema")) {
@@ -33,7 +33,7 @@ pub async fn closed(analytics: &Log) -> Vec<HourClosed> {
     hours
 }
 
-/// Waits until the worker has closed the window of the present moment.
+/// Waits until the worker has closed the window that `moment` is in.
 pub async fn closed_past(analytics: &Log, moment: DateTime<Utc>) {
     eventually("the window is closed", SURELY, async || {
         closed(analytics).await.last().is_some_and(|hour| hour.window_end > moment)
@@ -41,7 +41,7 @@ pub async fn closed_past(analytics: &Log, moment: DateTime<Utc>) {
     .await;
 }
 
-/// A deployment with windows of three seconds, some receipts and voids in them, and nothing going on any more.
+/// A deployment with windows of three seconds and some receipts and voids in them, in which nothing goes on any more.
 async fn settled(name: &str) -> (Till, Client, Ledger) {
     let mut till = Till::prepare(name).await;
     till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/3 * * * * *");
@@ -77,7 +77,7 @@ async fn each_checker_of_the_oracle_fails_on_a_fault_planted_for_it() {
     println!("{}", judge(&CHECKS).success("the oracle, before any fault"));
     let mut database = till.servers.postgres.connect(&till.prefix).await;
 
-    // A changed sum, name or void in what is read.
+    // Planted: a sum, a name and a void that differ in the tables that are read.
     database
         .execute("UPDATE receipts SET tips_amount = tips_amount + 0.01 WHERE transaction_id = 'settled-299'")
         .await
@@ -117,7 +117,7 @@ async fn each_checker_of_the_oracle_fails_on_a_fault_planted_for_it() {
     plant_in_the_log(&till, &admin, &ledger).await;
 }
 
-/// An answer that says yes to a receipt that is not in the log, and a refusal of one that is.
+/// Plants an answer that says yes to a receipt that is not in the log, and a refusal of one that is.
 fn plant_in_the_ledger(till: &Till, admin: &Client, ledger: &Ledger) {
     let lines = ledger.lines();
     let mut never = lines.iter().find(|line| line["status"] == 422).unwrap().clone();
@@ -146,7 +146,7 @@ fn plant_in_the_ledger(till: &Till, admin: &Client, ledger: &Ledger) {
     }
 }
 
-/// The next window, without receipts.
+/// The window after this one, without receipts.
 fn following(hour: &HourClosed) -> HourClosed {
     HourClosed {
         window_start: hour.window_end,
@@ -159,7 +159,7 @@ fn following(hour: &HourClosed) -> HourClosed {
     }
 }
 
-/// A window whose place says too much, and one that does not begin where the one before ended.
+/// Plants a window whose place says too much, and one that does not begin where the former one ended.
 async fn plant_in_the_hours(till: &Till, admin: &Client, ledger: &Ledger) {
     let analytics = till.topic("analytics");
     let last = closed(&analytics).await.pop().unwrap();
@@ -179,7 +179,7 @@ async fn plant_in_the_hours(till: &Till, admin: &Client, ledger: &Ledger) {
     let judged = oracle::judge(till, admin.token(), ledger.path(), &["hours"], &[]);
     fails(&judged, &[&place.place_id, "total_amount is 123.45"]);
 
-    // A part that is missing, and parts that were not counted.
+    // Planted: a part that is missing, and parts that were not counted.
     (place.part, place.parts) = (1, 2);
     let torn = HourClosed { places: 1, parts: 3, ..following(&next) };
     (place.window_start, place.window_end) = (torn.window_start, torn.window_end);
@@ -187,7 +187,7 @@ async fn plant_in_the_hours(till: &Till, admin: &Client, ledger: &Ledger) {
     let judged = oracle::judge(till, admin.token(), ledger.path(), &["hours"], &[]);
     fails(&judged, &["has the parts [(1, 2)]", "parts is 3, expected 1"]);
 
-    // Another event than the one that was counted last.
+    // Planted: another event than the one that was counted last.
     let mut elsewhere = following(&torn);
     let counted = elsewhere.slices.iter_mut().find_map(|slice| slice.last.as_mut()).unwrap();
     counted.event_id = uuid::Uuid::nil();
@@ -203,7 +203,7 @@ async fn plant_in_the_hours(till: &Till, admin: &Client, ledger: &Ledger) {
     fails(&judged, &["the slice of partition 1 starts at"]);
 }
 
-/// A receipt that nobody sent, one recorded twice, and a record under another's key.
+/// Plants a receipt that nobody sent, one that is recorded twice, and a record under another's key.
 async fn plant_in_the_log(till: &Till, admin: &Client, ledger: &Ledger) {
     let receipts = till.topic("receipts");
     append(&receipts, &[forged::receipt("never-sent").into()]).await;
@@ -259,7 +259,7 @@ async fn the_comparison_of_generations_fails_on_a_planted_difference() {
     }
 }
 
-/// A place's rows by arrival.
+/// The rows of a place, by arrival.
 async fn hours_of(analyst: &Client, place_id: &str) -> Vec<Value> {
     let path = format!("/v1/analytics/taxes-and-tips?place_id={place_id}&limit=1000");
     analyst.get_strong(&path).await.expect(200).body["hours"].as_array().unwrap().clone()
@@ -274,7 +274,7 @@ async fn a_void_counts_in_the_hour_it_happens_and_an_hour_without_receipts_reads
     let _ = admin.receipt(&simple("bread", "corner", "10.00")).await.expect(201);
     let _ = admin.receipt(&simple("cake", "corner", "5.50")).await.expect(201);
     closed_past(&log, Utc::now()).await;
-    // An hour in which nothing happens here, but elsewhere.
+    // In this window something happens at another place, and nothing at this one.
     let _ = admin.receipt(&simple("elsewhere", "station", "1.00")).await.expect(201);
     closed_past(&log, Utc::now()).await;
     let _ = admin.void("cake", "not eaten").await.expect(201);

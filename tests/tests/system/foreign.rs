@@ -1,4 +1,4 @@
-//! Records that are no events of Till, and records of a newer Till: every reader treats them alike.
+//! Records that are no events of Till, and records of a newer Till. Every reader must treat them alike.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::figures::closed_past;
 use crate::forged;
 use crate::ownership::accepted_by;
 
-/// What bounds a wait for a service to notice.
+/// How long a service may take to notice before the test gives up.
 const SURELY: Duration = Duration::from_secs(60);
 
 fn under(key: &str, value: &[u8]) -> RawRecord {
@@ -22,7 +22,7 @@ fn under(key: &str, value: &[u8]) -> RawRecord {
     RawRecord { partition, offset: 0, key: key.into(), value: value.to_vec(), headers: Vec::new() }
 }
 
-/// An event as a Till writes it whose schema has another fingerprint.
+/// An event such as a newer Till writes: its schema has a fingerprint that this Till does not know.
 fn of_a_newer_till(id: &str) -> RawRecord {
     let mut record = forged::record(&forged::receipt(id).into(), 4);
     record.value[2] ^= 0xff;
@@ -32,7 +32,7 @@ fn of_a_newer_till(id: &str) -> RawRecord {
     record
 }
 
-/// Everything that is no event, under keys that have events before and after it.
+/// Every kind of record that is no event, under keys that have events before and after it.
 fn garbage(before: &str, after: &str) -> Vec<RawRecord> {
     let event = Event::from(forged::receipt(after));
     let whole = forged::record(&event, 4);
@@ -55,7 +55,7 @@ async fn what_is_no_event_is_skipped_by_every_service_alike_and_its_keys_go_on()
     forged::append(&till.topic("accounts"), vec![under("till", b"not an event")]).await;
     forged::append(&till.topic("analytics"), vec![under(HOURS_KEY, b"not an event")]).await;
 
-    // The owner notices records of somebody else by its next event, whose outcome it then calls unknown.
+    // The owner notices by its next event that somebody else wrote, and then calls that event's outcome unknown.
     let after = simple("after", "place-foreign", "3.00");
     assert!([200, 201].contains(&accepted_by(&admin, &after).await.status));
     let mut voided = admin.void("before", "test").await;
@@ -68,7 +68,7 @@ async fn what_is_no_event_is_skipped_by_every_service_alike_and_its_keys_go_on()
     assert!(admin.get_strong("/v1/receipts/before").await.expect(200).body["voided"].is_object());
     let _ = admin.get_strong("/v1/receipts/nobodys").await.problem(404);
 
-    // A fold of the whole log gives the same, in each service.
+    // A fold of the whole log gives the same result, in each service.
     till.command_api.kill();
     std::fs::remove_dir_all(till.command_api.setting("TILL_STORE_DIR").unwrap()).unwrap();
     till.command_api.start_ready().await;
@@ -115,12 +115,12 @@ async fn a_record_of_a_newer_till_stops_every_service_before_it_in_words() {
         eventually("a service stops", SURELY, async || !service.is_ready().await).await;
         eventually("it says why", SURELY, async || service.log().contains(words)).await;
     }
-    // It stays so, although both try again and again.
+    // Both services stay like this, although they try again and again.
     for _ in 0..30 {
         assert!(!till.projector.is_ready().await);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // What does not need the topic goes on.
+    // Reads that do not need the topic go on.
     let impatient = admin.with_header("till-consistency", "strong").with_header("prefer", "wait=2");
     let _ = impatient.get("/v1/accounts").await.expect(200);
     let _ = impatient.get("/v1/receipts").await.problem(503);

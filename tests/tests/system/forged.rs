@@ -10,7 +10,7 @@ use schemas::receipts::{Item, Receipt, ReceiptRecorded};
 use schemas::{Event, Money};
 use till_tests::{Log, RawRecord, Till};
 
-/// A producer that is none of Till's holds transactions open over the ends of windows, then takes its record back.
+/// A producer that is none of Till's. It holds transactions open over the ends of windows, and then aborts them.
 pub struct Foreigner {
     stop: Arc<AtomicBool>,
     held: Arc<AtomicUsize>,
@@ -25,7 +25,7 @@ impl Foreigner {
         let (stopped, count) = (Arc::clone(&stop), Arc::clone(&held));
         let thread = tokio::task::spawn_blocking(move || {
             for number in 0_i32.. {
-                // Within a kill of the broker nothing may succeed, and the broker ends the transaction.
+                // While the broker is killed nothing may succeed. Then the broker ends the transaction itself.
                 let held = log.begin("foreign", Duration::from_secs(8)).and_then(|transaction| {
                     transaction.append(&record(&receipt(&format!("foreign-{number}")).into(), 4))?;
                     std::thread::sleep(Duration::from_secs(6));
@@ -43,7 +43,7 @@ impl Foreigner {
         Self { stop, held, thread }
     }
 
-    /// Ends after the present one.
+    /// Ends the foreigner, after its present transaction.
     pub async fn end(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.await.unwrap();
@@ -51,7 +51,7 @@ impl Foreigner {
     }
 }
 
-/// A receipt that looks right in every way but that nobody sent it.
+/// A receipt that looks right in every way, although nobody has sent it.
 pub fn receipt(id: &str) -> ReceiptRecorded {
     let price = Money::parse("1.00").unwrap();
     let receipt = Receipt {
@@ -68,7 +68,7 @@ pub fn receipt(id: &str) -> ReceiptRecorded {
     ReceiptRecorded { receipt, totals_match: true, recorded_by: "nobody".into(), fingerprint: vec![1; 17] }
 }
 
-/// An event as a record of a topic with `partitions` partitions.
+/// The event as a record of its topic, which has `partitions` partitions.
 pub fn record(event: &Event, partitions: i32) -> RawRecord {
     let key = event.key().as_bytes().to_vec();
     let encoded = codec::encode(event, &Framing::SingleObject);
@@ -86,11 +86,11 @@ pub fn record(event: &Event, partitions: i32) -> RawRecord {
     }
 }
 
-/// Appends records in one transaction that is none of Till's.
+/// Appends records, in one transaction that is none of Till's.
 pub async fn append(log: &Log, records: Vec<RawRecord>) {
     let log = log.clone();
     let appended = tokio::task::spawn_blocking(move || {
-        // Tests share a broker: a transactional id of one's own.
+        // Tests share a broker, so each transaction has an id of its own.
         let id = format!("foreign-{}", uuid::Uuid::now_v7());
         let transaction = log.begin(&id, Duration::from_secs(30))?;
         transaction.append_all(&records)?;

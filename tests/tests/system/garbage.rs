@@ -1,4 +1,4 @@
-//! Whatever is sent, the answer is never a 5xx, and the services go on.
+//! Whatever a client sends, the answer is never a 5xx, and the services go on.
 
 use serde_json::{Value, json};
 use till_tests::receipts::{Random, simple};
@@ -23,7 +23,7 @@ fn value(random: &mut Random, depth: u32) -> Value {
     }
 }
 
-/// A receipt's text with something wrong at a random place.
+/// The text of a receipt, with something wrong at a random place.
 fn garbled(random: &mut Random, number: u64) -> Vec<u8> {
     let mut receipt = simple(&format!("garbled-{number}"), "place-garbled", "3.00");
     match random.below(4) {

@@ -13,10 +13,10 @@ use crate::common::serve_contracts;
 
 const ROUNDS: u64 = 10;
 const HANG_UPS: u64 = 100;
-/// Liveness only.
+/// How long a wait may take before the test gives up.
 const AT_LAST: Duration = Duration::from_secs(60);
 
-/// Sends reads and hangs up at random moments within the time an answer takes. Blocks.
+/// Sends reads, and hangs up at random moments within the time that an answer takes. It blocks.
 fn hang_up(address: &str, token: &str, seed: u64, times: u64) {
     let mut random = Random::new(seed);
     let consistency = ["", "till-consistency: strong\r\n"];
@@ -28,7 +28,7 @@ fn hang_up(address: &str, token: &str, seed: u64, times: u64) {
     }
 }
 
-/// Sends a read, whose answer nobody has read yet.
+/// Sends a read, and leaves its answer unread.
 fn ask(address: &str, token: &str, header: &str) -> TcpStream {
     let request = format!(
         "GET /v1/receipts?limit=1 HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n{header}\r\n"
@@ -47,7 +47,7 @@ fn status(mut client: TcpStream) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_hangs_up_leaves_no_old_snapshot_to_the_reads_after_it() {
     let mut till = Till::prepare("hang-ups").await;
-    // The fewer connections, the more often one that was hung up on is met again.
+    // With few connections to Postgres, one on which a read was hung up is soon used again.
     till.projector.set("TILL_DATABASE_CONNECTIONS", "4");
     till.start_all().await;
     let admin = till.admin().await;
@@ -68,8 +68,8 @@ async fn a_client_that_hangs_up_leaves_no_old_snapshot_to_the_reads_after_it() {
     }
 }
 
-/// No read's transaction outlives its client. One that stays open would be ended a minute later, or by the read that is
-/// given its connection next, after that was answered from its snapshot.
+/// No read's transaction may outlive its client. One that stays open is ended a minute later. Or it is ended by the
+/// next read on its connection, after that read was answered from the old snapshot.
 async fn nothing_is_left_open(till: &Till) {
     let mut database = till.servers.postgres.connect(&till.prefix).await;
     eventually("no transaction is left open", Duration::from_secs(30), async || {
@@ -85,7 +85,7 @@ async fn nothing_is_left_open(till: &Till) {
     .await;
 }
 
-/// Every read through any of the projector's connections has the newest receipt.
+/// Every read must have the newest receipt, whichever of the projector's connections it goes through.
 async fn no_read_is_stale(admin: &Client, id: &str) {
     let _ = admin.receipt(&simple(id, "place-hung-up", "1.00")).await.expect(201);
     let path = format!("/v1/receipts/{id}");
@@ -109,7 +109,7 @@ async fn a_client_that_hangs_up_while_its_snapshot_begins_leaves_no_transaction_
         let client = ask(&address, admin.token(), "");
         proxy.held().await;
         drop(client);
-        // The service notices that its client is gone.
+        // The service needs some time to notice that its client is gone.
         tokio::time::sleep(Duration::from_secs(1)).await;
         proxy.release();
         nothing_is_left_open(&till).await;
@@ -117,7 +117,7 @@ async fn a_client_that_hangs_up_while_its_snapshot_begins_leaves_no_transaction_
     }
 }
 
-/// Sends a command and hangs up so much later.
+/// Sends a command, and hangs up after the given time.
 fn command(address: &str, path: &str, body: &Value, hang_up_after: Duration) {
     let body = body.to_string();
     let head = format!(
@@ -166,7 +166,7 @@ async fn a_login_is_locked_though_those_who_guess_hang_up() {
     let address = till.command_api.url().replace("http://", "");
     tokio::task::spawn_blocking(move || {
         let guess = json!({"username": "terminal", "password": "a guess"});
-        // Whenever its hash begins, one of them hangs up then.
+        // The moments are close enough that one client hangs up just when its hash begins.
         for after_ms in 1..=200 {
             command(&address, "/v1/auth/login", &guess, Duration::from_millis(after_ms));
         }

@@ -1,4 +1,4 @@
-//! The servers the harness starts come back after a kill with what they held.
+//! The servers that the harness starts come back after a kill, with all that they held.
 
 use sqlx::Executor;
 use till_tests::Servers;

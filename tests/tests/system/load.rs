@@ -1,4 +1,5 @@
-//! Clients as there are in shops: they send receipts right and wrong, repeat, contradict and void them, and keep a ledger.
+//! Clients such as there are in shops. They send receipts right and wrong, repeat, contradict and void them, and keep a
+//! ledger.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,17 +9,17 @@ use serde_json::Value;
 use till_tests::receipts::{Random, Receipts};
 use till_tests::{Answer, Client, Ledger, Till};
 
-/// Clients that send one request after the other.
+/// The number of clients, each of which sends one request after the other.
 const CLIENTS: u64 = 6;
-/// A client that hears nothing for so long gives up and does not know.
+/// How long a client waits for an answer. After that it gives up, and does not know what came of its request.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// A random wait.
+/// Waits for a random time within these bounds.
 pub async fn pause(random: &mut Random, from_ms: u64, to_ms: u64) {
     tokio::time::sleep(Duration::from_millis(from_ms + random.below(to_ms - from_ms))).await;
 }
 
-/// Clients sending receipts, right and wrong ones, repeats, conflicts and voids.
+/// Clients that send receipts right and wrong, repeat, contradict and void them.
 pub struct Load {
     stop: Arc<AtomicBool>,
     ledger: Arc<Ledger>,
@@ -26,22 +27,22 @@ pub struct Load {
 }
 
 struct Sender {
-    /// Any of them takes any request.
+    /// The clients that a request may go through, of which any takes any request.
     clients: Arc<[Client]>,
     ledger: Arc<Ledger>,
     random: Random,
     fresh: Receipts,
-    /// Receipts of all clients, whatever came of them.
+    /// The receipts that all clients have sent, whatever came of them.
     sent: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Load {
-    /// Begins to send.
+    /// Begins to send, through this client.
     pub fn begin(till: &Till, admin: &Client) -> Self {
         Self::begin_through(till, std::slice::from_ref(admin))
     }
 
-    /// Begins to send, each request through one of these at random.
+    /// Begins to send. Each request goes through one of these clients, at random.
     pub fn begin_through(till: &Till, through: &[Client]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let ledger = Arc::new(Ledger::new(till.scratch.path()));
@@ -65,7 +66,7 @@ impl Load {
         Self { clients: clients.collect(), stop, ledger }
     }
 
-    /// Stops sending.
+    /// Stops sending, and gives the ledger.
     pub async fn end(self) -> Arc<Ledger> {
         self.stop.store(true, Ordering::Relaxed);
         for client in self.clients {
@@ -105,7 +106,7 @@ impl Sender {
         pause(&mut self.random, 1, 20).await;
     }
 
-    /// A terminal keeps sending what it got no answer to, most of the time.
+    /// Sends a new receipt. Most of the time a terminal sends it again where it got no answer.
     async fn new_receipt(&mut self) {
         let receipt = self.fresh.make();
         self.sent.lock().unwrap().push(receipt.clone());
@@ -120,7 +121,8 @@ impl Sender {
         }
     }
 
-    /// What was answered is found by a read that waits for it, or the read says that it cannot tell.
+    /// Reads back a receipt that was answered with a position. The read must wait for it and find it, or say that it
+    /// cannot tell.
     async fn read_back(&mut self, receipt: &Value, position: Option<&str>) {
         let Some(position) = position.filter(|_| self.random.chance(10)) else { return };
         let path = format!("/v1/receipts/{}", receipt["transaction_id"].as_str().unwrap());

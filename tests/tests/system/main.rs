@@ -1,4 +1,5 @@
-//! The whole-system tests: one binary on one Kafka and one Postgres. A test's name is the sentence it proves.
+//! The whole-system tests, in one binary that has one Kafka and one Postgres. A test's name is the sentence that it
+//! proves.
 
 #![allow(clippy::unwrap_used, reason = "a test that meets an error fails")]
 

@@ -1,4 +1,5 @@
-//! The committed descriptions, held against what the services answer: schemathesis sends what they allow and what they do not.
+//! The committed descriptions are compared with what the services answer: schemathesis sends what they allow, and what
+//! they do not.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use till_tests::process::Finished;
 use till_tests::receipts::simple;
 use till_tests::{FrontDoor, Spec, Till, places};
 
-/// How long a run may take. Liveness only.
+/// How long a run may take before the test gives up.
 const ENDS_WITHIN: Duration = Duration::from_secs(300);
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance";
 
@@ -24,7 +25,7 @@ fn python(till: &Till, label: &str, args: &[OsString]) -> Finished {
     spec.args(args.iter().cloned()).run(ENDS_WITHIN)
 }
 
-/// Requests made of a description, always the same; the answers must be as it says.
+/// Sends requests that are made of a description, always the same. The answers must be as the description says.
 fn fuzz(till: &Till, label: &str, description: &Path, url: &str, token: &str, more: &[&str]) -> Finished {
     let script = places::repository().join("tests/descriptions/fuzz.py");
     let header = format!("Authorization: Bearer {token}");
@@ -42,7 +43,7 @@ fn fuzz(till: &Till, label: &str, description: &Path, url: &str, token: &str, mo
     python(till, &format!("fuzz-{label}"), &args)
 }
 
-/// The description, changed: in a file of the test.
+/// A copy of the description with a change in it, in a file of the test.
 fn spoilt(till: &Till, service: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
     let mut description: Value = serde_json::from_slice(&std::fs::read(committed(service)).unwrap()).unwrap();
     let before = description.clone();
@@ -57,7 +58,8 @@ fn remove(description: &mut Value, pointer: &str, member: &str) {
     description.pointer_mut(pointer).and_then(Value::as_object_mut).unwrap().remove(member);
 }
 
-/// Answers 200 have something to show, and `Till-Position: r0-0`, an example of the description, is in the log.
+/// Fills the log, so that answers with 200 have something to show, and so that `Till-Position: r0-0` lies in the log:
+/// it is an example in the description.
 async fn seed(till: &Till) {
     let terminal = till.terminal().await;
     for number in 0.. {
@@ -82,7 +84,7 @@ async fn what_the_services_answer_is_what_their_descriptions_say() {
         println!("{}", fuzzed.success(&format!("schemathesis on {service}")));
     }
 
-    // schemathesis is shown to notice: a status that is not told, an answer of another form.
+    // schemathesis must notice faults: here a status that is not described, below an answer of another form.
     let only = |path| ["--include-path", path, "--phases", "coverage"];
     let untold = spoilt(&till, "command-api", |description| {
         remove(description, "/paths/~1v1~1receipts/post/responses", "422");
@@ -100,7 +102,7 @@ async fn what_the_services_answer_is_what_their_descriptions_say() {
     assert!(!found.status.success() && found.output.contains("ST108"), "{}", found.output);
 }
 
-/// What a GET is answered, redirects followed.
+/// The text with which a GET is answered, redirects followed.
 async fn text(url: &str) -> String {
     reqwest::get(url).await.unwrap().text().await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! One writer a shard, whatever is stopped, killed or moved.
+//! A shard has one writer, whatever is stopped, killed or moved.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use till_tests::kafka_proxy::Api;
 use till_tests::receipts::simple;
 use till_tests::{Client, Isolation, Till};
 
-/// Longer than any wait of the services; what it bounds must come to an end.
+/// Longer than any wait of the services. A wait that is bounded by it must come to an end.
 pub const SURELY: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -18,7 +18,8 @@ async fn a_former_owner_is_fenced_its_client_gets_503_and_its_record_stays_invis
     till.command_api.set("TILL_KAFKA_BROKERS", proxy.brokers());
     till.command_api.start_ready().await;
     let terminal = till.terminal().await;
-    // Its record is in the log, and it does not know: it has not begun to commit.
+    // The owner's record is in the log, and the owner does not know: it waits for the answer, and has not begun to
+    // commit.
     proxy.delay_answers(Api::Produce, Duration::from_secs(3));
     let receipt = simple("fenced", "place-fenced", "7.00");
     let waiting = {
@@ -49,7 +50,8 @@ async fn a_former_owner_is_fenced_its_client_gets_503_and_its_record_stays_invis
     assert_eq!(format!("r{}-{}", committed[0].partition, committed[0].offset), position);
     assert_eq!(log.of_key("fenced", Isolation::Uncommitted).await.len(), 2);
 
-    // Whoever serves it by then, and through whichever replica it is sent.
+    // The same receipt is answered alike, whichever replica serves its shard by then and whichever one it is sent
+    // through.
     for client in [&terminal, &to_second] {
         let again = accepted_by(client, &receipt).await;
         assert_eq!(
@@ -61,7 +63,7 @@ async fn a_former_owner_is_fenced_its_client_gets_503_and_its_record_stays_invis
     }
 }
 
-/// The answer once there is another than 503.
+/// Sends a receipt until the answer is another than 503, and gives that answer.
 pub async fn accepted_by(client: &Client, receipt: &serde_json::Value) -> till_tests::Answer {
     let deadline = Instant::now() + SURELY;
     loop {
@@ -85,7 +87,7 @@ async fn a_killed_owner_is_replaced_and_every_answer_stays_as_it_was() {
     let mut answers = Vec::new();
     for number in 0..200 {
         let receipt = simple(&format!("kept-{number}"), "place-kept", "1.00");
-        // Either replica takes it: one that does not own the shard forwards.
+        // Either replica takes the receipt: one that does not own the shard forwards it.
         let client = if number % 2 == 0 { &terminal } else { &to_second };
         let answer = accepted_by(client, &receipt).await.expect(201);
         answers.push((receipt, answer.body));
@@ -132,7 +134,7 @@ async fn a_service_that_is_asked_to_end_answers_what_it_took_and_ends_well() {
 async fn what_waits_behind_a_former_owners_transaction_goes_to_its_successor() {
     let mut till = Till::prepare("waits-behind").await;
     till.command_api.set("TILL_SHARDS", "1");
-    // Only the transaction's end, or the shard's, ends a wait.
+    // These times are long, so that a wait ends only when the transaction or the shard's service does.
     till.command_api.set("TILL_ANSWER_TIMEOUT_MS", "45000");
     till.command_api.set("TILL_MOVE_TIMEOUT_MS", "45000");
     let mut second = till.another_command_api("command-api-b");
@@ -142,8 +144,8 @@ async fn what_waits_behind_a_former_owners_transaction_goes_to_its_successor() {
     second.start_ready().await;
     let terminal = till.terminal().await;
 
-    // The owner's session ends after 6 s. Its transaction ends after 15 s: 5 s pass for its records, and 10 s for a commit that
-    // is not answered.
+    // The owner's session ends after 6 s. Its transaction ends after 15 s: its records take 5 s, and then a commit goes
+    // unanswered for 10 s.
     proxy.delay_answers(Api::Produce, Duration::from_secs(5));
     proxy.hold_requests(Api::EndTxn, &format!("{}-1-shard-0-", till.prefix));
     proxy.hold_requests(Api::Heartbeat, &format!("{}-shards", till.prefix));
@@ -172,7 +174,7 @@ async fn what_waits_behind_a_former_owners_transaction_goes_to_its_successor() {
     let (refused, ended) = begun.await.unwrap();
     let refused = refused.problem(503);
     assert_eq!(refused.body["type"], "urn:till:unknown", "{}", refused.text);
-    // On a machine where the takeover takes as long as the transaction, nothing has to wait.
+    // On a machine where the takeover takes as long as the transaction, no request has to wait.
     if taken_over + Duration::from_secs(2) < ended {
         assert!(last < ended, "what waited was held until the transaction ended");
     } else {
@@ -194,7 +196,7 @@ async fn a_former_owner_denies_nothing_that_its_successor_has_accepted() {
     let account = json!({"username": "late", "password": "correct horse"});
     let _ = to_second.post("/v1/auth/register", &account).await.expect(201);
 
-    // They wait in the former owner's socket: it takes them before it has noticed anything.
+    // The requests wait in the former owner's sockets, and it takes them before it has noticed anything.
     let sent: Vec<_> = (0..10)
         .flat_map(|number| {
             let (voiding, logging_in, account) = (admin.clone(), admin.clone(), account.clone());

@@ -1,4 +1,5 @@
-//! What projections make of odd events, of voids that come late, and of a log that is not the one they were folded from.
+//! What projections make of odd events, of voids that come late, and of a log that is not the one they were folded
+//! from.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::ownership::accepted_by;
 
 const SURELY: Duration = Duration::from_secs(120);
 
-/// A receipt of a year that former Tills have accepted.
+/// A receipt of a year that former Tills have accepted, and this one refuses.
 fn of_year(id: &str, year: i32) -> RawRecord {
     let mut event = forged::receipt(id);
     event.receipt.occurred_at =
@@ -36,7 +37,7 @@ async fn thousands_of_receipts_of_odd_years_are_folded_rebuilt_in_bulk_and_read_
         .map(|n| of_year(&format!("odd-{n}"), if n < 10_100 { -9999 } else { years[n % 7] }))
         .collect();
     forged::append(&till.topic("receipts"), records).await;
-    // The owner notices records of somebody else by its next event, whose outcome it then calls unknown.
+    // The owner notices by its next event that somebody else wrote, and then calls that event's outcome unknown.
     let usual = accepted_by(&admin, &simple("usual", "usual-place", "1.00")).await;
     assert!([200, 201].contains(&usual.status), "{}", usual.text);
     let figures = async || {
@@ -70,12 +71,12 @@ async fn thousands_of_receipts_of_odd_years_are_folded_rebuilt_in_bulk_and_read_
         cursor = format!("&cursor={next}");
     }
     assert_eq!(read, 10_501);
-    // A cursor of the year -9999, as a former Till gave it.
+    // A former Till could give a cursor of the year -9999, such as this one.
     let former: String = "-377705116800000000:odd-1".bytes().map(|byte| format!("{byte:02x}")).collect();
     let _ = admin.get(&format!("/v1/receipts?cursor={former}")).await.problem(400);
 }
 
-/// The place by its name and latest receipt, once it is so.
+/// The place `renamed` must have this name and this latest receipt.
 async fn named(admin: &Client, name: &str, at: &Value) {
     let place = admin.get_strong("/v1/places/renamed").await.expect(200).body;
     assert_eq!((&place["place_name"], &place["latest_receipt_at"]), (&json!(name), at));
@@ -100,14 +101,14 @@ async fn a_void_takes_its_receipts_word_for_a_places_name_and_latest_time_away()
         let _ = till.projector.run("rebuild", &[projection]).success("projector rebuild");
     }
     named(&admin, "Right", &usual["timestamp"]).await;
-    // Without any receipt that stands the latest one's word counts again, and its figures are zeros.
+    // Where no receipt stands any more, the latest one's name counts again, and the place's figures are zeros.
     let _ = admin.void("usual", "too").await.expect(201);
     named(&admin, "Wrong", &later["timestamp"]).await;
     let figures = admin.get_strong("/v1/analytics/places/renamed").await.expect(200).body;
     assert_eq!((&figures["purchases"], &figures["total_amount"]), (&json!(0), &json!("0.00")));
 }
 
-/// The names that a place has in its windows, by both figures of them.
+/// The names that a place has in its windows, according to both kinds of figures by arrival.
 async fn names_in_windows(analyst: &Client, place_id: &str) -> Vec<Value> {
     let mut names = Vec::new();
     for figures in ["taxes-and-tips", "categories"] {
@@ -136,7 +137,7 @@ async fn a_place_keeps_its_figures_and_its_right_name_after_a_void_and_without_i
     let names = names_in_windows(&admin, "voided").await;
     assert!(names.len() > 4 && names.iter().all(|name| name == "Right"), "{names:?}");
 
-    // As where the projection `receipts` holds them back.
+    // The rows are missing, as they are where the projection `receipts` holds them back.
     let mut database = till.servers.postgres.connect(&till.prefix).await;
     sqlx::query("DELETE FROM receipts WHERE place_id = 'voided'").execute(&mut database).await.unwrap();
     let figures = admin.get_strong("/v1/analytics/places").await.expect(200).body["places"].take();
@@ -152,7 +153,7 @@ async fn a_place_keeps_its_figures_and_its_right_name_after_a_void_and_without_i
     assert_eq!((&shown[0]["place_name"], &shown[0]["total_purchases"]), (&json!("voided"), &json!(1)));
 }
 
-/// An account of realm `till` that nobody opened.
+/// An event that registers an account of the realm `till`, which nobody has asked for.
 fn registered(username: &str, number: i64) -> Event {
     let (realm, username, password_hash) = ("till".to_owned(), username.to_owned(), "none".to_owned());
     let (roles, places, idempotency_id) = (Vec::new(), Vec::new(), None);
@@ -168,9 +169,10 @@ fn assigned(username: &str) -> Event {
 async fn a_parked_event_holds_back_its_account_and_no_other_of_its_realm_and_status_counts_it() {
     let mut till = Till::start("parked-account").await;
     let admin = till.admin().await;
-    // What is appended here is no command's: its owner would have to take over again.
+    // The events are appended while command-api does not run. An owner would notice that somebody else wrote, and
+    // would have to take its shard over again.
     assert!(till.command_api.terminate().success());
-    // No two accounts of a realm have one number, so that of `late` is refused.
+    // Two accounts of a realm never have the same number, so the registration of `late` is refused.
     let events = [
         registered("first", 900_001),
         registered("late", 900_001),
@@ -180,7 +182,7 @@ async fn a_parked_event_holds_back_its_account_and_no_other_of_its_realm_and_sta
     ];
     let accounts = till.topic("accounts");
     forged::append(&accounts, events.iter().map(|event| forged::record(event, 4)).collect()).await;
-    // Later batches hold it back too.
+    // Events of the same account in later batches are held back too.
     forged::append(
         &accounts,
         vec![forged::record(&assigned("late"), 4), forged::record(&assigned("first"), 4)],

@@ -1,4 +1,4 @@
-//! Reads take what is theirs: turns, connections and memory are left to others.
+//! A read takes its share only: turns, connections and memory are left for others.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::rebuild::generations;
 
 const SURELY: Duration = Duration::from_secs(120);
 
-/// Reads of the projector that wait for a lock in Postgres.
+/// How many reads of the projector wait for a lock in Postgres.
 async fn locked_out(database: &mut PgConnection) -> i64 {
     sqlx::query_scalar(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
@@ -46,7 +46,7 @@ async fn one_callers_reads_that_take_long_leave_connections_and_readiness_to_oth
     eventually("two reads are under way", SURELY, async || locked_out(&mut database).await >= 2).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let _ = admin.get("/v1/accounts").await.expect(200);
-    // Longer than a read waits for a connection.
+    // This is longer than a read waits for a connection.
     tokio::time::sleep(Duration::from_secs(7)).await;
     assert_eq!(locked_out(&mut database).await, 2, "half of the connections are one caller's");
     assert!(till.projector.is_ready().await, "{}", till.projector.log());
@@ -59,13 +59,13 @@ async fn one_callers_reads_that_take_long_leave_connections_and_readiness_to_oth
     assert!(answered.contains(&200), "{answered:?}");
 }
 
-/// A caller of the receipts contract's consumer.
+/// A caller of the receipts contract's service `consumer`.
 fn consumer(till: &Till) -> Client {
     let [writes, reads] = Entry::direct(till).contract("receipts", "consumer");
     Client::across(writes, reads)
 }
 
-/// The demo's analyst, with the contract's token.
+/// The demo's analyst, logged in by the contract's own token.
 async fn contract_analyst(consumer: &Client) -> Client {
     let login = json!({"username": "analyst", "password": "analyst"});
     let token = consumer.post("/auth/login/", &login).await.expect(200).body["key"].take();
@@ -110,7 +110,8 @@ async fn unknown_tokens_take_no_turn_of_a_consumer_while_the_fold_lags() {
     assert!([200, 503].contains(&known), "strangers took the turns of an account: {known}");
 }
 
-/// A window, and categories in it of two places: of one more than memory should hold at once.
+/// Statements that make a window, and in it categories of two places. One of the places has more than memory should
+/// hold at once.
 const CATEGORIES: [(&str, &str); 4] = [
     (
         "hours",
@@ -164,7 +165,7 @@ async fn a_places_categories_are_read_page_by_page_however_many_they_are() {
     expected.sort();
     assert_eq!(read.iter().map(of_row).collect::<Vec<_>>(), expected);
 
-    // Who begins to read hundreds of MiB must not make the projector hold them.
+    // A client that begins to read hundreds of MiB, and stops, must not make the projector hold them.
     let before = till.projector.peak_mib();
     let login = json!({"username": "analyst", "password": "analyst"});
     let token = consumer(&till).post("/auth/login/", &login).await.expect(200).body["key"].take();

@@ -1,4 +1,4 @@
-//! A rebuilt projection is the one that lived through it all, in every column.
+//! A rebuilt projection is equal, in every column, to the one that was folded while everything happened.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,14 +8,15 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use till_tests::receipts::{Random, Receipts};
 use till_tests::{Client, Till};
 
-/// A projection's generations, oldest first: the schemas `NAME_vN_gN`.
+/// The generations of a projection, the oldest first. They are the schemas `NAME_vN_gN`.
 pub async fn generations(database: &mut PgConnection, name: &str) -> Vec<String> {
     let pattern = format!("^{name}_v[0-9]+_g[0-9]+$");
     let sql = "SELECT nspname::text FROM pg_namespace WHERE nspname ~ $1 ORDER BY substring(nspname FROM '[0-9]+$')::int";
     sqlx::query_scalar(sql).bind(pattern).fetch_all(database).await.unwrap()
 }
 
-/// Compares two generations table by table with `EXCEPT` both ways; the rows that differ, if the positions are alike.
+/// Compares two generations table by table, with `EXCEPT` both ways, and gives the rows that differ. They must stand at
+/// the same positions.
 pub async fn differences(database: &mut PgConnection, old: &str, new: &str) -> Vec<String> {
     let sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = $1 ORDER BY 1";
     let tables: Vec<String> = sqlx::query_scalar(sql).bind(old).fetch_all(&mut *database).await.unwrap();
@@ -42,11 +43,12 @@ async fn same_positions(database: &mut PgConnection, old: &str, new: &str) -> bo
     counts.is_ok_and(|(alike, all)| alike == all)
 }
 
-/// In one snapshot: the two newest generations where they stand at the same positions, and what differs.
+/// Compares the two newest generations in one snapshot, and gives what differs; `None` where they stand at different
+/// positions.
 async fn compare_newest(database: &mut PgConnection, name: &str) -> Option<Vec<String>> {
     let newest = generations(database, name).await;
     let [.., old, new] = newest.as_slice() else { return None };
-    // A generation may be dropped under our feet: then there is nothing to compare.
+    // The older generation may be dropped meanwhile. Then there is nothing to compare.
     sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ").execute(&mut *database).await.unwrap();
     let compared = if same_positions(database, old, new).await {
         Some(differences(database, old, new).await)
@@ -57,7 +59,7 @@ async fn compare_newest(database: &mut PgConnection, name: &str) -> Option<Vec<S
     compared
 }
 
-/// Bursts of receipts and voids with rests between, in which two generations can come to stand at the same positions.
+/// Sends bursts of receipts and voids. In the rests between, two generations can come to stand at the same positions.
 async fn bursts(admin: Client, stop: Arc<AtomicBool>) -> u64 {
     let mut receipts = Receipts::new("rebuilt", 3, 8);
     let mut random = Random::new(4);
@@ -77,7 +79,7 @@ async fn bursts(admin: Client, stop: Arc<AtomicBool>) -> u64 {
     sent
 }
 
-/// Rebuilds until the kept and the new generation were seen at the same positions; what differed then.
+/// Rebuilds until the kept and the new generation were seen at the same positions, and gives what differed then.
 async fn rebuild_and_compare(till: &Till, name: &str) -> Vec<String> {
     let mut database = till.servers.postgres.connect(&till.prefix).await;
     for _ in 0..10 {
@@ -89,7 +91,7 @@ async fn rebuild_and_compare(till: &Till, name: &str) -> Vec<String> {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let _ = rebuilding.await.unwrap().success("projector rebuild");
-        // The old one stands where it stood at the switch; the new one goes on.
+        // The kept generation stands where it stood at the switch, and the new one goes on.
         if let Some(differences) = compare_newest(&mut database, name).await.or(compared) {
             return differences;
         }
@@ -113,7 +115,8 @@ async fn a_rebuild_equals_living_through_in_every_column_while_receipts_arrive()
     assert!(load.await.unwrap() > 100);
     assert!(found.is_empty(), "{} rows differ: {:#?}", found.len(), &found[..found.len().min(20)]);
 
-    // At rest: what lived through the rebuilds, against one more of each.
+    // Now nothing happens any more. The generations that have lived through the rebuilds are compared with one more of
+    // each.
     let _ = till.analytics.terminate();
     let analyst = till.analyst().await;
     let _ = analyst.get_strong("/v1/analytics/places").await.expect(200);
@@ -132,7 +135,7 @@ async fn one_process_at_a_time_rebuilds_or_rolls_back() {
     let _ = till.projector.run("migrate", &[]).success("projector migrate");
     let _ = till.projector.run("rebuild", &["places"]).success("projector rebuild");
     let mut other = till.servers.postgres.connect(&till.prefix).await;
-    // The lock a rebuild of places holds.
+    // This is the lock that a rebuild of `places` holds.
     sqlx::query("SELECT pg_advisory_lock(28946, 2)").execute(&mut other).await.unwrap();
     for command in ["rebuild", "rollback"] {
         let refused = till.projector.run(command, &["places"]);

@@ -1,4 +1,4 @@
-//! What `POST /v1/receipts` and its void take and refuse.
+//! What `POST /v1/receipts` and the route for voids take and refuse.
 
 use chrono::{Duration, SecondsFormat, Utc};
 use reqwest::Body;
@@ -62,7 +62,7 @@ async fn many_clients_sending_one_receipt_at_once_get_one_201_and_the_same_answe
     }
 }
 
-/// What to change in a valid receipt, and the pointers of the errors that must follow.
+/// Changes of a valid receipt, each with the pointers of the errors that must follow.
 fn faults() -> Vec<(&'static str, Value, Vec<&'static str>)> {
     let item = json!({"product_id": "p", "quantity": 1, "price": 0, "category": "c"});
     let long = "ж".repeat(151);
@@ -126,7 +126,7 @@ async fn every_rule_of_a_receipt_is_refused_with_422_and_the_pointer_of_its_fiel
             assert_eq!(answer.problem(422).pointers(), expected, "{told}");
         }
     }
-    // None of them took the id.
+    // None of the refused receipts has taken the id.
     let _ = terminal.receipt(&simple("refused", "place-refused", "12.50")).await.expect(201);
 }
 
@@ -336,7 +336,7 @@ async fn money_as_numbers_and_as_strings_is_the_same_money() {
     for (spelling, status) in spellings.into_iter().zip(statuses) {
         let _ = terminal.post_raw("/v1/receipts", text(spelling)).await.expect(status);
     }
-    // As binary fractions 3 x 0.1 is not 0.3.
+    // In binary fractions, 3 x 0.1 is not 0.3.
     let analyst = till.analyst().await;
     let figures = analyst.get_strong("/v1/analytics/places/place-money").await.expect(200);
     assert_eq!(
@@ -357,7 +357,7 @@ async fn a_body_over_one_mebibyte_is_refused_with_413() {
     receipt["note"] = json!("x".repeat(1024 * 1024));
     let text = receipt.to_string();
     let _ = terminal.post_raw("/v1/receipts", text.clone()).await.problem(413);
-    // A client that sends all before it listens hears why, too.
+    // A client that sends everything before it reads is told why, too.
     for bytes in [1024 * 1024 + 1, 8 * 1024 * 1024] {
         let _ = terminal.post_raw("/v1/receipts", Body::from(vec![0_u8; bytes])).await.problem(413);
     }

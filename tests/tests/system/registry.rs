@@ -1,4 +1,5 @@
-//! With a schema registry, a real Apicurio: what it gives is enough to read the records, and Till reads them without it.
+//! Till with a schema registry, a real Apicurio. What the registry has is enough to read the records, and Till reads
+//! them without it.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::settings::refuses_to_start;
 const SETTING: &str = "TILL_SCHEMA_REGISTRY_URL";
 const CHECKS: [&str; 6] = ["stream", "accepted", "figures", "hours", "hours-read", "journal"];
 
-/// Sends receipts and some voids, all written down.
+/// Sends receipts and some voids, and writes all of them into the ledger.
 async fn send(client: &Client, ledger: &Ledger, prefix: &str) -> Vec<Value> {
     let mut receipts = Receipts::new(prefix, 23, 4);
     let sent: Vec<_> = (0..60).map(|_| receipts.make()).collect();
@@ -60,7 +61,7 @@ async fn a_log_begun_without_a_registry_goes_on_with_one_and_is_read_when_that_i
     for noun in ["receipts", "accounts", "analytics", "shards"] {
         let (by_fingerprint, by_id) = framings(&till, noun).await;
         println!("{noun}: {by_fingerprint} values by fingerprint, {by_id} by the registry's ids");
-        // Accounts were all opened before; of the shards, only the latest records need be there.
+        // All accounts were opened before. Of the shards' topic, only the latest record of each key need be there.
         assert!(by_id > 0 || noun == "accounts", "no value of {noun} has an id of the registry");
         assert!(by_fingerprint > 0 || noun == "shards", "no value of {noun} has a fingerprint");
     }
@@ -73,7 +74,7 @@ async fn a_log_begun_without_a_registry_goes_on_with_one_and_is_read_when_that_i
     );
 
     apicurio.terminate();
-    // Who has begun with it needs it no more.
+    // A service that has started with the registry needs it no more.
     sent.extend(send(&admin, &ledger, "after").await);
     assert!(till.command_api.terminate().success());
     for name in ["receipts", "hours"] {
@@ -84,7 +85,7 @@ async fn a_log_begun_without_a_registry_goes_on_with_one_and_is_read_when_that_i
     replayed.start_ready().await;
     let client = Client::new(&replayed.url(), &till.projector.url()).with_token(admin.token());
     for receipt in &sent {
-        // While the shards move the answer is 503.
+        // While shards move, the answer is 503.
         eventually("the repeated receipt has its answer", Duration::from_secs(60), async || {
             ledger.receipt(&client, receipt).await.is_some_and(|answer| answer.status == 200)
         })
@@ -126,7 +127,7 @@ async fn services_that_write_wait_for_a_registry_that_is_away_and_end_where_it_r
         service.set(SETTING, &apicurio.url());
         refuses_to_start(service, &["refuses", &subject, "409", "Incompatible"]);
     }
-    // Nobody has signed its certificate.
+    // No authority has signed the registry's certificate.
     other.command_api.set(SETTING, &apicurio.https_url());
     other.command_api.start();
     waits_for(&mut other.command_api, "certificate verify failed").await;
@@ -147,7 +148,7 @@ async fn waits_for(service: &mut Service, why: &str) {
     assert!(!service.has_ended(), "{}", service.log());
 }
 
-/// A record of another receipt, with a part of its value replaced.
+/// A copy of a record for another receipt, with a part of its value changed.
 fn altered(record: &RawRecord, key: &str, change: impl FnOnce(&mut [u8])) -> RawRecord {
     let mut value = replaced(&record.value, &record.key, key.as_bytes());
     change(&mut value);
@@ -189,7 +190,7 @@ async fn the_check_of_a_log_by_its_registry_fails_on_a_fault_planted_for_it() {
     let records = receipts.of_key("sold-1", Isolation::Committed).await;
     let [sold, void] = records.as_slice() else { panic!("two records: {records:?}") };
 
-    // Another product in a record that the ledger says was sent as the one it is a copy of.
+    // Planted: a record with another product than the ledger says was sent.
     let changed = altered(sold, "sold-2", |value| {
         let at = value.windows(5).position(|window| window == b"bread").unwrap();
         value[at] = b'B';
@@ -202,7 +203,7 @@ async fn the_check_of_a_log_by_its_registry_fails_on_a_fault_planted_for_it() {
     fails(&judge(&copied, "accepted"), &["sold-2", "another content"]);
     let _ = judge(ledger.path(), "registered").success("the oracle, of schemas that are right");
 
-    // The schema of another type, and one that the registry does not have.
+    // Planted: the schema of another type, and one that the registry does not have.
     let other = altered(sold, "sold-3", |value| value[1..5].copy_from_slice(&void.value[1..5]));
     append_raw(&receipts, vec![other.clone()]).await;
     let place = format!("{}.receipts/{}@", till.prefix, other.partition);
@@ -211,7 +212,7 @@ async fn the_check_of_a_log_by_its_registry_fails_on_a_fault_planted_for_it() {
     append_raw(&receipts, vec![unknown]).await;
     fails(&judge(ledger.path(), "registered"), &["answers 404", "/schemas/ids/9999"]);
 
-    // A subject that may be changed at will, and that has been.
+    // Planted: a subject that may be changed at will, and that was changed.
     let subject = format!("{}.accounts-till.LoginLocked", till.prefix);
     let body = json!({"compatibility": "NONE"});
     let _ = apicurio.client().put(&format!("/config/{subject}"), &body).await.expect(200);

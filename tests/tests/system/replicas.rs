@@ -1,4 +1,4 @@
-//! Several replicas of each service: any of them takes any request, whoever is stopped, killed or added.
+//! Several replicas of each service. Any of them takes any request, whichever is stopped, killed or added.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,14 +13,14 @@ use crate::chaos::last_window_end;
 use crate::load::{Load, pause};
 use crate::ownership::{SURELY, accepted_by};
 
-/// What is done to the replicas of each service, one after the other.
+/// How many blows the replicas of each service take, one after the other.
 const BLOWS: u64 = 10;
 const SETTLED_WITHIN: Duration = Duration::from_secs(180);
 const CHECKS: [&str; 5] = ["stream", "accepted", "figures", "hours", "journal"];
-/// Longer than a stopped owner is noticed in, so that a wait is never what ends a request.
+/// Longer than it takes to notice a stopped owner, so that no request ends because it has waited too long.
 const PATIENT_MS: &str = "45000";
 
-/// Two command-api of one shard, the first of them its owner.
+/// Two command-api that share one shard. The first of them is its owner.
 async fn owner_and_follower(name: &str) -> (Till, Service, Client) {
     let mut till = Till::prepare(name).await;
     till.command_api.set("TILL_SHARDS", "1");
@@ -39,12 +39,12 @@ async fn requests_of_a_stopped_owner_end_and_once_continued_it_gives_no_stale_an
     let admin = till.admin().await;
     let to_follower = admin.at(&follower.url());
     till.command_api.pause();
-    // It reaches the stopped owner's socket, and would wait there for as long as it is stopped.
+    // The request reaches the socket of the stopped owner, and would wait there for as long as the owner is stopped.
     let forwarded = simple("forwarded", "place-stale", "1.00");
     let refused = to_follower.receipt(&forwarded).await.problem(503);
     assert_eq!(refused.body["type"], "urn:till:unknown", "{}", refused.text);
 
-    // All this is of after the stop, and the former owner has not seen it.
+    // All of this happens after the stop, and the former owner has not seen it.
     let _ = accepted_by(&to_follower, &forwarded).await.expect(201);
     let account = json!({"username": "newcomer", "password": "correct horse"});
     let _ = to_follower.post("/v1/auth/register", &account).await.expect(201);
@@ -53,7 +53,7 @@ async fn requests_of_a_stopped_owner_end_and_once_continued_it_gives_no_stale_an
         tokio::spawn(async move { admin.void("forwarded", "wrong till").await })
     };
     let login = tokio::spawn(async move { terminal.try_login("newcomer", "correct horse").await });
-    // Time for both to lie in the stopped process's sockets.
+    // Both requests need some time to lie in the stopped process's sockets.
     tokio::time::sleep(Duration::from_millis(300)).await;
     till.command_api.resume();
     let (void, login) = (void.await.unwrap(), login.await.unwrap());
@@ -66,7 +66,7 @@ async fn no_request_is_refused_while_a_patient_replica_waits_for_a_killed_owners
     let (mut till, follower, terminal) = owner_and_follower("successor").await;
     till.command_api.kill();
     let to_follower = terminal.at(&follower.url());
-    // The owner that is announced refuses connections, until the follower has taken over.
+    // The announced owner refuses connections, until the follower has taken over.
     let _ = to_follower.receipt(&simple("waited", "place-successor", "1.00")).await.expect(201);
 }
 
@@ -148,7 +148,8 @@ async fn replicas_killed_stopped_continued_and_started_lose_double_and_forget_no
         last_window_end(&till.topic("analytics")).await.is_some_and(|end| end > stopped)
     })
     .await;
-    // Another window, closed while the oracle reads, would be in one of its inputs only.
+    // The workers end first: a window that one closed while the oracle reads would be in one of the oracle's inputs
+    // only.
     for worker in [&mut till.analytics, &mut others[3]] {
         assert!(worker.terminate().success(), "{}", worker.log());
     }
@@ -158,7 +159,7 @@ async fn replicas_killed_stopped_continued_and_started_lose_double_and_forget_no
     assert!(!till.topic("shards").records(Isolation::Committed).await.is_empty());
 }
 
-/// A client of each pair of replicas that take writes and reads.
+/// One client for each pair of a replica that takes writes and a replica that takes reads.
 fn everywhere<const W: usize, const R: usize>(
     client: &Client,
     writers: [&Service; W],
@@ -168,7 +169,7 @@ fn everywhere<const W: usize, const R: usize>(
     pairs.map(|(writer, reader)| client.of(&writer.url(), &reader.url())).collect()
 }
 
-/// One replica at a time is killed, stopped for a while, or asked to end, and comes back.
+/// Kills one replica at a time, stops it for a while, or asks it to end, and starts it again.
 async fn torment<const N: usize>(replicas: [&mut Service; N], seed: u64) {
     let mut random = Random::new(seed);
     for blow in 0..BLOWS {
@@ -191,7 +192,7 @@ async fn torment<const N: usize>(replicas: [&mut Service; N], seed: u64) {
                 replica.resume();
             }
         }
-        // Sometimes the next blow falls before it serves again.
+        // Sometimes the next blow falls before the replica serves again.
         if random.chance(70) {
             replica.ready().await;
         }
@@ -199,8 +200,8 @@ async fn torment<const N: usize>(replicas: [&mut Service; N], seed: u64) {
     }
 }
 
-/// Accounts are opened through one replica, given a role through another, and used through a third at once: no
-/// replica may answer from before.
+/// Opens accounts through one replica, gives them a role through another, and at once uses them through a third. No
+/// replica may answer from an older state.
 async fn open_accounts(clients: &[Client], stop: &AtomicBool) -> u32 {
     let mut random = Random::new(7);
     let mut opened = 0;
@@ -236,7 +237,8 @@ async fn open_accounts(clients: &[Client], stop: &AtomicBool) -> u32 {
     opened
 }
 
-/// The first answer that is none of "try again", through one replica after another.
+/// Sends a request through one replica after another until the answer is another than "try again", and gives that
+/// answer.
 async fn insist(
     clients: &[Client],
     random: &mut Random,

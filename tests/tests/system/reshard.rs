@@ -18,7 +18,8 @@ async fn a_log_is_resharded_and_a_process_of_the_former_epoch_is_fenced_and_ends
     till.command_api.set("TILL_KAFKA_BROKERS", proxy.brokers());
     till.command_api.start_ready().await;
     let terminal = till.terminal().await;
-    // Its record is in the log, and it does not know: it has not begun to commit.
+    // The owner's record is in the log, and the owner does not know: it waits for the answer, and has not begun to
+    // commit.
     proxy.delay_answers(Api::Produce, Duration::from_secs(3));
     let receipt = simple("resharded", "place-reshard", "7.00");
     let waiting = {
@@ -31,7 +32,7 @@ async fn a_log_is_resharded_and_a_process_of_the_former_epoch_is_fenced_and_ends
     })
     .await;
     till.command_api.pause();
-    // For its other shard, which is idle: read only when the process goes on.
+    // This receipt is for the process's other shard, which is idle. The process reads it only when it goes on.
     let late = simple(&on_another_shard("resharded"), "place-reshard", "8.00");
     let late_key = late["transaction_id"].as_str().unwrap();
     let late_waiting = {
@@ -70,7 +71,7 @@ async fn a_log_is_resharded_and_a_process_of_the_former_epoch_is_fenced_and_ends
         let _ = answer.problem(503);
     }
     if let Ok(answer) = late_waiting.await.unwrap() {
-        // It may have gone on to the new owner.
+        // The receipt may have gone on to the new owner.
         assert!([200, 503].contains(&answer.status), "{}", answer.text);
     }
     let ended = till.command_api.wait(SURELY).expect("a process of the former epoch ends by itself");
@@ -87,7 +88,7 @@ async fn a_log_is_resharded_and_a_process_of_the_former_epoch_is_fenced_and_ends
     assert_eq!(partitions().await, 3);
 }
 
-/// An id whose receipts another of two shards decides.
+/// An id on the other one of two shards than this id.
 fn on_another_shard(id: &str) -> String {
     let shard = |id: &str| schemas::partition_of(id.as_bytes(), 4) % 2;
     (0..)
@@ -96,7 +97,7 @@ fn on_another_shard(id: &str) -> String {
         .expect("every other one")
 }
 
-/// From three to two: a partition of the shards' topic is left over, and nobody's.
+/// From three shards to two: a partition of the shards' topic is left over, and is nobody's.
 async fn to_fewer_shards(replica: &mut Service, client: &Client, receipt: &serde_json::Value) -> Answer {
     assert!(replica.terminate().success(), "{}", replica.log());
     eventually("the replica that ended is no member any more", SURELY, async || {

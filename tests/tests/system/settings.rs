@@ -1,10 +1,10 @@
-//! Settings: default secrets, `check-config`, `--help`, and faults told in words.
+//! Settings: default secrets, `check-config`, `--help`, and faults that are told in words.
 
 use std::time::Duration;
 
 use till_tests::{Service, Till};
 
-/// It ends by itself with a failure and says all of `words`.
+/// The service must end by itself with a failure, and say all of `words`.
 pub fn refuses_to_start(service: &mut Service, words: &[&str]) {
     service.start();
     let name = service.name().to_owned();

@@ -1,4 +1,4 @@
-//! The local store is a cache: deleted, damaged or of another log, it is noticed and made anew.
+//! The local store is a cache. Where it is deleted, damaged or of another log, that is noticed and it is made anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ fn store(till: &Till) -> PathBuf {
     till.command_api.setting("TILL_STORE_DIR").expect("the harness sets it").into()
 }
 
-/// Sends receipts, all new.
+/// Sends `count` receipts that are all new, and gives each with its answer.
 async fn send(client: &Client, prefix: &str, count: u32) -> Vec<(Value, Value)> {
     let mut receipts = Receipts::new(prefix, 7, 3);
     let mut sent = Vec::new();
@@ -23,7 +23,7 @@ async fn send(client: &Client, prefix: &str, count: u32) -> Vec<(Value, Value)> 
     sent
 }
 
-/// Each is known with its answer, another content under its id is refused, and one voided stays voided.
+/// Each receipt must be known with its answer, and another content under its id be refused.
 async fn all_known(client: &Client, sent: &[(Value, Value)]) {
     for (receipt, body) in sent {
         assert_eq!(&client.receipt(receipt).await.expect(200).body, body);
@@ -33,7 +33,7 @@ async fn all_known(client: &Client, sent: &[(Value, Value)]) {
     }
 }
 
-/// All files below a folder.
+/// All files below a folder, at any depth.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
@@ -77,7 +77,7 @@ async fn a_deleted_or_damaged_store_is_rebuilt_and_answers_stay_as_they_were() {
         }),
     ];
     for (number, (what, damage)) in damages.into_iter().enumerate() {
-        // Killed or ended well, in turns.
+        // The process is killed and ended well in turns.
         if number % 2 == 0 {
             till.command_api.kill();
         } else {
@@ -85,7 +85,7 @@ async fn a_deleted_or_damaged_store_is_rebuilt_and_answers_stay_as_they_were() {
         }
         damage(&store(&till));
         println!("the store is {what}");
-        // One that notices damage only while it works ends itself, to be started again.
+        // A replica that notices the damage only while it works ends itself, and must be started again.
         start_until_ready(&mut till).await;
         all_known(&admin, &sent).await;
         assert_eq!(admin.void("damaged-0", "test").await.expect(200).body, voided.body);
@@ -121,7 +121,7 @@ async fn a_store_of_another_log_under_the_same_name_is_noticed_and_rebuilt() {
     assert!(till.command_api.terminate().success());
     copy(&store(&till), &kept);
 
-    // The log is lost and begins anew, with fewer and with more records than the store has seen.
+    // The log is lost and begins anew: once with fewer records than the store has seen, and once with more.
     for (round, count) in [(0, 20), (1, 400)] {
         for noun in ["receipts", "accounts", "shards"] {
             till.topic(noun).delete().await;

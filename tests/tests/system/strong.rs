@@ -9,7 +9,7 @@ use crate::common::shared;
 const CONNECTIONS: u64 = 4;
 const EACH: u32 = 500;
 
-/// Each receipt is found right after its 201, by a strong read and by a read of its position, in turns.
+/// Each receipt must be found right after its 201. A strong read and a read of its position look for it in turns.
 async fn write_and_read(terminal: Client, reader: Client, connection: u64) {
     let mut receipts = Receipts::new(&format!("strong-{connection}"), connection, 20);
     for number in 0..EACH {
@@ -64,13 +64,13 @@ async fn a_read_that_cannot_have_seen_its_position_says_so_and_does_not_guess() 
     let early = terminal.receipt(&simple("early", "place-behind", "1.00")).await.expect(201);
     let _ = analyst.get_at("/v1/receipts/early", &early.position.unwrap()).await.expect(200);
 
-    // Nobody was ever answered with a position past the end of the log: it is refused, and not waited for.
+    // No answer has ever had a position past the end of the log, so such a position is refused, and not waited for.
     let refused = analyst.get_at("/v1/receipts/early", "r0-999999").await.problem(400);
     assert!(refused.text.contains("r0-999999"), "{}", refused.text);
     let _ = analyst.with_header("till-position", "no-position").get("/v1/receipts/early").await.problem(400);
     let _ = analyst.get("/v1/receipts/early").await.expect(200);
 
-    // Postgres is asked only what is known: it survives a restart of the projector.
+    // How far the log is folded is kept in Postgres, so a restarted projector knows it.
     till.projector.kill();
     let late = terminal.receipt(&simple("late", "place-behind", "1.00")).await.expect(201);
     till.projector.start();

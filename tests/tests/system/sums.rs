@@ -17,10 +17,10 @@ use crate::forged;
 
 const PLACES: u64 = 4;
 const RECEIPTS: u64 = 400;
-/// Categories of one place that no other has: more than are listed.
+/// How many categories one place has that no other has. They are more than an answer lists.
 const MANY_CATEGORIES: i64 = 1_200;
 
-/// Receipts whose pieces often cancel out within a category: pieces are taken back at another price.
+/// A receipt whose pieces often cancel out within a category, because some are taken back at another price.
 fn receipt(random: &mut Random, number: u64, now: DateTime<Utc>) -> Receipt {
     let item = |random: &mut Random| Item {
         product_id: "p".into(),
@@ -74,7 +74,7 @@ fn events(now: DateTime<Utc>) -> Vec<Event> {
     events
 }
 
-/// Two receipts of one place, of small amounts in many categories.
+/// Two receipts of one place, with small amounts in many categories.
 fn of_many_categories(now: DateTime<Utc>) -> Vec<Event> {
     let item = |number: i64| Item {
         product_id: "p".into(),
@@ -105,7 +105,7 @@ fn of_many_categories(now: DateTime<Utc>) -> Vec<Event> {
     numbers.chunks(numbers.len() / 2).enumerate().map(receipt).collect()
 }
 
-/// Sums by field of rows that have it as an amount or a count.
+/// The sum over rows of a field that is an amount or a count.
 fn sum<'v>(rows: impl IntoIterator<Item = &'v Value>, field: &str) -> Decimal {
     rows.into_iter().map(|row| decimal(&row[field])).sum()
 }
@@ -126,7 +126,7 @@ async fn categories(analyst: &Client, query: &str) -> (Decimal, BTreeMap<String,
     (sum(listed, "amount") + decimal(&body["other"]["amount"]), by_name)
 }
 
-/// Categories that are not listed are counted, with their pieces.
+/// Categories that an answer does not list are counted in it, with their pieces.
 async fn others_are_counted(analyst: &Client) {
     let body =
         analyst.get_strong("/v1/analytics/categories?limit=1&place_id=sum-place-many").await.expect(200).body;
@@ -147,7 +147,8 @@ fn added(parts: &[Vec<Decimal>]) -> Vec<Decimal> {
     (0..FIELDS.len()).map(|field| parts.iter().map(|part| part[field]).sum()).collect()
 }
 
-/// The windows of a place, by arrival: they and their categories add up to the running sums, which are the place's.
+/// The windows of a place, by arrival, and their categories must add up to the running sums, which must be the place's
+/// sums.
 async fn windows_add_up(analyst: &Client, place: &Value) {
     let query = format!("?limit=1000&place_id={}", place["place_id"].as_str().unwrap());
     let path = format!("/v1/analytics/taxes-and-tips{query}");
@@ -173,7 +174,7 @@ async fn every_figure_adds_up_to_every_coarser_one_also_where_pieces_cancel_out(
     let analyst = till.analyst().await;
     let now = Utc::now();
     let events: Vec<_> = of_many_categories(now).into_iter().chain(events(now)).collect();
-    // Two windows, so that receipts and their voids are not always in the same one.
+    // The events are in two windows, so that receipts and their voids are not always in the same one.
     for half in events.chunks(events.len() / 2 + 1) {
         let records = half.iter().map(|event| forged::record(event, 4)).collect();
         forged::append(&till.topic("receipts"), records).await;
@@ -208,7 +209,7 @@ async fn every_figure_adds_up_to_every_coarser_one_also_where_pieces_cancel_out(
             assert_eq!(categories(&analyst, query).await.0, part[1], "categories {query}");
         }
     }
-    // The figures stay the same in a fold of everything at once.
+    // The figures stay the same where everything is folded at once.
     for projection in ["receipts", "places", "hours"] {
         let _ = till.projector.run("rebuild", &[projection]).success("projector rebuild");
     }

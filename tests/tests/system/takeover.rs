@@ -1,4 +1,5 @@
-//! Taking a shard over on a bad network: requests that come late, connections that break, records of somebody else.
+//! Taking a shard over on a bad network, where requests come late, connections break, and records of somebody else
+//! appear.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -15,20 +16,21 @@ use till_tests::{Client, Isolation, KafkaProxy, Service, Till};
 use crate::forged;
 use crate::ownership::{SURELY, accepted_by};
 
-/// Within this a client gives up a transactional call.
+/// How long a client tries a transactional call before it gives up.
 const ONE_ATTEMPT: Duration = Duration::from_secs(10);
-/// Attempts at each shard that fail before the second replica joins: what is held back is held for over 30 s.
+/// How many attempts at each shard fail before the second replica joins: the held requests are held for over 30 s.
 const ATTEMPTS: usize = 3;
-/// How often the stores may be looked at before they must be equal: a follower may be some records behind.
+/// How often the stores are looked at before they must be equal. At an earlier look a follower may be some records
+/// behind.
 const LOOKS: usize = 3;
 
-/// The first transactional id of a shard.
+/// The first of the two transactional ids of a shard.
 fn first_id(till: &Till, shard: i32) -> String {
     format!("{}-1-shard-{shard}-0", till.prefix)
 }
 
-/// The demo's accounts exist, two shards are declared, and the replica is stopped and set to go through the proxy. With a
-/// terminal's token, since the accounts' shard may be served by nobody.
+/// Prepares a replica that is stopped and set to go through the proxy. The demo's accounts exist, and two shards are
+/// declared. It comes with a terminal's token, because the shard of the accounts may later be served by nobody.
 async fn stopped_behind_a_proxy(name: &str) -> (Till, KafkaProxy, String) {
     let mut till = Till::prepare(name).await;
     till.command_api.set("TILL_SHARDS", "2");
@@ -99,7 +101,7 @@ async fn an_owner_whose_fence_comes_late_serves_nothing_and_both_stores_stay_equ
     stores_become_equal(&mut till.command_api, &mut second).await;
 }
 
-/// Clients that send new receipts through either replica.
+/// Clients that send new receipts, through either replica.
 struct Load {
     stop: Arc<AtomicBool>,
     senders: Vec<tokio::task::JoinHandle<Vec<String>>>,
@@ -127,7 +129,7 @@ impl Load {
         Self { senders: senders.collect(), stop }
     }
 
-    /// The ids of what was accepted.
+    /// Ends the clients, and gives the ids of the receipts that were accepted.
     async fn end(self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
         let mut accepted = Vec::new();
@@ -138,7 +140,7 @@ impl Load {
     }
 }
 
-/// The shards that `former` announced after `successor` had.
+/// The shards that `former` announced after `successor` had announced them.
 async fn announced_after(till: &Till, former: &Service, successor: &Service) -> Vec<i32> {
     let mut taken = HashSet::new();
     let mut announced = Vec::new();
@@ -154,7 +156,8 @@ async fn announced_after(till: &Till, former: &Service, successor: &Service) -> 
     announced
 }
 
-/// Ends both, and starts them again as long as one has not folded all.
+/// Ends both replicas and compares their stores. They are started again as long as one of them has not folded
+/// everything.
 async fn stores_become_equal(first: &mut Service, second: &mut Service) {
     for look in 1..=LOOKS {
         tokio::time::sleep(Duration::from_secs(3)).await;
@@ -173,7 +176,7 @@ async fn stores_become_equal(first: &mut Service, second: &mut Service) {
     }
 }
 
-/// All states of a stopped replica's store.
+/// All states in the store of a stopped replica.
 fn states(service: &Service) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let folder = Path::new(service.setting("TILL_STORE_DIR").unwrap()).join("till-store");
     let database = fjall::Database::builder(folder).open().unwrap();
@@ -185,7 +188,7 @@ fn states(service: &Service) -> BTreeMap<Vec<u8>, Vec<u8>> {
         .collect()
 }
 
-/// A receipt's id on the partition of another one.
+/// The id of a receipt that is on the same partition as another one.
 fn beside(id: &str, named: &str) -> String {
     let partition = partition_of(id.as_bytes(), 4);
     let names = (0..).map(|number| format!("{named}-{number}"));
@@ -270,7 +273,8 @@ async fn the_first_accounts_that_an_owner_cannot_open_are_opened_by_its_successo
         answer.is_ok_and(|answer| answer.status == 200 || answer.text.contains("the first accounts"))
     })
     .await;
-    // Time to look where their shard is served, and to leave them to its owner for good, if it were so.
+    // The second replica has time to see where the shard of the accounts is served. If it left them to that owner for
+    // good, it would do so now.
     tokio::time::sleep(Duration::from_secs(1)).await;
     till.command_api.kill();
     second.ready().await;

@@ -1,4 +1,4 @@
-//! To-dos of a served shard: many at once, and what replicas ask of each other for them.
+//! To-dos of a served shard: many of them at once, and what replicas ask of each other to do them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::common::{Setting, in_every_setting};
 use crate::forged;
 use crate::ownership::SURELY;
 
-/// The secret of a demo.
+/// The secret of a demo's deployment.
 const DEMO_SECRET: &str = "till-demo-secret-till-demo-secret";
 const REALM: &str = "till";
-/// As many as are kept in memory.
+/// As many to-dos as are kept in memory.
 const MANY: usize = 10_000;
 const CLIENTS: usize = 64;
-/// What 10,000 to-dos may add to a command-api's memory.
+/// How much 10,000 to-dos may add to a command-api's memory.
 const MORE_MIB: u64 = 20;
 
-/// Accounts whose login locks end at one instant.
+/// Events of accounts whose login locks all end at one instant.
 fn locked_accounts(until: DateTime<Utc>) -> Vec<Event> {
     let name = |number: usize| format!("locked-{number}");
     let registered = |number: usize| AccountRegistered {
@@ -81,7 +81,7 @@ async fn ten_thousand_todos_due_at_once_refuse_no_client_and_take_little_memory(
     assert!(ended.len() == MANY && ended.values().all(|times| *times == 1), "each was done once");
 }
 
-/// Sends receipts until it is told to stop; how many. None of them is refused.
+/// Sends receipts until it is told to stop, and gives how many. None of them may be refused.
 async fn send(terminal: Client, number: usize, stop: Arc<AtomicBool>) -> usize {
     let mut receipts = Receipts::new(&format!("beside-{number}"), number as u64, 3);
     let mut sent = 0;
@@ -92,7 +92,7 @@ async fn send(terminal: Client, number: usize, stop: Arc<AtomicBool>) -> usize {
     sent
 }
 
-/// The accounts whose lock has ended, and how often.
+/// The accounts whose lock has ended, and how often it has.
 fn ended(records: &[till_tests::RawRecord]) -> HashMap<String, usize> {
     let mut ended = HashMap::new();
     for record in records.iter().filter(|record| record.header("event-type") == Some(b"LoginUnlocked")) {
@@ -102,7 +102,8 @@ fn ended(records: &[till_tests::RawRecord]) -> HashMap<String, usize> {
     ended
 }
 
-/// HKDF with SHA-256 (RFC 5869) of the deployment's secret, in hexadecimal.
+/// The secret that replicas know each other by: HKDF with SHA-256 (RFC 5869) of the deployment's secret, in
+/// hexadecimal.
 fn internal_secret(secret: &str) -> String {
     let mut derived = [0; 32];
     hkdf::Hkdf::<sha2::Sha256>::new(None, secret.as_bytes()).expand(b"internal", &mut derived).unwrap();

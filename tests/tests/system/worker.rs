@@ -1,4 +1,4 @@
-//! The hourly worker under what it does not choose: clocks, sizes, and logs that are not what they were.
+//! The hourly worker under what it cannot choose: clocks, sizes, and logs that are not what they were.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use till_tests::{Client, Clock, Ledger, Till, oracle};
 use crate::figures::{closed, closed_past};
 use crate::forged;
 
-/// What bounds a wait for the worker.
+/// How long the worker may take before the test gives up.
 const SURELY: Duration = Duration::from_secs(120);
 
 async fn prepare(name: &str) -> Till {
@@ -22,7 +22,7 @@ async fn prepare(name: &str) -> Till {
     till
 }
 
-/// Sends a receipt every 50 ms.
+/// Sends `count` receipts, one every 50 ms.
 async fn send(client: &Client, prefix: &str, count: u64) {
     let mut receipts = Receipts::new(prefix, count, 3);
     for _ in 0..count {
@@ -31,7 +31,7 @@ async fn send(client: &Client, prefix: &str, count: u64) {
     }
 }
 
-/// Ends the worker and lets the oracle judge.
+/// Ends the worker, and has the oracle judge its windows.
 fn judge(till: &mut Till, token: &str, checks: &[&str]) {
     assert!(till.analytics.terminate().success(), "{}", till.analytics.log());
     let ledger = Ledger::new(till.scratch.path());
@@ -48,7 +48,7 @@ async fn a_worker_whose_clock_is_set_a_day_ahead_and_back_counts_every_receipt_i
     closed_past(&analytics, Utc::now()).await;
     clock.set("+1d");
     send(&admin, "ahead", 150).await;
-    // Windows go on being closed meanwhile, each when it is over.
+    // Meanwhile windows go on being closed, each when it is over by the broker's clock.
     closed_past(&analytics, Utc::now()).await;
     clock.set("+0");
     send(&admin, "after", 100).await;
@@ -60,7 +60,7 @@ async fn a_worker_whose_clock_is_set_a_day_ahead_and_back_counts_every_receipt_i
     judge(&mut till, admin.token(), &["hours", "hours-read"]);
 }
 
-/// A thousand categories of 600 bytes each that no other receipt has.
+/// A receipt with a thousand categories of 600 bytes each, which no other receipt has.
 fn of_long_categories(number: u32) -> Value {
     let item = |item: u32| {
         let category = format!("{}{:06}", "\u{1D11E}".repeat(144), number * 1_000 + item);
@@ -76,7 +76,7 @@ async fn windows_go_on_closing_after_ten_receipts_of_a_thousand_long_categories_
     till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/10 * * * * *");
     till.start_all().await;
     let (admin, analytics) = (till.admin().await, till.topic("analytics"));
-    // They must share a window to be too much for one event.
+    // The receipts must share a window, because only together they are too much for one event.
     let sent = async |first: u32| {
         for number in first..first + 10 {
             let _ = admin.receipt(&of_long_categories(number)).await.expect(201);
@@ -96,7 +96,7 @@ async fn windows_go_on_closing_after_ten_receipts_of_a_thousand_long_categories_
     judge(&mut till, admin.token(), &["hours", "hours-read"]);
 }
 
-/// A place's window as a torn transaction has left it, before its last receipt came.
+/// A place's window as a torn transaction has left it, before the last receipt of the window came.
 fn torn(window_start: DateTime<Utc>, place_id: &str) -> PlaceHourComputed {
     let cent = Money::parse("0.01").unwrap();
     let sums = Sums { purchases: 7, total_amount: cent, ..Sums::default() };
@@ -184,7 +184,7 @@ async fn a_receipts_log_made_anew_and_grown_again_stops_the_worker_until_the_fig
     assert_eq!(closed(&analytics).await.len(), windows, "it closes no window upon another log");
     let _ = till.analytics.terminate();
 
-    // As docs/operations.md says.
+    // The operator does what docs/operations.md says.
     analytics.delete().await;
     till.analytics.start_ready().await;
     closed_past(&analytics, Utc::now()).await;

@@ -1,7 +1,8 @@
-//! The to-dos of a served shard: done by its owner alone, side by side across lanes, in order within one.
+//! The to-dos of a shard that is served here. Only the shard's owner does them: side by side across lanes, in order
+//! within one.
 //!
-//! The fold raises and settles them in the store; here is what of them is near enough to be in memory. That a to-do is in
-//! hand, and how often it was tried, is memory too: the next owner begins anew.
+//! The fold raises and settles them in the store, and the nearest are in memory here. That a to-do is in hand, and how
+//! often it was tried, is only in memory: the next owner begins anew.
 
 mod queue;
 
@@ -18,31 +19,32 @@ use uuid::Uuid;
 use super::store::{Store, Writes};
 use queue::Queue;
 
-/// A to-do in hand.
+/// A to-do that its owner has in hand.
 pub struct Due {
     pub key: TodoKey,
-    /// The event that raised it.
+    /// The id of the event that raised the to-do.
     pub cause: Uuid,
     pub act: Act,
 }
 
 pub struct Todos {
     queues: HashMap<Sort, Queue>,
-    /// What the last batch has raised and not settled.
+    /// The to-dos that the last batch has raised and not settled.
     raised: Vec<TodoKey>,
-    /// Each is told once the last to-do of its event is settled, which then holds the only reference.
+    /// The requests that wait until an event's to-dos are settled, under each of those to-dos. The last one to be
+    /// settled holds the only reference to the sender, and tells the request.
     watched: HashMap<TodoKey, Vec<Arc<oneshot::Sender<()>>>>,
 }
 
 impl Todos {
-    /// The nearest of what the store's fold of these partitions still owes.
+    /// The nearest of the to-dos that the store has for these partitions.
     pub fn load(store: &Store, partitions: impl Iterator<Item = (Topic, i32)>) -> Self {
         let partitions: BTreeSet<_> = partitions.map(|(_, partition)| partition).collect();
         let queue = |sort| (sort, Queue::load(sort, partitions.iter().copied().collect(), store));
         Self { queues: Sort::ALL.map(queue).into(), raised: Vec::new(), watched: HashMap::new() }
     }
 
-    /// Takes note of to-dos that a batch raised or settled.
+    /// Notes the to-dos that a batch raised or settled.
     pub fn follow(&mut self, writes: &Writes) {
         self.raised.clear();
         for (key, value) in writes.iter().filter_map(|(key, value)| Some((TodoKey::from_bytes(key)?, value)))
@@ -58,8 +60,8 @@ impl Todos {
         }
     }
 
-    /// Takes to-dos of a sort in hand that are due, at most so many, one a lane. Each stays in hand until its event settles
-    /// it or [`Self::put_off`] is called.
+    /// Takes to-dos of a sort in hand that are due, `at_most` so many, one a lane. Each stays in hand until its event
+    /// settles it or [`Self::put_off`] is called.
     pub fn take(&mut self, sort: Sort, at_most: usize, now: DateTime<Utc>, store: &Store) -> Vec<Due> {
         let queue = self.queue(sort);
         queue.refill(store);
@@ -69,12 +71,14 @@ impl Todos {
             .collect()
     }
 
-    /// Puts a to-do off that was tried, where it is not settled: then the pause until its next try.
+    /// Puts a to-do off that was tried and is not settled. The pause until its next try is returned; `None` where it is
+    /// settled.
     pub fn put_off(&mut self, key: &TodoKey, now: DateTime<Utc>) -> Option<Duration> {
         self.queue(key.sort()).put_off(key, now)
     }
 
-    /// Told when the to-dos of the event at a position are settled; `None` where it owes nothing any more.
+    /// A receiver that is told when the to-dos of the event at a position are settled; `None` where the event owes
+    /// nothing any more.
     pub fn settling(&mut self, event: Position) -> Option<oneshot::Receiver<()>> {
         let mut open: Vec<_> = self.raised.iter().copied().filter(|key| key.raised_by() == event).collect();
         if open.is_empty() {
@@ -94,7 +98,7 @@ impl Todos {
         self.queue(key.sort()).settled(key);
         let watchers = self.watched.remove(key).unwrap_or_default();
         for sender in watchers.into_iter().filter_map(Arc::into_inner) {
-            // Whoever gave up waiting was told that it goes on.
+            // A request that has given up waiting was told that its to-dos go on.
             let _ = sender.send(());
         }
     }
@@ -116,7 +120,7 @@ mod tests {
     const REALM: &str = "till";
     const PARTITION: i32 = 3;
 
-    /// A shard's states and to-dos, of a log of its own.
+    /// A shard's store and to-dos, with offsets of a log of its own.
     struct Shard {
         store: Store,
         dir: std::path::PathBuf,
@@ -142,7 +146,8 @@ mod tests {
             self.todos = Todos::load(&self.store, [(Topic::Accounts, PARTITION)].into_iter());
         }
 
-        /// Decides the commands in one batch, as an owner does; their positions where they happened.
+        /// Decides the commands in one batch, as an owner does. Each command gives its event's position, or `None`
+        /// where nothing happened.
         fn batch(&mut self, commands: impl IntoIterator<Item = Command>) -> Vec<Option<Position>> {
             let mut states = Overlay::new(&self.store);
             let mut positions = Vec::new();
@@ -188,7 +193,7 @@ mod tests {
         *command
     }
 
-    /// The name in the command that ends a lock.
+    /// The username in the command that ends a lock.
     fn name(due: &Due) -> String {
         let Act::Command(command) = &due.act else { panic!("a tell") };
         let Command::Account(account::Command::UnlockLogin(unlock)) = command.as_ref() else {
@@ -254,7 +259,8 @@ mod tests {
         assert!(shard.todos.settling(locked).is_none());
     }
 
-    /// More than are kept in memory, raised in an order of their own, come in the order of their times.
+    /// To-dos come in the order of their times, even where more wait than are kept in memory and they were raised in
+    /// another order.
     #[test]
     fn todos_beyond_those_in_memory_come_in_their_turn() {
         const MANY: i64 = 25_000;
@@ -262,7 +268,7 @@ mod tests {
         let name_of = |index: i64| format!("u{index}");
         for chunk in (0..MANY).collect::<Vec<_>>().chunks(1_000) {
             shard.batch(chunk.iter().flat_map(|index| {
-                // A permutation, so that later batches raise nearer to-dos.
+                // The times are a permutation, so that later batches raise nearer to-dos.
                 let until = index * 7_919 % MANY;
                 [register(&name_of(*index)), lock(&name_of(*index), until)]
             }));
@@ -331,7 +337,7 @@ mod tests {
         let mut shard = Shard::new();
         shard.batch([register("ana"), lock("ana", 5)]);
         let key = shard.take(1, 5).pop().unwrap().key;
-        // What a newer Till raised, due before ana's.
+        // A to-do such as a newer Till raises, which is due before ana's.
         let mut newer = key.as_bytes().to_vec();
         newer[11] ^= 1;
         let value =

@@ -1,4 +1,5 @@
-//! The nearest to-dos of one sort, in memory. The store holds them all; what lies further off is read when there is room.
+//! The nearest to-dos of one sort, in memory. The store has all of them, and those further off are read when there is
+//! room.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -8,25 +9,26 @@ use domain::{Sort, TodoKey, Waiting};
 
 use super::super::store::Store;
 
-/// To-dos in memory, at most; more are read when half of them are gone.
+/// The most to-dos in memory. More are read when half of them are gone.
 const MOST: usize = 10_000;
-/// Before the second try of a to-do that did not end; twice as long before each further one.
+/// The pause before the second try of a to-do that the first did not settle. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// Between two tries, at most.
+/// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// What [`TodoKey::order`] gives: to-dos in the order in which they are done.
+/// The order in which to-dos are done, as [`TodoKey::order`] gives it.
 type Order = [u8; TodoKey::BYTES];
 
 pub struct Queue {
     sort: Sort,
     partitions: Vec<i32>,
     entries: BTreeMap<Order, Entry>,
-    /// When each is tried next. Not here are those in hand, and those that wait for another of their lane.
+    /// When each to-do is tried next. To-dos in hand are not in it, and neither are those that wait for another of
+    /// their lane.
     schedule: BTreeSet<(DateTime<Utc>, Order)>,
-    /// The to-dos of each lane: the first one runs.
+    /// The to-dos of each lane, of which only the first one may be in hand.
     lanes: HashMap<String, BTreeSet<Order>>,
-    /// The store's to-dos before this one are all in memory; `None`: there are no others.
+    /// Every to-do of the store before this order is in memory; `None` where all of them are.
     beyond: Option<Order>,
 }
 
@@ -39,7 +41,7 @@ struct Entry {
 }
 
 impl Queue {
-    /// The nearest that the store holds of these partitions.
+    /// A queue of the nearest to-dos that the store has for these partitions.
     pub fn load(sort: Sort, partitions: Vec<i32>, store: &Store) -> Self {
         let beyond = Some(Order::default());
         let (entries, schedule, lanes) = (BTreeMap::new(), BTreeSet::new(), HashMap::new());
@@ -48,8 +50,9 @@ impl Queue {
         queue
     }
 
-    /// Reads on from where reading ended, once half of those in memory are gone. It never reads again what was settled
-    /// before: a store of settled to-dos is full of marks of what was deleted, each of which costs as much as a to-do.
+    /// Reads on from where reading ended, once half of the to-dos in memory are gone. It never reads a range again in
+    /// which to-dos were settled: the store keeps marks of what was deleted, and passing one costs as much as reading a
+    /// to-do.
     pub fn refill(&mut self, store: &Store) {
         let Some(beyond) = self.beyond.filter(|_| self.entries.len() <= MOST / 2) else { return };
         let mut partitions: Vec<_> =
@@ -73,7 +76,7 @@ impl Queue {
         }
     }
 
-    /// Takes note of a to-do that a batch has raised.
+    /// Notes a to-do that a batch has raised. One that is further off than those in memory is left to the store.
     pub fn raised(&mut self, key: TodoKey, waiting: Waiting) {
         if self.beyond.is_some_and(|beyond| key.order() >= beyond) {
             return;
@@ -88,7 +91,7 @@ impl Queue {
         }
     }
 
-    /// Takes note that a to-do is settled.
+    /// Notes that a to-do is settled. The next one of its lane may be taken from here on.
     pub fn settled(&mut self, key: &TodoKey) {
         let order = key.order();
         let Some(entry) = self.entries.remove(&order) else { return };
@@ -102,7 +105,7 @@ impl Queue {
         }
     }
 
-    /// Takes the to-dos in hand that are due, at most so many: the nearest first, one a lane.
+    /// Takes to-dos in hand that are due, `at_most` so many: the nearest first, one a lane.
     pub fn take(&mut self, now: DateTime<Utc>, at_most: usize) -> Vec<(TodoKey, Waiting)> {
         let due: Vec<_> =
             self.schedule.range(..=(now, [u8::MAX; TodoKey::BYTES])).take(at_most).copied().collect();
@@ -115,7 +118,7 @@ impl Queue {
         due.into_iter().filter_map(take).collect()
     }
 
-    /// Puts a to-do off that was tried and is not settled. The pause until its next try, where it was not settled.
+    /// Puts a to-do off that was tried, and returns the pause until its next try; `None` where the to-do is settled.
     pub fn put_off(&mut self, key: &TodoKey, now: DateTime<Utc>) -> Option<Duration> {
         let order = key.order();
         let entry = self.entries.get_mut(&order)?;

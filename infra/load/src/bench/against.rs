@@ -1,4 +1,5 @@
-//! The binaries of another commit and the present ones side by side, in one run: the machine's mood is the same for both.
+//! Measures the binaries of another commit beside the present ones, in one run, so that the machine is as fast for
+//! both.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,14 +12,14 @@ use super::stack::Stack;
 use super::stats::grouped;
 use crate::failure::Result;
 
-/// What is measured of each: connections, and whether receipts are recorded or only validated.
+/// The kinds of rounds: how many connections, and whether receipts are recorded or only validated.
 const KINDS: [(usize, bool); 4] = [(1, true), (64, true), (512, true), (512, false)];
 const BROKER_WARM_UP: Duration = Duration::from_secs(15);
 const WARM_UP: Duration = Duration::from_secs(3);
-/// A difference of more per cent is marked.
+/// By how many per cent the two must differ for a change to be marked.
 const MARKED_PER_CENT: f64 = 5.0;
 
-/// A running command-api and what was measured of it, a kind each.
+/// A running command-api, and the rounds that each kind has had on it.
 struct Side {
     command_api: Service,
     routes: Routes,
@@ -56,7 +57,7 @@ impl Side {
     }
 }
 
-/// Rounds of the binaries in `former` and of the present ones, in turns, each with topics of its own.
+/// Measures the binaries in the folder `former` and the present ones in turns, each with topics of its own.
 ///
 /// # Errors
 /// When a service does not start, or any request of a round was refused.
@@ -68,7 +69,7 @@ pub fn measure(stack: &Stack, plan: &Plan, former: &Path) -> Result<Section> {
     sides[1].warm_up(WARM_UP)?;
     for round in 1..=plan.rounds {
         for (kind, (connections, recorded)) in KINDS.into_iter().enumerate() {
-            // Neither is always the first.
+            // The two take turns at being first.
             let order = if round % 2 == 1 { [0, 1] } else { [1, 0] };
             let mut per_second = [0.0; 2];
             for side in order {
@@ -117,7 +118,7 @@ fn section(plan: &Plan, former: &[Figures], present: &[Figures]) -> Section {
     section
 }
 
-/// The change in per cent, marked where it is large.
+/// The change as a percentage. It is marked where it is larger than [`MARKED_PER_CENT`].
 fn change(old: f64, new: f64, more_is_better: bool) -> String {
     let per_cent = (new / old - 1.0) * 100.0;
     let text = format!("{per_cent:+.1} %");

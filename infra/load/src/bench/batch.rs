@@ -1,5 +1,5 @@
-//! Batches over HTTP, beside a bare transactional producer of the same records: as many partitions, as many records a
-//! transaction.
+//! Batches over HTTP, beside a bare transactional producer of the same records. The producer has as many partitions,
+//! and as many records a transaction.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -22,14 +22,14 @@ const PREFIX: &str = "bench-batch";
 const BARE_PREFIX: &str = "bench-batch-bare";
 const RECEIPTS: usize = 10_000;
 const AT_ONCE: [usize; 2] = [1, 4];
-/// What `TILL_SHARDS` is where it is not set.
+/// The number of shards where `TILL_SHARDS` is not set.
 const SHARDS: i64 = 2;
-/// Bytes of a receipt in the largest batch: together just under the 32 MiB that are taken.
+/// The size of each receipt in the largest batch: all of them together are just under the 32 MiB that a batch may have.
 const WIDE_BYTES: usize = 3_300;
-/// A broker that has just started compiles its code for some seconds of load, at the cost of the load.
+/// How long a broker that has just started is put under load beforehand. It compiles its code then, at the load's cost.
 const BROKER_WARM_UP: Duration = Duration::from_secs(10);
 
-/// Rates of several rounds.
+/// The rates that several rounds gave.
 #[derive(Default)]
 struct Rounds {
     over_http: Vec<f64>,
@@ -37,7 +37,7 @@ struct Rounds {
     a_transaction: Vec<f64>,
 }
 
-/// Peak memory of a new process with each kind of batch, then rates beside the bare producer's.
+/// Measures the peak memory of a new process with each kind of batch, then rates beside the bare producer's.
 ///
 /// # Errors
 /// When the service does not start, or a receipt of a batch was not accepted.
@@ -57,7 +57,8 @@ pub fn measure(stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
         for (at_once, rounds) in AT_ONCE.into_iter().zip(&mut rounds) {
             let before = written(stack)?;
             let (receipts, took) = batches.round(at_once, plan.round_length)?;
-            // Each transaction leaves a mark in every partition of its shard.
+            // Each transaction leaves a marker in every partition of its shard, so markers tell how many transactions
+            // there were.
             let marks = written(stack)? - before - i64::try_from(receipts).explain("counting")?;
             let transactions = (marks * shards / i64::from(PARTITIONS)).max(1);
             let a_transaction = receipts as f64 / transactions as f64;
@@ -131,7 +132,7 @@ fn shards(plan: &Plan) -> Result<i64> {
     set.map_or(Ok(SHARDS), |(_, value)| value.parse().explain("reading TILL_SHARDS"))
 }
 
-/// Offsets of the receipts topic in use: records and marks of transactions.
+/// How many offsets of the receipts topic are taken, by records and by markers of transactions.
 fn written(stack: &Stack) -> Result<i64> {
     let reader = stack.cluster().reader(Isolation::Uncommitted).explain("making a reader")?;
     let topic = Topic::Receipts.name(PREFIX);
@@ -139,7 +140,7 @@ fn written(stack: &Stack) -> Result<i64> {
     Ok(ends.values().sum())
 }
 
-/// Batches to one command-api.
+/// A client that sends batches to one command-api.
 struct Batches {
     url: String,
     token: String,
@@ -155,7 +156,7 @@ impl Batches {
         Ok(Self { url, token, client, requests: Requests::of_bodies(0) })
     }
 
-    /// The next batch, its receipts padded to so many bytes by a field that nobody reads.
+    /// The next batch. A field that nobody reads pads each receipt to at least so many bytes.
     fn next(&self, at_least_bytes: usize) -> Vec<u8> {
         let (mut body, mut receipt) = (Vec::new(), Vec::new());
         for _ in 0..RECEIPTS {
@@ -171,7 +172,8 @@ impl Batches {
         body
     }
 
-    /// Sends batches for so long, so many at once; receipts accepted, and in what time.
+    /// Sends batches for `length`, `at_once` so many side by side. Gives how many receipts were accepted, and in what
+    /// time.
     fn round(&self, at_once: usize, length: Duration) -> Result<(usize, Duration)> {
         let start = Instant::now();
         let send = || async {
@@ -202,7 +204,7 @@ impl Batches {
     }
 }
 
-/// A producer with nothing around it.
+/// The bare producer, with no service around it.
 struct Bare {
     producer: Producer,
     records: Vec<ProducerRecord>,
@@ -217,7 +219,7 @@ impl Bare {
         Ok(Self { producer, records })
     }
 
-    /// Records a second, in transactions of so many on average.
+    /// Records a second, in transactions of so many records on average.
     fn round(&mut self, a_transaction: f64, length: Duration) -> Result<f64> {
         let (start, mut sent, mut transactions) = (Instant::now(), 0_usize, 0_u32);
         while start.elapsed() < length {

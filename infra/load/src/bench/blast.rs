@@ -1,4 +1,4 @@
-//! As many receipts as a number of connections can send, each waiting for its answer before the next.
+//! Sends as many receipts as a number of connections can, each connection waiting for its answer before the next.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,27 +14,27 @@ use crate::failure::{Explain, Result};
 use crate::rng::Rng;
 use crate::shop::Shop;
 
-/// Different receipts sent; only their ids change after that.
+/// How many different receipts are prepared. When they are sent, only their ids change.
 const TEMPLATES: usize = 256;
 const ID_DIGITS: usize = 20;
-/// A connection that was refused for overload comes back after this.
+/// How long a connection that was refused for overload waits.
 const BACK_OFF: Duration = Duration::from_millis(20);
 
-/// Requests ready to be sent but for the receipt's id.
+/// Requests that are ready to be sent once they have a receipt's id.
 pub struct Requests {
     templates: Vec<(Vec<u8>, usize)>,
     next_id: AtomicU64,
 }
 
 impl Requests {
-    /// Requests to `POST path` under `token`. Ids begin at `first_id`: two sets with ids in common would meet as
-    /// repetitions.
+    /// Requests to `POST path` under `token`. Their ids begin at `first_id`. Two sets with ids in common would send
+    /// each other's repetitions.
     pub fn new(path: &str, token: &str, first_id: u64) -> Self {
         let authorization = format!("Bearer {token}");
         Self::prepared(first_id, |body| request("POST", path, &[("authorization", &authorization)], body))
     }
 
-    /// Receipts alone, with nothing of HTTP around them.
+    /// The receipts' bodies alone, without the HTTP request around them.
     pub fn of_bodies(first_id: u64) -> Self {
         Self::prepared(first_id, |body| body.as_bytes().to_vec())
     }
@@ -76,18 +76,18 @@ pub fn id_text(id: u64) -> String {
     format!("{id:0ID_DIGITS$}")
 }
 
-/// What a round of requests gave.
+/// What one round of requests gave.
 #[derive(Debug, Default)]
 pub struct Round {
-    /// Answers a second with the status hoped for.
+    /// Answers a second that had the status hoped for.
     pub per_second: f64,
-    /// Latencies of those, in microseconds, unsorted.
+    /// How long those answers took, in microseconds, unsorted.
     pub latencies_us: Vec<u32>,
-    /// Answers with other statuses; 0 stands for a lost connection.
+    /// The number of answers with other statuses, by status; 0 stands for a lost connection.
     pub others: BTreeMap<u16, u64>,
 }
 
-/// Sends over `connections` connections for `length` after `warm_up`, which is not counted.
+/// Sends over `connections` connections for `warm_up`, which is not counted, and then for `length`.
 ///
 /// # Errors
 /// When the connections cannot be opened.

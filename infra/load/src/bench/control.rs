@@ -1,4 +1,4 @@
-//! Single requests beside the load: readiness, login, answers to be looked at.
+//! Single requests beside the load: readiness, logins, and answers that are looked at.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     RUNTIME.block_on(future)
 }
 
-/// Status and body of one request on a connection of its own.
+/// Sends one request on a connection of its own, and gives the answer's status and body.
 ///
 /// # Errors
 /// When there is no answer within 30 s.
@@ -42,7 +42,7 @@ pub fn call(
         let response = connection.exchange(&bytes).await?;
         Ok::<_, std::io::Error>((response.status, String::from_utf8_lossy(response.body).into_owned()))
     };
-    // Within the runtime: a timer can only be made there.
+    // The timer is made within the runtime, because it can be made nowhere else.
     let answer = block_on(async { timeout(ANSWERS_WITHIN, exchange).await });
     let what = format!("{method} {path} at {address}");
     answer.explain(&what)?.explain(&what)

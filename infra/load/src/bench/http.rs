@@ -1,4 +1,4 @@
-//! Receipts over HTTP, answered after their commit, beside the same process's route that does all but Kafka.
+//! Receipts over HTTP, which are answered after their commit, beside the same process's route that does all but Kafka.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,20 +17,20 @@ use crate::failure::{Failure, Result};
 
 const CONNECTIONS: [usize; 3] = [1, 64, 512];
 const WARM_UP: Duration = Duration::from_millis(500);
-/// A broker that has just started compiles its code for some seconds of load, at the cost of the load.
+/// How long a broker that has just started is put under load beforehand. It compiles its code then, at the load's cost.
 const BROKER_WARM_UP: Duration = Duration::from_secs(15);
 
-/// Medians of the rounds at one number of connections.
+/// The medians over the rounds at one number of connections.
 pub struct Figures {
     /// Receipts that were answered, a second.
     pub per_second: f64,
-    /// Half of the answers came within this.
+    /// The time within which half of the answers came.
     pub p50_ms: f64,
-    /// 99 of 100 answers came within this.
+    /// The time within which 99 of 100 answers came.
     pub p99_ms: f64,
 }
 
-/// What several rounds of one kind gave.
+/// The rates and latencies that several rounds of one kind gave.
 #[derive(Default)]
 pub struct Rounds {
     per_second: Vec<f64>,
@@ -56,7 +56,8 @@ impl Rounds {
     }
 }
 
-/// Both routes at each number of connections and, if `with_raw`, raw transactions between the rounds of one connection.
+/// Measures both routes at each number of connections. With `with_raw`, raw transactions are measured between the
+/// rounds of one connection.
 ///
 /// # Errors
 /// When the service does not start, or any request of a round was refused.
@@ -101,7 +102,7 @@ pub fn measure(stack: &Stack, plan: &Plan, with_raw: bool) -> Result<Vec<Section
     Ok([http_section(&recorded, &validated, plan)].into_iter().chain(raw_section).collect())
 }
 
-/// Raw transactions alone, where no service is to be measured.
+/// Measures raw transactions alone, for runs that measure no service.
 ///
 /// # Errors
 /// Those of Kafka.

@@ -1,4 +1,4 @@
-//! Peak memory of each service: after each has replayed a log from its beginning, and after load on top of that.
+//! The peak memory of each service: after it has replayed a log from its beginning, and after load on top of that.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,21 +14,21 @@ use super::stack::Stack;
 use super::stats::grouped;
 use crate::failure::{Failure, Result};
 
-/// The most a live fold of the log may take.
+/// How long folding the whole log may take, at most.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(1_800);
-/// A read of each projection that folds receipts.
+/// A read of each of the two projections that fold receipts.
 const READS: [&str; 2] = ["/v1/receipts?limit=1", "/v1/places"];
 const CONNECTIONS: usize = 512;
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// A service's memory at the two times.
+/// The memory of one service at the two times.
 struct Measured {
     name: &'static str,
     replayed: Memory,
     loaded: Option<Memory>,
 }
 
-/// Memory of all services at each size of the log.
+/// Measures the memory of all services, at each size of the log.
 ///
 /// # Errors
 /// When a service does not start, does not reach the end of the log or refuses the load.
@@ -140,7 +140,7 @@ fn load(command_api: &Service, plan: &Plan) -> Result<()> {
     )))
 }
 
-/// Waits until strong reads of the projections answer: everything in the log as it is now is folded.
+/// Waits until strong reads of the projections answer, which is when all that is in the log now is folded.
 fn caught_up(projector: SocketAddr, token: &str) -> Result<()> {
     let authorization = format!("Bearer {token}");
     let headers =

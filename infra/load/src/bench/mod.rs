@@ -118,7 +118,7 @@ pub fn run(args: &Args) -> Result<()> {
     let folder = args.data.clone().unwrap_or_else(|| places::repository().join(".till/bench"));
     let circumstances = report::circumstances(&command());
     if !args.print && args.against.is_none() {
-        // Before the measurements, which take long.
+        // The file is checked before the measurements, because these take long.
         report::check(&out, &SECTIONS.map(|name| (name, wanted(args, name))))?;
     }
     let stack = Stack::start(&folder)?;
@@ -143,7 +143,7 @@ fn wanted(args: &Args, name: &str) -> bool {
     args.only.is_empty() || args.only.iter().any(|only| only == name)
 }
 
-/// Hands each table on as soon as it is there: a later measurement's failure loses nothing.
+/// Takes the measurements, and hands each table on at once, so that the failure of a later one loses nothing.
 fn measure(
     args: &Args,
     stack: &Stack,
@@ -185,7 +185,7 @@ fn measure(
     Ok(())
 }
 
-/// The command as it was typed, the binary's folder left out.
+/// The command as it was typed, but without the folder of the binary.
 fn command() -> String {
     let args: Vec<String> = std::env::args().skip(1).collect();
     format!("load {}", args.join(" "))

@@ -1,18 +1,18 @@
-//! What all measurements of a run go by.
+//! The plan that all measurements of a run follow.
 
 use std::time::{Duration, Instant};
 
 /// How often, how long and on how much a run measures.
 pub struct Plan {
-    /// Rounds, of which medians are taken.
+    /// The number of rounds, of which medians are taken.
     pub rounds: u32,
-    /// A round of requests, its warm-up not counted.
+    /// The length of a round of requests, without its warm-up.
     pub round_length: Duration,
-    /// Receipts in the logs that are replayed, rising.
+    /// The numbers of receipts in the logs that are replayed, rising.
     pub sizes: Vec<u64>,
-    /// Settings of the services beyond the defaults.
+    /// The settings of the services that differ from the defaults.
     pub settings: Vec<(String, String)>,
-    /// When the run began, from which the lines of progress count.
+    /// The time at which the run began. Lines of progress count from it.
     pub start: Instant,
 }
 

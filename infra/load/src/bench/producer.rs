@@ -1,4 +1,4 @@
-//! A transactional producer of receipts, with the options the services use, without a service around it.
+//! A transactional producer of receipts. It has the options that the services use, and no service around it.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::failure::{Explain, Result};
 use crate::rng::Rng;
 use crate::shop::{Receipt, Shop};
 
-/// Bytes of a command's fingerprint as the write side records it: a version byte and half a SHA-256.
+/// The length of a fingerprint as the write side records it: a version byte and half a SHA-256.
 const FINGERPRINT_BYTES: usize = 17;
 
-/// Writes receipts to one topic.
+/// Writes receipts to one topic, in transactions.
 pub struct Producer {
     producer: BaseProducer,
     records: RecordWriter,
@@ -56,7 +56,7 @@ impl Producer {
         self.producer.begin_transaction().explain("beginning a transaction")
     }
 
-    /// Puts an event into the open transaction; waits while the producer's queue is full.
+    /// Puts an event into the open transaction. It waits while the producer's queue is full.
     ///
     /// # Errors
     /// When librdkafka refuses the record.
@@ -70,7 +70,7 @@ impl Producer {
         self.records.record(event, partition, &EventHeaders::new(Uuid::now_v7()))
     }
 
-    /// Puts a record into the open transaction; waits while the producer's queue is full.
+    /// Puts a record into the open transaction. It waits while the producer's queue is full.
     ///
     /// # Errors
     /// When librdkafka refuses it.
@@ -83,12 +83,13 @@ impl Producer {
         record.send(&self.producer, (), wait).explain("sending a record")
     }
 
-    /// Takes delivery reports that are there.
+    /// Takes the delivery reports that are there, without waiting.
     pub fn poll(&self) {
         self.producer.poll(Duration::ZERO);
     }
 
-    /// Waits for the deliveries, then commits: a commit while reports are outstanding would take 100 ms.
+    /// Waits for the deliveries and then commits, because librdkafka would take 100 ms for a commit with outstanding
+    /// reports.
     ///
     /// # Errors
     /// When the transaction did not commit.
@@ -98,10 +99,10 @@ impl Producer {
             if before == 0 {
                 break;
             }
-            // One report a call.
+            // A poll serves one report only.
             self.producer.poll(Duration::ZERO);
             if self.producer.in_flight_count() == before {
-                // Spinning would take a core from the broker that is waited for.
+                // Without a sleep this thread would spin, and take a core from the broker it waits for.
                 std::thread::sleep(Duration::from_micros(50));
             }
         }
@@ -109,14 +110,14 @@ impl Producer {
     }
 }
 
-/// Receipts as events, as the write side would record them.
+/// Receipts as events, such as the write side would record.
 pub struct Recorded {
     shop: Shop,
     rng: Rng,
 }
 
 impl Recorded {
-    /// The receipts that follow from `seed`.
+    /// A source of receipts that all follow from `seed`.
     pub fn new(seed: u64) -> Self {
         Self { shop: Shop::new(), rng: Rng::new(seed) }
     }

@@ -1,4 +1,4 @@
-//! A transaction of one record, with nothing around it: what no request answered after its commit can beat.
+//! Transactions of one record, with nothing around them. No request that is answered after its commit can be faster.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use super::stats::micros;
 use crate::failure::Result;
 
 const PREFIX: &str = "bench-raw";
-/// Left between a commit and the next begin: at once, librdkafka would meet the broker still writing the markers and
-/// back off for 20 ms.
+/// The pause between a commit and the next begin. Without it, librdkafka would meet the broker still writing the
+/// markers, and back off for 20 ms.
 pub const PAUSE: Duration = Duration::from_millis(1);
 
-/// Transactions on a topic of their own.
+/// A producer and its receipts, on a topic of their own.
 pub struct Raw {
     producer: Producer,
     receipts: Recorded,
@@ -32,7 +32,8 @@ impl Raw {
         Ok(Self { producer, receipts: Recorded::new(5), sent: 0 })
     }
 
-    /// Transactions of a hundred receipts, not measured: a broker that has just started still compiles its code.
+    /// Commits transactions of a hundred receipts that are not measured, because a broker that has just started still
+    /// compiles its code.
     ///
     /// # Errors
     /// Those of Kafka.
@@ -55,8 +56,9 @@ impl Raw {
         self.receipts.next(format!("raw-{:016}", self.sent))
     }
 
-    /// One transaction after another for `warm_up` and `length`: the latencies of the latter in microseconds, from
-    /// begin to the commit's answer, encoding included, the pause between not.
+    /// Commits one transaction after another for `warm_up` and then for `length`. Gives the latencies of the second
+    /// time in microseconds, each from the begin to the answer to the commit. They include the encoding, and not the
+    /// pauses.
     ///
     /// # Errors
     /// Those of Kafka.

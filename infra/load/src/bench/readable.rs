@@ -1,5 +1,5 @@
-//! From a receipt's acceptance to its first read: at 2,000 receipts a second, a sample of them is read back with the
-//! position its answer gave.
+//! The time from a receipt's acceptance to its first read. Of 2,000 receipts a second a sample is read back, each with
+//! the position that its answer gave.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -20,20 +20,20 @@ use super::wire::{Connection, request};
 use crate::failure::{Explain, Failure, Result};
 
 const RECEIPTS_PER_SECOND: u32 = 2_000;
-/// Of those, read back.
+/// How many of those receipts are read back.
 const SAMPLED_PER_SECOND: u32 = 50;
 const SENDERS: u32 = 32;
 const SAMPLERS: u32 = 4;
 const WARM_UP: Duration = Duration::from_secs(3);
 const LENGTH: Duration = Duration::from_secs(20);
 
-/// The latencies of the samples, in microseconds, and receipts accepted in the whole run.
+/// The latencies of the samples in microseconds, and how many receipts were accepted in the whole run.
 #[derive(Default)]
 struct Samples {
     from_acceptance_us: Vec<u32>,
     from_due_us: Vec<u32>,
     accepted: u64,
-    /// How long the run took: longer than planned if receipts could not be sent as scheduled.
+    /// How long the run took. It is longer than planned where receipts could not be sent when they were due.
     took: Duration,
 }
 
@@ -46,7 +46,7 @@ struct Run {
     start: Instant,
 }
 
-/// Accepts and reads.
+/// Sends receipts, and reads samples back.
 ///
 /// # Errors
 /// When a service does not start, a receipt is not accepted or a read does not find it.
@@ -88,8 +88,8 @@ async fn all(run: &Run) -> Result<Samples> {
     Ok(sum)
 }
 
-/// When the `step`-th turn of one of `of` workers that share `per_second` turns is due, once it is; `None` past the
-/// end. Latency counts from there, so that a late worker does not hide what made it late.
+/// Waits until the `step`-th turn of one worker is due, of `of` workers that share `per_second` turns, and gives that
+/// time; `None` past the end. Latency counts from there, so that a worker that is late does not hide what made it late.
 async fn turn(run: &Run, step: u32, (worker, of): (u32, u32), per_second: u32) -> Option<Instant> {
     let due = run.start + Duration::from_secs(1) / per_second * (step * of + worker);
     if due >= run.start + WARM_UP + LENGTH {
@@ -143,7 +143,7 @@ async fn sample(run: Run, number: u32) -> Result<Samples> {
     Ok(samples)
 }
 
-/// Sends a receipt that must be accepted; its position.
+/// Sends a receipt, which must be accepted, and gives its position.
 async fn accepted(connection: &mut Connection, request: &[u8]) -> Result<String> {
     let response = connection.exchange(request).await.explain("sending a receipt")?;
     match (response.status, response.header("till-position")) {

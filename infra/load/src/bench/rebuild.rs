@@ -1,4 +1,4 @@
-//! Rebuilds of projections from the log, beside COPY of the rows they made into tables with the same keys and indexes.
+//! Rebuilds of projections from the log, beside COPY of the same rows into tables with the same keys and indexes.
 
 use std::fs::File;
 use std::io::Read;
@@ -17,16 +17,16 @@ use crate::failure::{Explain, Failure, Result};
 
 /// The schema that the copied tables are in.
 const COPIES: &str = "bench_copy";
-/// A megabyte a write, as `psql` would send what it reads from a file.
+/// How much is sent at once: a megabyte, as `psql` sends what it reads from a file.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// A table of the live generation: its rows in a file, in COPY's text form.
+/// A table of the live generation, whose rows are in a file in COPY's text form.
 struct Dumped {
     name: String,
     rows: PathBuf,
 }
 
-/// Rebuilds and copies, alternating.
+/// Measures rebuilds and copies in turns.
 ///
 /// # Errors
 /// When the projector or Postgres fails.
@@ -77,7 +77,7 @@ fn section(receipts: u64, [journal_s, places_s, copy_s]: [f64; 3], plan: &Plan) 
     section
 }
 
-/// How long COPY takes for the rows of a projection's live generation, keys and indexes included.
+/// How long COPY takes for the rows of a projection's live generation, with keys and indexes.
 async fn copy_live(url: &str, projection: &str, receipts: u64, folder: &Path) -> Result<Duration> {
     let connection = &mut PgConnection::connect(url).await.explain("connecting to Postgres")?;
     let live: String = sqlx::query_scalar("SELECT schema_name FROM till.projections WHERE name = $1")
@@ -116,7 +116,7 @@ async fn tables_of(connection: &mut PgConnection, schema: &str) -> Result<Vec<St
         .explain(format!("listing the tables of {schema}"))
 }
 
-/// The statements that make the schema's indexes, those of its keys included, for the copies.
+/// The statements that make the schema's indexes, and those of its keys, for the copied tables.
 async fn indexes_of(connection: &mut PgConnection, schema: &str) -> Result<Vec<String>> {
     let rows = sqlx::query("SELECT indexdef FROM pg_indexes WHERE schemaname = $1 ORDER BY indexname")
         .bind(schema)
@@ -128,13 +128,14 @@ async fn indexes_of(connection: &mut PgConnection, schema: &str) -> Result<Vec<S
     Ok(rows.into_iter().map(statement).collect())
 }
 
-/// Writes the rows into a file. The server does it itself, into its own folder, which is the fastest way and is not measured.
+/// Writes the rows into a file. The server writes it itself, into its own folder: that is the fastest way, and is not
+/// measured.
 async fn dump(connection: &mut PgConnection, table: &str, path: &Path) -> Result<()> {
     run(connection, format!("COPY {table} TO '{}'", path.display())).await
 }
 
-/// Copies in one transaction, as the first part of a rebuild does: with `wal_level = minimal` the rows of a table made in the same
-/// transaction are not logged.
+/// Copies in one transaction, as the first part of a rebuild does. With `wal_level = minimal` Postgres does not log the
+/// rows of a table that the same transaction has made.
 async fn copy(
     connection: &mut PgConnection,
     live: &str,

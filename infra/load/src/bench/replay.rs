@@ -6,7 +6,7 @@ use super::report::Section;
 use super::stats::{grouped, median};
 use crate::failure::Result;
 
-/// Replays of each size. A start on an empty log tells what of it is no replay.
+/// Measures replays of each size. A start on an empty log is measured too: it takes what is no replay.
 ///
 /// # Errors
 /// When the service does not start or serve.

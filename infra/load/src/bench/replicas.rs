@@ -1,4 +1,5 @@
-//! Two command-api: what a client of the first sees while the second joins, leaves and dies, and what both take together.
+//! Two command-api. What does a client of the first see while the second joins, leaves and dies, and how much do both
+//! take together?
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,28 +21,28 @@ use crate::failure::{Explain, Failure, Result};
 
 const SHARDS: i32 = 2;
 const CONNECTIONS_A_SHARD: usize = 4;
-/// A client whose request was refused comes back after this.
+/// How long a client waits whose request was refused.
 const BACK_OFF: Duration = Duration::from_millis(20);
 /// The pause after an event, in which shards have moved and are served again.
 const SETTLE: Duration = Duration::from_secs(2);
-/// Longer than the session of a dead member, after which its shards move.
+/// How long a dead member's session may last, and some more: only after it do its shards move.
 const SESSION: Duration = Duration::from_secs(9);
 const WARM_UP: Duration = Duration::from_millis(500);
 const BROKER_WARM_UP: Duration = Duration::from_secs(5);
 const CONNECTIONS: [usize; 2] = [64, 512];
 
-/// What clients saw of an event.
+/// What clients saw while something happened.
 #[derive(Default)]
 struct Seen {
-    /// Longest time in which no receipt of some shard was accepted, of each round.
+    /// Of each round, the longest time in which no receipt of some shard was accepted.
     gaps_ms: Vec<f64>,
-    /// Answers 503 of all rounds.
+    /// How many answers were 503, over all rounds.
     unavailable: u64,
-    /// Other answers but 201, lost connections among them.
+    /// How many answers were neither 201 nor 503; a lost connection counts as one.
     others: u64,
 }
 
-/// The second replica joins, is asked to end, joins again and is killed, while clients send to the first.
+/// Measures what clients of the first replica see while the second joins, is asked to end, joins again and is killed.
 ///
 /// # Errors
 /// When a service does not start or end.
@@ -105,7 +106,7 @@ fn takeover_section(plan: &Plan, [join, stop, crash]: [Seen; 3]) -> Section {
     section
 }
 
-/// Receipts a second of one replica and of two, each with half of the connections.
+/// Measures receipts a second of one replica, and of two that have half of the connections each.
 ///
 /// # Errors
 /// When a service does not start, or a request of a round was refused.
@@ -175,7 +176,7 @@ fn requests(address: SocketAddr) -> Result<Arc<Requests>> {
     Ok(Arc::new(Requests::new("/v1/receipts", &control::login(address, "terminal")?, 0)))
 }
 
-/// The same round at all addresses at once, with the connections shared out.
+/// Sends one round to all addresses at the same time, each with its share of the connections.
 fn together(
     addresses: &[SocketAddr],
     requests: &Arc<Requests>,
@@ -204,7 +205,7 @@ fn together(
     Ok(sum)
 }
 
-/// Clients send while `event` happens; what they saw is added to `seen`.
+/// Has clients send while `event` happens, and adds what they saw to `seen`.
 fn watched<T>(
     address: SocketAddr,
     requests: &Arc<Requests>,
@@ -235,7 +236,7 @@ fn watched<T>(
     happened
 }
 
-/// One client's record: when its receipts were accepted, and what else it was answered.
+/// What one client saw: when its receipts were accepted, and how its other requests were answered.
 struct Client {
     shard: i32,
     accepted: Vec<Instant>,

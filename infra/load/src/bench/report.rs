@@ -1,4 +1,4 @@
-//! The tables of docs/benchmarks.md, a section a measurement, each between markers of its own.
+//! The tables of docs/benchmarks.md. Each measurement is a section, between markers of its own.
 
 use std::fs;
 use std::path::Path;
@@ -9,15 +9,15 @@ use till_tests::places;
 
 use crate::failure::{Explain, Failure, Result};
 
-/// A table and how it was taken.
+/// A table, and how its figures were taken.
 pub struct Section {
-    /// Which markers it goes between: the name given to `--only`.
+    /// The name of the markers that the table stands between, which is also the name for `--only`.
     pub name: &'static str,
     /// The heads of the columns.
     pub head: Vec<String>,
-    /// Rows of as many cells.
+    /// The rows. Each has as many cells as there are columns.
     pub rows: Vec<Vec<String>>,
-    /// What a reader must know of how it was taken, a sentence or two.
+    /// What a reader must know about how the figures were taken, in a sentence or two.
     pub taken: String,
 }
 
@@ -37,7 +37,7 @@ impl Section {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The table as Markdown, with where and when it was taken.
+    /// The table as Markdown, and below it where and when its figures were taken.
     pub fn markdown(&self, circumstances: &str) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let mut text = line(&self.head);
@@ -65,10 +65,10 @@ pub fn circumstances(command: &str) -> String {
     )
 }
 
-/// Whether `path` has a place for each section that is wanted.
+/// Fails where the file has no markers for a section that is wanted.
 ///
 /// # Errors
-/// When it cannot be read or lacks one.
+/// The file cannot be read, or a section has no markers in it.
 pub fn check(path: &Path, sections: &[(&str, bool)]) -> Result<()> {
     let text = read(path)?;
     for (name, _) in sections.iter().filter(|(_, wanted)| *wanted) {
@@ -77,7 +77,7 @@ pub fn check(path: &Path, sections: &[(&str, bool)]) -> Result<()> {
     Ok(())
 }
 
-/// Puts the section between its markers in `path`, the rest of the file as it was.
+/// Puts the section between its markers in the file, and leaves the rest of the file alone.
 ///
 /// # Errors
 /// When the file cannot be read or written or has no such markers.

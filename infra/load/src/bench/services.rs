@@ -13,19 +13,20 @@ use super::control;
 use super::stack::{self, Stack};
 use crate::failure::{Explain, Failure, Result};
 
-/// Longest wait for a service to serve: a replay of millions of receipts fits in.
+/// How long a service may take to serve, at most: long enough for a replay of millions of receipts.
 const READY_WITHIN: Duration = Duration::from_secs(600);
 const TOPICS_WITHIN: Duration = Duration::from_secs(60);
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
-/// Often enough that a start is timed to a few milliseconds, seldom enough not to disturb.
+/// How often a service is asked whether it serves: often enough to time its start to a few milliseconds, and seldom
+/// enough not to disturb it.
 const POLL_EVERY: Duration = Duration::from_millis(10);
 
-/// The worker's windows: short, so that a log is closed soon after it was written.
+/// The schedule of the worker's windows. They are short, so that the worker closes a log soon after it was written.
 const WINDOWS: &str = "*/10 * * * * *";
 
-/// A deployment's settings: topics and a database of its own on the shared stack.
+/// The settings of a deployment: it has topics and a database of its own on the shared stack.
 pub struct Deployment {
-    /// Prefix of its topics and name of its database.
+    /// The prefix of its topics, which is also the name of its database.
     pub prefix: String,
     folder: PathBuf,
     env: BTreeMap<String, String>,
@@ -33,7 +34,7 @@ pub struct Deployment {
     binaries: Option<PathBuf>,
 }
 
-/// A running service. It ends with this value.
+/// A running service, which is ended when this value is dropped.
 pub struct Service {
     /// The address it listens on.
     pub address: SocketAddr,
@@ -72,7 +73,7 @@ impl Deployment {
         Ok(Self { prefix: prefix.to_owned(), folder, env, binaries: None })
     }
 
-    /// The same with other binaries: those in this folder.
+    /// The same deployment with the binaries of this folder.
     pub fn with_binaries(self, folder: &Path) -> Self {
         Self { binaries: Some(folder.to_owned()), ..self }
     }
@@ -100,14 +101,15 @@ impl Deployment {
         Ok((output, start.elapsed()))
     }
 
-    /// Makes the topics.
+    /// Makes the topics that the deployment needs.
     ///
     /// # Errors
     /// When they cannot be made within a minute.
     pub fn create_topics(&self) -> Result<()> {
         let deadline = Instant::now() + TOPICS_WITHIN;
         loop {
-            // A partition just made may not have its leader yet, and then the check of all fails.
+            // A partition that was just made may have no leader yet. The check of all topics then fails, and is
+            // repeated.
             match self.run("command-api", &["create-topics"]) {
                 Err(failure) if Instant::now() > deadline => return Err(failure),
                 Err(_) => std::thread::sleep(Duration::from_millis(500)),
@@ -116,7 +118,7 @@ impl Deployment {
         }
     }
 
-    /// Runs a subcommand to its end and gives back the most memory it had.
+    /// Runs a subcommand to its end, and gives the most memory that it had.
     ///
     /// # Errors
     /// When the binary is not built or fails.
@@ -148,10 +150,10 @@ impl Deployment {
         self.start_as(binary, binary)
     }
 
-    /// [`Self::start`] for one of several replicas, which have names of their own.
+    /// Does what [`Self::start`] does, for one of several replicas that have names of their own.
     ///
     /// # Errors
-    /// As there.
+    /// The binary is not built, or an old store cannot be removed.
     pub fn start_as(&self, binary: &'static str, name: &str) -> Result<Service> {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mut spec = self.spec(binary, name, &["serve"])?;
@@ -196,10 +198,10 @@ fn beside_this_binary(name: &str) -> Result<PathBuf> {
 }
 
 impl Service {
-    /// Waits until it serves and gives back how long that took from this call on.
+    /// Waits until the service serves, and gives how long that took from this call on.
     ///
     /// # Errors
-    /// When it ends or does not serve in time; with the end of its log.
+    /// The service ends, or does not serve in time. The failure has the end of its log.
     pub fn ready(&mut self) -> Result<Duration> {
         let start = Instant::now();
         loop {
@@ -220,21 +222,21 @@ impl Service {
         }
     }
 
-    /// Its memory as the kernel counts it.
+    /// The service's memory, as the kernel counts it.
     ///
     /// # Errors
-    /// When it does not run.
+    /// The service does not run.
     pub fn memory(&self) -> Result<Memory> {
         let pid = self.process.id().ok_or_else(|| Failure::new(format!("{} does not run", self.name)))?;
         memory_of(pid)
     }
 
-    /// Kills it (`kill -9`), so that its shards move only after the session's end.
+    /// Kills the service (`kill -9`), so that its shards move only when its session has ended.
     pub fn kill(mut self) {
         self.process.kill();
     }
 
-    /// Asks it to end and waits until it has.
+    /// Asks the service to end, and waits until it has.
     pub fn stop(mut self) {
         self.process.terminate(ENDS_WITHIN);
     }
@@ -246,7 +248,7 @@ fn memory_of(pid: u32) -> Result<Memory> {
     Ok(Memory { peak_mb: megabytes(&status, "VmHWM:"), anonymous_mb: megabytes(&status, "RssAnon:") })
 }
 
-/// A line such as `VmHWM:     1204 kB`, where kB are 1,024 bytes.
+/// The value of a line such as `VmHWM:     1204 kB`, in MB. A kB of the kernel has 1,024 bytes.
 fn megabytes(status: &str, label: &str) -> f64 {
     let line = status.lines().find_map(|line| line.strip_prefix(label));
     let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());

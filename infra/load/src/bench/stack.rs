@@ -15,10 +15,10 @@ use super::control::block_on;
 use crate::failure::{Explain, Failure, Result};
 
 const UP_WITHIN: Duration = Duration::from_secs(60);
-/// As many as `./till up` gives Till's topics.
+/// As many partitions as `./till up` gives to Till's topics.
 pub const PARTITIONS: i32 = 4;
 
-/// A running broker and database server. They end with this value.
+/// A running broker and a running database server. Both are ended when this value is dropped.
 pub struct Stack {
     /// The folder of data and logs.
     pub folder: PathBuf,
@@ -27,7 +27,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts both on an empty `folder`, which is removed first if it is there.
+    /// Starts both on the folder, which is removed first where an earlier run has made it.
     ///
     /// # Errors
     /// When the folder cannot be used.
@@ -44,12 +44,12 @@ impl Stack {
         Ok(Self { folder: folder.to_owned(), kafka, postgres })
     }
 
-    /// `host:port` of the broker.
+    /// The broker's address, as `host:port`.
     pub fn brokers(&self) -> &str {
         self.kafka.brokers()
     }
 
-    /// The broker as the services' clients are told of it.
+    /// The broker, as the services' clients are told of it.
     pub fn cluster(&self) -> Cluster {
         Cluster::new(&Common {
             kafka_brokers: self.brokers().to_owned(),
@@ -69,7 +69,8 @@ impl Stack {
         })
     }
 
-    /// Makes a topic that is written without a service: stamped and kept as the receipts topic is.
+    /// Makes a topic that is written without a service. Its records are stamped and kept as those of the receipts topic
+    /// are.
     ///
     /// # Errors
     /// Those of Kafka.
@@ -84,7 +85,7 @@ impl Stack {
         };
         let deadline = Instant::now() + UP_WITHIN;
         loop {
-            // A partition just made may not have its leader yet, which the check meets as an error.
+            // A partition that was just made may have no leader yet, which the check meets as an error.
             match block_on(ensure_topics(&self.cluster(), std::slice::from_ref(&topic))) {
                 Err(error) if Instant::now() > deadline => return Err(error).explain("making a topic"),
                 Err(_) => std::thread::sleep(Duration::from_millis(100)),
@@ -98,7 +99,7 @@ impl Stack {
         self.postgres.url(database)
     }
 
-    /// A folder the database server may write to and this process may read.
+    /// A folder that the database server may write to, and that this process may read.
     pub fn postgres_folder(&self) -> PathBuf {
         self.folder.join("postgres")
     }
@@ -111,7 +112,7 @@ impl Stack {
         block_on(self.postgres.create_database(name));
     }
 
-    /// Ends both, the database in order, and removes their data.
+    /// Ends both, the database in good order, and removes their data.
     ///
     /// # Errors
     /// When the folder cannot be removed.
@@ -122,7 +123,7 @@ impl Stack {
     }
 }
 
-/// Only a folder of an earlier run is removed: one that is not ours is left alone.
+/// Removes the folder of an earlier run. A folder that has not its mark is left alone, and an error.
 fn clear(folder: &Path) -> Result<()> {
     let mark = folder.join("made-by-load-bench");
     if folder.exists() {
@@ -136,15 +137,15 @@ fn clear(folder: &Path) -> Result<()> {
         fs::remove_dir_all(folder).explain(format!("removing {}", folder.display()))?;
     }
     fs::create_dir_all(folder).explain(format!("making {}", folder.display()))?;
-    // Postgres' user passes through it.
+    // The folder is opened to others, because Postgres' user must pass through it.
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).explain("opening the folder")?;
     fs::write(&mark, "").explain("marking the folder")
 }
 
-/// Runs a program to its end; what it printed.
+/// Runs a program to its end, and gives what it printed.
 ///
 /// # Errors
-/// When it failed, with what it printed.
+/// The program failed. The failure has what it printed.
 pub fn run(spec: Spec, limit: Duration) -> Result<String> {
     let name = spec.name.clone();
     let finished = spec.run(limit);

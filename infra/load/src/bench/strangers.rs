@@ -1,4 +1,5 @@
-//! What terminals notice of strangers that hold what they can get of the front door: rounds with and without them alternate.
+//! What terminals notice of strangers that hold all they can get of the front door. Rounds with and without strangers
+//! alternate.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,26 +23,26 @@ const TERMINALS: u32 = 8;
 /// How many receipts each terminal sends a second.
 const RECEIPTS_PER_SECOND: u32 = 10;
 const BROKER_WARM_UP: Duration = Duration::from_secs(10);
-/// From the first stranger to the first receipt that counts.
+/// The pause from the first stranger to the first receipt that counts.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Where and how terminals send.
+/// Where terminals send, and under which token.
 #[derive(Clone)]
 struct Run {
     address: SocketAddr,
     requests: Arc<Requests>,
 }
 
-/// What terminals saw of some rounds.
+/// What terminals saw over some rounds.
 #[derive(Default)]
 struct Seen {
     latencies_us: Vec<u32>,
     p99_ms: Vec<f64>,
-    /// Answers but 201, by status; 0 stands for a lost connection.
+    /// The number of answers other than 201, by status; 0 stands for a lost connection.
     others: BTreeMap<u16, u64>,
 }
 
-/// Receipts of terminals, quiet and besieged.
+/// Measures receipts of terminals, with and without a siege.
 ///
 /// # Errors
 /// When a part of the deployment does not start.
@@ -91,7 +92,8 @@ impl Seen {
     }
 }
 
-/// All terminals for so long, each at its rate whatever its answers take: latency counts from when a receipt was due.
+/// Runs all terminals for `length`. Each sends at its rate, whatever its answers take, and latency counts from when a
+/// receipt was due.
 fn terminals(run: &Run, length: Duration) -> Result<Seen> {
     control::block_on(async {
         let start = Instant::now() + Duration::from_millis(200);

@@ -1,5 +1,6 @@
-//! HTTP/1.1 over one keep-alive connection, as little of it as answers with a `Content-Length` need. The generator
-//! shares its cores with what it measures, so a request costs it one write, one read and a few comparisons.
+//! HTTP/1.1 over one keep-alive connection, and of it only as much as answers with a `Content-Length` need. The
+//! generator shares its cores with the services it measures, so a request must cost it no more than one write, one read
+//! and a few comparisons.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,7 +8,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Longest head and body taken together; more means this is not the server we think it is.
+/// The largest head and body taken together. A longer answer does not come from the server that is measured.
 const LIMIT_BYTES: usize = 4 << 20;
 
 /// A connection that sends one request after another.

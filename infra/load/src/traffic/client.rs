@@ -1,4 +1,4 @@
-//! The HTTP client of a till: it logs in, and a refusal that asks for patience gets it.
+//! The HTTP client of a till. It logs in, and sends again what is refused for now.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,9 +11,10 @@ use tokio::time::{Instant, sleep};
 use super::plan::{Answered, Kind, Planned};
 use crate::failure::{Explain, Failure, Result};
 
-/// A request is sent again until this is over: a restart of any part of Till fits in.
+/// How long a request is sent again: long enough for a restart of any part of Till.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A login's end of it: who starts traffic at a front door that is not there wants to hear of it.
+/// How long a login is tried. It is shorter, because somebody who starts traffic at a front door that is not there
+/// wants to know.
 const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -39,7 +40,7 @@ struct Tokens {
     admin: String,
 }
 
-/// A client of one front door, cheap to clone.
+/// A client of one front door. Its clones are cheap and share its tokens.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -55,7 +56,8 @@ impl Client {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new(front_door: &str, terminal: Account, admin: Account) -> Result<Self> {
-        // No proxy: the front door is on this machine or network, and an environment's proxy is for elsewhere.
+        // An environment's proxy is not used: it is meant for elsewhere, and the front door is on this machine or
+        // network.
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(REQUEST_TIMEOUT)
@@ -98,7 +100,7 @@ impl Client {
             .ok_or_else(|| Failure::new(format!("the login's answer has no access_token: {text}")))
     }
 
-    /// Sends the request until it is answered for good. A token that ran out is renewed once.
+    /// Sends the request until its answer is final. A token that has run out is renewed once.
     pub async fn answer(&self, request: Planned) -> Answered {
         let (mut answer, mut attempts) = self.authorised(&request).await;
         if matches!(answer, Ok((401, _))) && self.login().await.is_ok() {
@@ -116,7 +118,8 @@ impl Client {
         self.patiently(&request.path, &request.body, Some(&token), PATIENCE).await
     }
 
-    /// POSTs until the answer is neither 502, 503 nor 504 nor missing, or patience ends. The number is of attempts.
+    /// POSTs until there is an answer that is not 502, 503 or 504, or patience ends. The number is that of the
+    /// attempts.
     async fn patiently(
         &self,
         path: &str,
@@ -166,7 +169,7 @@ impl Client {
     }
 }
 
-/// An error with its causes, which hold the useful part ("connection refused").
+/// The text of an error with its causes, which have the useful part, such as "connection refused".
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

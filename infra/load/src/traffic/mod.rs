@@ -16,7 +16,7 @@ use client::{Account, Client};
 use plan::{Answered, Planner};
 use summary::Summary;
 
-/// Requests under way at once; when as many wait for answers, the schedule waits too.
+/// The most requests that are under way at once. While so many wait for answers, the schedule waits too.
 const IN_FLIGHT: usize = 256;
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
@@ -110,7 +110,7 @@ async fn send(args: &Args) -> Result<Summary> {
         }
         let (request, client, answers_tx) = (planner.next(Utc::now()), client.clone(), answers_tx.clone());
         tokio::spawn(async move {
-            // The receiver lives until every sender is gone.
+            // The send does not fail: the receiver lives until every sender is gone.
             let _ = answers_tx.send(client.answer(request).await);
             drop(slot);
         });

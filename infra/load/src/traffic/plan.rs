@@ -1,4 +1,4 @@
-//! What is sent next: a new receipt, or one of the things that go wrong at tills.
+//! Decides what is sent next: a new receipt, or one of the things that go wrong at tills.
 
 use std::collections::VecDeque;
 
@@ -7,26 +7,26 @@ use chrono::{DateTime, Utc};
 use crate::rng::Rng;
 use crate::shop::{Receipt, Shop, money};
 
-/// Accepted receipts kept to be repeated, contradicted or voided.
+/// How many accepted receipts are kept, to be repeated, contradicted or voided.
 const REMEMBERED: usize = 1_000;
 
 /// Why a request is sent. It decides which answers are right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// A receipt Till has not seen.
+    /// A receipt that Till has not seen.
     New,
-    /// An accepted receipt again, byte for byte.
+    /// An accepted receipt once more, byte for byte.
     Repeated,
-    /// Another content under an accepted receipt's id.
+    /// Another content, under an accepted receipt's id.
     Conflicting,
     /// A receipt that breaks a rule.
     Invalid,
-    /// An admin takes a receipt out of the figures.
+    /// A void, by which an admin takes a receipt out of the figures.
     Void,
 }
 
 impl Kind {
-    /// What is printed for it.
+    /// The word that the summary prints for this kind.
     pub fn label(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -37,8 +37,8 @@ impl Kind {
         }
     }
 
-    /// Whether `status` is the right answer. A request sent more than once may have been taken the first time, its
-    /// answer lost, so it may be answered as a repetition.
+    /// Whether `status` is the right answer. A request that was sent more than once may have been taken the first time,
+    /// and only its answer lost. So it may be answered as a repetition.
     pub fn deserves(self, status: u16, sent_more_than_once: bool) -> bool {
         match self {
             Self::New | Self::Void => status == 201 || (status == 200 && sent_more_than_once),
@@ -52,24 +52,24 @@ impl Kind {
 /// A request to send.
 #[derive(Clone, Debug)]
 pub struct Planned {
-    /// Why it is sent, which decides the answer it deserves.
+    /// Why the request is sent, which decides which answers are right.
     pub kind: Kind,
-    /// Path of a POST.
+    /// The path that the request is POSTed to.
     pub path: String,
     /// The body, as JSON.
     pub body: String,
-    /// The receipt it is about.
+    /// The id of the receipt that the request is about.
     pub transaction_id: String,
 }
 
-/// What became of a request.
+/// A request and what became of it.
 #[derive(Debug)]
 pub struct Answered {
     /// The request that was sent.
     pub request: Planned,
-    /// The last answer's status and body; or why there was none.
+    /// The status and body of the last answer, or why there was none.
     pub answer: Result<(u16, String), String>,
-    /// How often it was sent, at least once.
+    /// How often the request was sent, at least once.
     pub attempts: u32,
 }
 
@@ -83,12 +83,12 @@ pub struct Planner {
 }
 
 impl Planner {
-    /// Contents follow from `seed`; `run` keeps the ids of two runs apart and must differ between them.
+    /// A plan whose contents follow from `seed`. The ids contain `run`, which must differ between two runs.
     pub fn new(seed: u64, run: u64) -> Self {
         Self { shop: Shop::new(), rng: Rng::new(seed), run, sent: 0, accepted: VecDeque::new() }
     }
 
-    /// The next request. Before anything is accepted there is nothing to repeat: new and invalid ones only.
+    /// The next request. Until a receipt is accepted there is none to repeat, so only new and invalid ones are sent.
     pub fn next(&mut self, now: DateTime<Utc>) -> Planned {
         let dice = self.rng.below(1_000);
         let earlier = if self.accepted.is_empty() { None } else { Some(self.rng.index(self.accepted.len())) };
@@ -141,7 +141,7 @@ impl Planner {
     fn conflicting(&mut self, index: usize, now: DateTime<Utc>) -> Planned {
         let transaction_id = self.accepted[index].transaction_id.clone();
         let mut other = self.shop.receipt(transaction_id, now, &mut self.rng);
-        // Differs from every receipt the shop makes, so also from the accepted one.
+        // These tips are on no receipt that the shop makes, so the content differs from the accepted one.
         other.tips_cents = 12_345;
         posted(Kind::Conflicting, other.transaction_id.clone(), other.to_json())
     }

@@ -1,4 +1,4 @@
-//! Counts by kind and status, and the verdict.
+//! Counts answers by kind and status, and says whether all were right.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,13 +7,13 @@ use std::time::Instant;
 use super::plan::{Answered, Kind, Planned};
 use crate::failure::{Failure, Result};
 
-/// Unexpected answers printed in full; further ones are counted only.
+/// The most unexpected answers that are printed in full. Further ones are only counted.
 const SHOWN: usize = 10;
 
-/// What was sent and answered up to here.
+/// What was sent and answered so far.
 pub struct Summary {
     start: Instant,
-    /// By kind and answer ("201", "no answer").
+    /// Answers by kind and status, such as "201" or "no answer".
     counts: BTreeMap<(Kind, String), u64>,
     sent_again: u64,
     unexpected: u64,
@@ -32,7 +32,7 @@ impl Summary {
         }
     }
 
-    /// Counts an answer; gives the request back if it was a new receipt that Till took.
+    /// Counts an answer. Where the request was a new receipt that Till took, the request is given back.
     pub fn count(&mut self, answered: Answered) -> Option<Planned> {
         let Answered { request, answer, attempts } = answered;
         self.sent_again += u64::from(attempts - 1);
@@ -51,7 +51,7 @@ impl Summary {
         (request.kind == Kind::New && matches!(status, 200 | 201)).then_some(request)
     }
 
-    /// One line for those who watch.
+    /// A line of progress, with the number of answers by status.
     pub fn progress(&self) -> String {
         let mut by_status = BTreeMap::<&str, u64>::new();
         for ((_, status), count) in &self.counts {
@@ -64,10 +64,10 @@ impl Summary {
         format!("{:>5} s  {}{again}", self.start.elapsed().as_secs(), parts.join(", "))
     }
 
-    /// Fine only if every answer was the one its request deserves.
+    /// Whether every answer was one that its request deserves.
     ///
     /// # Errors
-    /// With the number of unexpected answers.
+    /// The number of unexpected answers, where there are any.
     pub fn verdict(&self) -> Result<()> {
         match self.unexpected {
             0 => Ok(()),
