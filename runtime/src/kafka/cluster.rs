@@ -163,9 +163,6 @@ impl Cluster {
         P: FromClientConfigAndContext<C>,
     {
         self.transactional(transactional_id)
-            // Its owner must know of each connection that breaks: a request sent again may be carried out twice.
-            .set("log.connection.close", "true")
-            .set_log_level(RDKafkaLogLevel::Info)
             // A dead writer's open transaction stalls committed readers this long at most.
             .set("transaction.timeout.ms", "5000")
             // The batch is gathered before it is sent: waiting for more would only delay it.
@@ -183,9 +180,6 @@ impl Cluster {
         P: FromClientConfigAndContext<C>,
     {
         self.transactional(transactional_id)
-            // Its owner must know of each connection that breaks: a request sent again may be carried out twice.
-            .set("log.connection.close", "true")
-            .set_log_level(RDKafkaLogLevel::Info)
             // A hundred thousand records must get through a busy broker in this time. A replica that takes over need not wait for
             // it: it fences.
             .set("transaction.timeout.ms", BULK_TRANSACTION_TIMEOUT.as_millis().to_string())
@@ -203,7 +197,10 @@ impl Cluster {
             // More than the topics' max.message.bytes, so that the broker refuses a record that is too large, in its own words.
             .set("message.max.bytes", "4194304")
             .set("queue.buffering.max.messages", "100000")
-            .set("queue.buffering.max.kbytes", "65536");
+            .set("queue.buffering.max.kbytes", "65536")
+            // Its owner must know of each connection that breaks: a request sent again may be carried out twice.
+            .set("log.connection.close", "true")
+            .set_log_level(RDKafkaLogLevel::Info);
         config
     }
 }
