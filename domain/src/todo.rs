@@ -174,19 +174,15 @@ impl Key {
 
 impl Serialize for Key {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let hex: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        serializer.serialize_str(&hex)
+        serializer.serialize_str(&hex::encode(self.0))
     }
 }
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let hex = String::deserialize(deserializer)?;
-        let byte = |index| u8::from_str_radix(hex.get(2 * index..2 * index + 2)?, 16).ok();
-        let bytes: Option<Vec<u8>> = (0..hex.len().div_ceil(2)).map(byte).collect();
-        bytes
-            .and_then(|bytes| Self::from_bytes(&bytes))
-            .ok_or_else(|| de::Error::custom("no to-do has this key"))
+        let bytes = hex::decode(String::deserialize(deserializer)?).ok();
+        let key = bytes.and_then(|bytes| Self::from_bytes(&bytes));
+        key.ok_or_else(|| de::Error::custom("no to-do has this key"))
     }
 }
 

@@ -65,7 +65,7 @@ pub fn derived_secret(secret: &str, purpose: &str) -> String {
     let mut derived = [0; 32];
     let hkdf = hkdf::Hkdf::<sha2::Sha256>::new(None, secret.as_bytes());
     hkdf.expand(purpose.as_bytes(), &mut derived).expect("32 bytes are no more than HKDF gives");
-    derived.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(derived)
 }
 
 /// Whether two secrets are equal, in a time that does not tell where they differ.

@@ -79,7 +79,7 @@ pub enum DecodeError {
     #[error("the value is in Confluent wire format, but the record has no `schema` header")]
     NoFingerprint,
     /// The value's schema is not in this binary's history. [`crate::record`] tells whether a newer Till wrote it.
-    #[error("schema {} is not in this binary's history", hex(.0))]
+    #[error("schema {} is not in this binary's history", hex::encode(.0))]
     UnknownSchema(Fingerprint),
     /// The datum does not fit the schema that it names.
     #[error("the value does not fit schema {event_type} v{version}: {source}")]
@@ -215,8 +215,4 @@ fn widened(value: Value) -> Result<Value, apache_avro::Error> {
 /// Whether [`decode`] needs the `schema` header to read this value.
 pub(crate) fn needs_header(value: &[u8]) -> bool {
     value.first() == Some(&CONFLUENT)
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

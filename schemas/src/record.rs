@@ -101,7 +101,7 @@ pub fn read(topic: Topic, key: &[u8], value: &[u8], claim: impl FnOnce() -> Clai
 fn newer(error: &DecodeError, claim: Claim) -> Option<Newer> {
     let DecodeError::UnknownSchema(fingerprint) = error else { return None };
     let event_type = claim.event_type.filter(|_| claim.schema == Some(*fingerprint))?;
-    Some(Newer { event_type, fingerprint: codec::hex(fingerprint) })
+    Some(Newer { event_type, fingerprint: hex::encode(fingerprint) })
 }
 
 /// The id of the event in a record: the one in its header, else one that is made of its position and value. So an event

@@ -30,7 +30,7 @@ impl LoginTokens {
     #[must_use]
     pub fn make(&self, realm: &str, username: &str, generation: i64) -> String {
         let mac = self.over(realm, username, generation).finalize().into_bytes();
-        hex(&mac[..BYTES])
+        hex::encode(&mac[..BYTES])
     }
 
     /// Whether it is the account's token of this generation. The comparison takes as long wherever the two differ, so that its time
@@ -73,17 +73,12 @@ pub fn presented(headers: &HeaderMap) -> Result<&str, &'static str> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Whether it has the digits of a token, in lower case only: a token is compared as it was given.
 fn unhex(text: &str) -> Option<Vec<u8>> {
     if text.len() != 2 * BYTES || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
         return None;
     }
-    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
-    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
+    hex::decode(text).ok()
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@ use serde::{Deserializer, Serializer, de};
 
 pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     if serializer.is_human_readable() {
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        return serializer.serialize_str(&hex);
+        return serializer.serialize_str(&hex::encode(bytes));
     }
     serializer.serialize_bytes(bytes)
 }
@@ -48,8 +47,6 @@ impl de::Visitor<'_> for Hex {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
-        let byte = |index| u8::from_str_radix(text.get(index..index + 2)?, 16).ok();
-        let bytes: Option<_> = (0..text.len()).step_by(2).map(byte).collect();
-        bytes.ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+        hex::decode(text).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 }
