@@ -6,15 +6,14 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
-use apache_avro::writer::datum::GenericDatumWriter;
 
 use crate::Event;
-use crate::datum::{Reader, Writer};
+use crate::datum::{self, Reader, Writer};
 use crate::history::{self, Fingerprint, Version};
 
-const SINGLE_OBJECT: [u8; 2] = [0xC3, 0x01];
+/// The first bytes of Avro single-object encoding.
+pub(crate) const SINGLE_OBJECT: [u8; 2] = [0xC3, 0x01];
 const SINGLE_OBJECT_HEADER_BYTES: usize = 10;
 const CONFLUENT: u8 = 0x00;
 const CONFLUENT_HEADER_BYTES: usize = 5;
@@ -113,14 +112,7 @@ static LATEST: LazyLock<HashMap<&'static str, Fingerprint>> = LazyLock::new(|| {
 });
 
 fn codec(version: &'static Version) -> Codec {
-    let writer = GenericDatumWriter::builder(&version.schema)
-        .human_readable(false)
-        .build()
-        .expect("released schemas resolve");
-    let reader = GenericDatumReader::builder(&version.schema)
-        .human_readable(false)
-        .build()
-        .expect("released schemas resolve");
+    let (writer, reader) = datum::of(&version.schema);
     Codec { version, writer, reader }
 }
 

@@ -62,7 +62,7 @@ fn version(
 
 /// CRC-64-AVRO of the schema's parsing canonical form. By Avro's specification that form has no logical types, but
 /// apache-avro leaves their attributes in. So they are taken out before it sees the schema.
-fn fingerprint(text: &str) -> Fingerprint {
+pub(crate) fn fingerprint(text: &str) -> Fingerprint {
     let mut definition: Value = serde_json::from_str(text).expect("released schemas are JSON");
     strip_logical_types(&mut definition);
     let schema = Schema::parse(&definition).expect("released schemas parse");

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::codec::{self, DecodeError};
 use crate::history::Fingerprint;
+use crate::keys::KeyForgotten;
 use crate::{Event, Topic, headers};
 
 /// What a record turns out to be.
@@ -70,12 +71,19 @@ impl Claim {
     }
 }
 
-/// Reads a record of a topic. `claim` is called only where the value alone does not tell, because finding headers costs
-/// more than reading most values.
+/// Reads a record of a topic. A record of [`Topic::Keys`] without a value says that its person's key is forgotten; elsewhere
+/// such a record is no event. An empty value is none of those: compaction deletes nothing because of it. `claim` is called
+/// only where the value alone does not tell, because finding headers costs more than reading most values.
 ///
 /// # Errors
 /// [`Newer`]: the reader must stop before this record, and say that its binary is too old.
-pub fn read(topic: Topic, key: &[u8], value: &[u8], claim: impl FnOnce() -> Claim) -> Result<Reading, Newer> {
+pub fn read(
+    topic: Topic,
+    key: &[u8],
+    value: Option<&[u8]>,
+    claim: impl FnOnce() -> Claim,
+) -> Result<Reading, Newer> {
+    let Some(value) = value else { return Ok(without_value(topic, key)) };
     let (claim, decoded) = if codec::needs_header(value) {
         let claim = claim();
         let decoded = codec::decode(value, claim.schema.as_ref().map(<[u8; 8]>::as_slice));
@@ -93,6 +101,14 @@ pub fn read(topic: Topic, key: &[u8], value: &[u8], claim: impl FnOnce() -> Clai
             Some(newer) => Err(newer),
             None => Ok(Reading::Foreign(Foreign::Value(error.to_string()))),
         },
+    }
+}
+
+fn without_value(topic: Topic, key: &[u8]) -> Reading {
+    let subject = std::str::from_utf8(key).ok().and_then(|key| Uuid::try_parse(key).ok());
+    match subject {
+        Some(subject) if topic == Topic::Keys => Reading::Event(KeyForgotten { subject }.into()),
+        _ => Reading::Foreign(Foreign::Value("it has no value".to_owned())),
     }
 }
 

@@ -7,7 +7,10 @@ pub enum Kind {
     Commanded,
     /// A source of truth that another service writes.
     EventLog,
-    /// A topic of which only the latest record of each key counts.
+    /// The keys of persons, which command-api's shards write beside the streams of aggregates. Only the latest record of
+    /// each person counts, and earlier ones are deleted.
+    Keyring,
+    /// Another topic of which only the latest record of each key counts.
     Compacted,
 }
 
@@ -55,6 +58,16 @@ topics! {
     Receipts: "receipts" b'r' Commanded;
     /// Accounts, keyed by realm.
     Accounts: "accounts" b'a' Commanded;
+    /// Customers and erasures, keyed by the home of accounts and customers.
+    People: "people" b'p' Commanded;
+    /// Sellers, products and cashback types, keyed by their homes.
+    Catalogue: "catalogue" b'c' Commanded;
+    /// Stock, keyed by the homes of the products.
+    Stock: "stock" b'k' Commanded;
+    /// Orders with their payments, keyed by their homes.
+    Orders: "orders" b'o' Commanded;
+    /// The keys of persons, keyed by subject, in the partitions of their homes.
+    Keys: "keys" b'v' Keyring;
     /// Hourly figures, keyed by place id; the closing of an hour by [`crate::analytics::HOURS_KEY`].
     Analytics: "analytics" b'h' EventLog;
     /// Shard owners and the topology: who serves what.
@@ -64,6 +77,9 @@ topics! {
 impl Topic {
     /// The topics that command-api's shards write. All events of an aggregate are in one of them.
     pub const COMMANDED: [Self; count_of(Kind::Commanded)] = of_kind(Kind::Commanded);
+
+    /// The topics that command-api's shards write, and the keys of persons beside them.
+    pub const OWNED: [Self; Self::COMMANDED.len() + 1] = with_keys(Self::COMMANDED);
 
     /// The topic that has this letter, if there is one.
     #[must_use]
@@ -90,6 +106,16 @@ impl Topic {
                 ("message.timestamp.type", "LogAppendTime"),
                 ("max.message.bytes", "2097152"),
             ],
+            // A key that is forgotten is to be gone from the disks a day after the next append, and nobody who was away for
+            // less than two weeks may miss that it is forgotten.
+            Kind::Keyring => &[
+                ("cleanup.policy", "compact"),
+                ("segment.ms", "86400000"),
+                ("max.compaction.lag.ms", "86400000"),
+                ("min.cleanable.dirty.ratio", "0.01"),
+                ("delete.retention.ms", "2592000000"),
+                ("message.timestamp.type", "LogAppendTime"),
+            ],
             Kind::Compacted => &[("cleanup.policy", "compact"), ("message.timestamp.type", "LogAppendTime")],
         }
     }
@@ -103,7 +129,10 @@ impl Topic {
     /// How many partitions the topic has, in a deployment of so many `partitions` and `shards`.
     #[must_use]
     pub const fn partition_count(self, partitions: i32, shards: i32) -> i32 {
-        if self.is_event_log() { partitions } else { shards }
+        match self.kind() {
+            Kind::Commanded | Kind::EventLog | Kind::Keyring => partitions,
+            Kind::Compacted => shards,
+        }
     }
 
     /// The topic's name in Kafka: `<prefix>.<short name>`.
@@ -136,6 +165,16 @@ const fn of_kind<const N: usize>(kind: Kind) -> [Topic; N] {
         index += 1;
     }
     found
+}
+
+const fn with_keys<const N: usize, const M: usize>(topics: [Topic; N]) -> [Topic; M] {
+    let mut with_keys = [Topic::Keys; M];
+    let mut index = 0;
+    while index < N {
+        with_keys[index] = topics[index];
+        index += 1;
+    }
+    with_keys
 }
 
 /// The partition of `key` among `partitions`. It is murmur2 as Kafka's Java client computes it, so that any client's
@@ -195,6 +234,7 @@ mod tests {
         let commanded = Topic::ALL.into_iter().filter(|topic| topic.kind() == Kind::Commanded);
         assert!(commanded.eq(Topic::COMMANDED));
         assert!(Topic::COMMANDED.contains(&Topic::Receipts) && !Topic::COMMANDED.contains(&Topic::Analytics));
+        assert_eq!(Topic::OWNED.to_vec(), [Topic::COMMANDED.as_slice(), &[Topic::Keys]].concat());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 use schemas::codec::{self, Framing};
+use schemas::keys::KeyForgotten;
 use schemas::record::{Claim, Foreign, Newer, Reading, event_id, read};
 use schemas::{Event, Topic};
 use uuid::Uuid;
@@ -49,7 +50,7 @@ impl Record {
 
     fn read(&self) -> Result<Reading, Newer> {
         let claim = || Claim::of(|name| self.headers.get(name).map(Vec::as_slice));
-        read(self.topic, &self.key, &self.value, claim)
+        read(self.topic, &self.key, Some(&self.value), claim)
     }
 
     fn is_foreign(&self) -> bool {
@@ -65,6 +66,19 @@ fn what_till_writes_is_an_event_with_or_without_its_headers() {
         record.headers.clear();
         assert_eq!(record.read(), Ok(Reading::Event(event)));
     }
+}
+
+#[test]
+fn only_among_keys_a_record_without_a_value_is_an_event() {
+    let subject = Uuid::now_v7();
+    let key = subject.to_string().into_bytes();
+    let without_value = |topic, key: &[u8]| read(topic, key, None, Claim::default);
+    let forgotten = Event::from(KeyForgotten { subject });
+    assert_eq!(without_value(Topic::Keys, &key), Ok(Reading::Event(forgotten)));
+    assert!(matches!(without_value(Topic::Keys, b"ann"), Ok(Reading::Foreign(_))));
+    assert!(matches!(without_value(Topic::People, &key), Ok(Reading::Foreign(_))));
+    let empty = read(Topic::Keys, &key, Some(&[]), Claim::default);
+    assert!(matches!(empty, Ok(Reading::Foreign(_))));
 }
 
 #[test]

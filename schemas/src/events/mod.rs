@@ -5,10 +5,13 @@
 //! below, and its line in [`crate::Topic`].
 
 mod bytes;
+mod parts;
 
 use std::borrow::Cow;
 
 use serde_json::Value;
+
+pub use parts::{Bytes, Head, Ref, Sealed};
 
 use crate::Topic;
 use crate::datum::{Reader, Writer};
@@ -188,6 +191,11 @@ macro_rules! streams {
 streams! {
     receipts => Receipts,
     accounts => Accounts,
+    people => People,
+    catalogue => Catalogue,
+    stock => Stock,
+    orders => Orders,
+    keys => Keys,
     analytics => Analytics,
     shards => Shards,
 }

@@ -1,4 +1,4 @@
-//! Exact amounts, all of the one currency that a deployment has.
+//! Exact numbers with a fixed count of digits after the point: amounts, quantities, rates.
 
 use std::fmt;
 use std::iter::Sum;
@@ -7,62 +7,87 @@ use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The digits after the point, in every schema, table and answer.
-const SCALE: u32 = 2;
+/// The digits before the point that a client may send. Two such numbers multiplied still fit a [`Decimal`].
+const WHOLE_DIGITS: u32 = 10;
 
-/// An exact decimal with two digits after the point, of either sign.
+/// An exact decimal with `SCALE` digits after the point, of either sign.
 ///
-/// JSON form: a string such as `"27.47"`. Avro form: `decimal(38, 2)`, the unscaled number as
-/// big-endian two's complement in as few bytes as it needs.
+/// JSON form: a string such as `"27.47"`. Avro form: `decimal`, the unscaled number as big-endian two's complement in as
+/// few bytes as it needs; its schema names the same scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Money(Decimal);
+pub struct Fixed<const SCALE: u32>(Decimal);
 
-/// Why a text is not an amount.
+/// An amount of the one currency that a deployment has. Avro form: `decimal(38, 2)`.
+pub type Money = Fixed<2>;
+
+/// How many pieces, kilograms or hours. Avro form: `decimal(18, 3)`.
+pub type Qty = Fixed<3>;
+
+/// A number that is never rounded to cents, such as a rate. Avro form: `decimal(38, 12)`.
+pub type Exact = Fixed<12>;
+
+/// Why a text is not such a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MoneyError {
+pub enum FixedError {
     /// The text is no decimal number: [`exact`] says what is one.
     #[error("must be a decimal number")]
     NotANumber,
-    /// The number has more than two digits after the point.
-    #[error("must have at most 2 decimals")]
-    TooManyDecimals,
-    /// The amount has more than twelve digits, or the number more than 28.
-    #[error("must have at most 12 digits")]
-    TooManyDigits,
+    /// The number has more digits after the point than its kind, named here, has.
+    #[error("must have at most {0} decimals")]
+    TooManyDecimals(u32),
+    /// The number has more digits than its kind, named here, has.
+    #[error("must have at most {0} digits")]
+    TooManyDigits(u32),
 }
 
-impl Money {
-    /// 0.00, the sum of no amounts.
+impl<const SCALE: u32> Fixed<SCALE> {
+    /// The sum of no numbers.
     pub const ZERO: Self = Self(Decimal::ZERO);
 
-    /// Reads an amount as clients write it (see [`exact`]): at most 12 digits, 2 of them decimals.
+    /// Reads a number as clients write it (see [`exact`]): at most ten digits before the point, and `SCALE` after it.
     ///
     /// # Errors
     /// The limit that the text breaks.
-    pub fn parse(text: &str) -> Result<Self, MoneyError> {
-        let number = exact(text)?;
+    pub fn parse(text: &str) -> Result<Self, FixedError> {
+        let number = exact(text).map_err(Self::own_limits)?;
         if number.scale() > SCALE {
-            return Err(MoneyError::TooManyDecimals);
+            return Err(FixedError::TooManyDecimals(SCALE));
         }
-        if number.abs() >= Decimal::from(10_000_000_000_i64) {
-            return Err(MoneyError::TooManyDigits);
+        if Self(number).is_sendable() {
+            Ok(Self(number))
+        } else {
+            Err(FixedError::TooManyDigits(WHOLE_DIGITS + SCALE))
         }
-        Ok(Self(number))
     }
 
-    /// Rounds a number to two decimals, half away from zero.
+    /// Whether the number has no more digits than a client may send. Sums and products can have more.
+    #[must_use]
+    pub fn is_sendable(self) -> bool {
+        self.0.abs() < Decimal::from(10_i64.pow(WHOLE_DIGITS))
+    }
+
+    /// The error in terms of this kind's limits, where [`exact`] tells its own.
+    const fn own_limits(error: FixedError) -> FixedError {
+        match error {
+            FixedError::NotANumber => FixedError::NotANumber,
+            FixedError::TooManyDecimals(_) => FixedError::TooManyDecimals(SCALE),
+            FixedError::TooManyDigits(_) => FixedError::TooManyDigits(WHOLE_DIGITS + SCALE),
+        }
+    }
+
+    /// Rounds a number to `SCALE` decimals, half away from zero.
     #[must_use]
     pub fn rounded(number: Decimal) -> Self {
         Self(number.round_dp_with_strategy(SCALE, RoundingStrategy::MidpointAwayFromZero))
     }
 
-    /// The amount as a decimal of units, not of hundredths.
+    /// The number as a decimal of units, not of the smallest parts.
     #[must_use]
     pub const fn decimal(self) -> Decimal {
         self.0
     }
 
-    /// This amount `quantity` times, or `None` past 28 digits.
+    /// This number `quantity` times, or `None` past 28 digits.
     #[must_use]
     pub fn times(self, quantity: i64) -> Option<Self> {
         self.0.checked_mul(Decimal::from(quantity)).map(Self)
@@ -77,13 +102,13 @@ impl Money {
         Self::rounded(self.0 / Decimal::from(count))
     }
 
-    /// Whether the amount is below zero.
+    /// Whether the number is below zero.
     #[must_use]
     pub fn is_negative(self) -> bool {
         self.0 < Decimal::ZERO
     }
 
-    /// The amount as a number of hundredths.
+    /// The number in units of its last digit: an amount in hundredths, a quantity in thousandths.
     #[must_use]
     pub fn minor_units(self) -> i128 {
         let mut scaled = self.0;
@@ -92,59 +117,65 @@ impl Money {
     }
 }
 
-impl From<Decimal> for Money {
-    /// Takes a decimal that Till has stored. Digits past the second are rounded, half away from zero.
+impl<const SCALE: u32> From<Decimal> for Fixed<SCALE> {
+    /// Takes a decimal that Till has stored. Digits past the last are rounded, half away from zero.
     fn from(number: Decimal) -> Self {
         Self::rounded(number)
     }
 }
 
-impl fmt::Display for Money {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2}", self.0)
+impl<const SCALE: u32> From<i64> for Fixed<SCALE> {
+    fn from(whole: i64) -> Self {
+        Self(Decimal::from(whole))
     }
 }
 
-impl Add for Money {
+impl<const SCALE: u32> fmt::Display for Fixed<SCALE> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.*}", SCALE as usize, self.0)
+    }
+}
+
+impl<const SCALE: u32> Add for Fixed<SCALE> {
     type Output = Self;
     fn add(self, other: Self) -> Self {
         Self(self.0 + other.0)
     }
 }
 
-impl AddAssign for Money {
+impl<const SCALE: u32> AddAssign for Fixed<SCALE> {
     fn add_assign(&mut self, other: Self) {
         self.0 += other.0;
     }
 }
 
-impl Sub for Money {
+impl<const SCALE: u32> Sub for Fixed<SCALE> {
     type Output = Self;
     fn sub(self, other: Self) -> Self {
         Self(self.0 - other.0)
     }
 }
 
-impl SubAssign for Money {
+impl<const SCALE: u32> SubAssign for Fixed<SCALE> {
     fn sub_assign(&mut self, other: Self) {
         self.0 -= other.0;
     }
 }
 
-impl Neg for Money {
+impl<const SCALE: u32> Neg for Fixed<SCALE> {
     type Output = Self;
     fn neg(self) -> Self {
         Self(-self.0)
     }
 }
 
-impl Sum for Money {
+impl<const SCALE: u32> Sum for Fixed<SCALE> {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
         amounts.fold(Self::ZERO, Add::add)
     }
 }
 
-impl Serialize for Money {
+impl<const SCALE: u32> Serialize for Fixed<SCALE> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             return serializer.collect_str(self);
@@ -154,7 +185,7 @@ impl Serialize for Money {
     }
 }
 
-impl<'de> Deserialize<'de> for Money {
+impl<'de, const SCALE: u32> Deserialize<'de> for Fixed<SCALE> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
             deserializer.deserialize_str(FromText)
@@ -173,7 +204,7 @@ const MAX_MANTISSA: i128 = 10_i128.pow(Decimal::MAX_SCALE) - 1;
 ///
 /// # Errors
 /// What is wrong with the text. More than 28 significant digits are too many, and so are decimals past the 28th.
-pub fn exact(text: &str) -> Result<Decimal, MoneyError> {
+pub fn exact(text: &str) -> Result<Decimal, FixedError> {
     let (is_negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -183,12 +214,12 @@ pub fn exact(text: &str) -> Result<Decimal, MoneyError> {
         None => (unsigned, 0),
     };
     let (whole, decimals) = match number.split_once('.') {
-        Some((_, "")) => return Err(MoneyError::NotANumber),
+        Some((_, "")) => return Err(FixedError::NotANumber),
         Some(parts) => parts,
         None => (number, ""),
     };
     if whole.is_empty() {
-        return Err(MoneyError::NotANumber);
+        return Err(FixedError::NotANumber);
     }
     let mantissa = mantissa(whole.bytes().chain(decimals.bytes()))?;
     let scale = i64::try_from(decimals.len()).unwrap_or(i64::MAX).saturating_sub(exponent);
@@ -197,39 +228,40 @@ pub fn exact(text: &str) -> Result<Decimal, MoneyError> {
 }
 
 /// Reads an exponent. It is cut off at four digits: a larger one makes any number but 0 too long in any case.
-fn exponent(text: &str) -> Result<i64, MoneyError> {
+fn exponent(text: &str) -> Result<i64, FixedError> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(MoneyError::NotANumber);
+        return Err(FixedError::NotANumber);
     }
     let number = digits.parse().unwrap_or(i64::MAX).min(9_999);
     Ok(if text.starts_with('-') { -number } else { number })
 }
 
-fn mantissa(digits: impl Iterator<Item = u8>) -> Result<i128, MoneyError> {
+fn mantissa(digits: impl Iterator<Item = u8>) -> Result<i128, FixedError> {
     let (mut mantissa, mut is_too_long) = (0_i128, false);
     for digit in digits {
         if !digit.is_ascii_digit() {
-            return Err(MoneyError::NotANumber);
+            return Err(FixedError::NotANumber);
         }
         if !is_too_long {
             mantissa = mantissa * 10 + i128::from(digit - b'0');
             is_too_long = mantissa > MAX_MANTISSA;
         }
     }
-    if is_too_long { Err(MoneyError::TooManyDigits) } else { Ok(mantissa) }
+    if is_too_long { Err(FixedError::TooManyDigits(Decimal::MAX_SCALE)) } else { Ok(mantissa) }
 }
 
 /// `mantissa` divided by 10 to the power of `scale`, which may be negative.
-fn scaled(mantissa: i128, scale: i64) -> Result<Decimal, MoneyError> {
+fn scaled(mantissa: i128, scale: i64) -> Result<Decimal, FixedError> {
     if let Ok(scale) = u32::try_from(scale) {
-        return Decimal::try_from_i128_with_scale(mantissa, scale).map_err(|_| MoneyError::TooManyDecimals);
+        return Decimal::try_from_i128_with_scale(mantissa, scale)
+            .map_err(|_| FixedError::TooManyDecimals(Decimal::MAX_SCALE));
     }
     let factor = u32::try_from(-scale).ok().and_then(|zeros| 10_i128.checked_pow(zeros));
     let number = match factor.and_then(|factor| mantissa.checked_mul(factor)) {
         _ if mantissa == 0 => 0,
         Some(number) if number.abs() <= MAX_MANTISSA => number,
-        _ => return Err(MoneyError::TooManyDigits),
+        _ => return Err(FixedError::TooManyDigits(Decimal::MAX_SCALE)),
     };
     Ok(Decimal::from_i128_with_scale(number, 0))
 }
@@ -248,38 +280,38 @@ fn shortest(bytes: &[u8; 16]) -> &[u8] {
     &bytes[start..]
 }
 
-struct FromText;
+struct FromText<const SCALE: u32>;
 
-impl de::Visitor<'_> for FromText {
-    type Value = Money;
+impl<const SCALE: u32> de::Visitor<'_> for FromText<SCALE> {
+    type Value = Fixed<SCALE>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an amount as text")
+        f.write_str("a decimal number as text")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Money, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Fixed<SCALE>, E> {
         let number = exact(text).map_err(E::custom)?;
-        Ok(Money::rounded(number))
+        Ok(Fixed::rounded(number))
     }
 }
 
-struct FromBytes;
+struct FromBytes<const SCALE: u32>;
 
-impl de::Visitor<'_> for FromBytes {
-    type Value = Money;
+impl<const SCALE: u32> de::Visitor<'_> for FromBytes<SCALE> {
+    type Value = Fixed<SCALE>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an unscaled decimal of 1 to 16 bytes")
     }
 
-    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Money, E> {
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Fixed<SCALE>, E> {
         if bytes.is_empty() || bytes.len() > 16 {
             return Err(E::invalid_length(bytes.len(), &self));
         }
         let sign = if bytes[0] >= 0x80 { 0xFF } else { 0x00 };
         let mut wide = [sign; 16];
         wide[16 - bytes.len()..].copy_from_slice(bytes);
-        Decimal::try_from_i128_with_scale(i128::from_be_bytes(wide), SCALE).map(Money).map_err(E::custom)
+        Decimal::try_from_i128_with_scale(i128::from_be_bytes(wide), SCALE).map(Fixed).map_err(E::custom)
     }
 }
 
@@ -294,10 +326,10 @@ mod tests {
         assert_eq!(Money::parse("27.47").unwrap().to_string(), "27.47");
         assert_eq!(Money::parse("1e2").unwrap().to_string(), "100.00");
         assert_eq!(Money::parse("9999999999.99").unwrap().minor_units(), 999_999_999_999);
-        assert_eq!(Money::parse("0.001"), Err(MoneyError::TooManyDecimals));
-        assert_eq!(Money::parse("10000000000"), Err(MoneyError::TooManyDigits));
-        assert_eq!(Money::parse("NaN"), Err(MoneyError::NotANumber));
-        assert_eq!(Money::parse(""), Err(MoneyError::NotANumber));
+        assert_eq!(Money::parse("0.001"), Err(FixedError::TooManyDecimals(2)));
+        assert_eq!(Money::parse("10000000000"), Err(FixedError::TooManyDigits(12)));
+        assert_eq!(Money::parse("NaN"), Err(FixedError::NotANumber));
+        assert_eq!(Money::parse(""), Err(FixedError::NotANumber));
     }
 
     #[test]
@@ -317,7 +349,7 @@ mod tests {
             "2_50", "1_0.00", "+5", "5.", ".5", "-.5", "5.e1", "--5", "-", ".", "e5", "5e", "5e+", "5e1.0",
             "5e--1", "0x5", " 5", "5 ", "5,0", "5.0.0", "Infinity", "nan", "\u{0665}", "1e5e5", "-+5",
         ] {
-            assert_eq!(Money::parse(text), Err(MoneyError::NotANumber), "{text}");
+            assert_eq!(Money::parse(text), Err(FixedError::NotANumber), "{text}");
         }
     }
 
@@ -325,23 +357,23 @@ mod tests {
     fn what_is_too_long_is_refused_and_not_rounded() {
         let tiny = "0.000000000000000000000000274749e26";
         assert_eq!(exact(tiny).unwrap().to_string(), "27.4749");
-        assert_eq!(Money::parse(tiny), Err(MoneyError::TooManyDecimals));
+        assert_eq!(Money::parse(tiny), Err(FixedError::TooManyDecimals(2)));
         let nines = "9".repeat(28);
         assert_eq!(exact(&nines).unwrap().to_string(), nines);
-        assert_eq!(exact(&format!("{nines}9")), Err(MoneyError::TooManyDigits));
-        assert_eq!(exact(&format!("{nines}e1")), Err(MoneyError::TooManyDigits));
-        assert_eq!(exact("5.00000000000000000000000000000000000001"), Err(MoneyError::TooManyDigits));
-        assert_eq!(exact("0.00000000000000000000000000001"), Err(MoneyError::TooManyDecimals));
-        assert_eq!(exact("1e9223372036854775808"), Err(MoneyError::TooManyDigits));
-        assert_eq!(exact("1e-9223372036854775808"), Err(MoneyError::TooManyDecimals));
-        assert_eq!(exact(&"1".repeat(1_000_000)), Err(MoneyError::TooManyDigits));
-        assert_eq!(exact(&format!("{}x", "1".repeat(1_000_000))), Err(MoneyError::NotANumber));
+        assert_eq!(exact(&format!("{nines}9")), Err(FixedError::TooManyDigits(28)));
+        assert_eq!(exact(&format!("{nines}e1")), Err(FixedError::TooManyDigits(28)));
+        assert_eq!(exact("5.00000000000000000000000000000000000001"), Err(FixedError::TooManyDigits(28)));
+        assert_eq!(exact("0.00000000000000000000000000001"), Err(FixedError::TooManyDecimals(28)));
+        assert_eq!(exact("1e9223372036854775808"), Err(FixedError::TooManyDigits(28)));
+        assert_eq!(exact("1e-9223372036854775808"), Err(FixedError::TooManyDecimals(28)));
+        assert_eq!(exact(&"1".repeat(1_000_000)), Err(FixedError::TooManyDigits(28)));
+        assert_eq!(exact(&format!("{}x", "1".repeat(1_000_000))), Err(FixedError::NotANumber));
     }
 
     proptest! {
         #[test]
         fn every_way_to_write_an_amount_reads_as_it(units in -999_999_999_999_i64..=999_999_999_999, zeros in 0_usize..4) {
-            let money = Money(Decimal::new(units, 2));
+            let money = Fixed::<2>(Decimal::new(units, 2));
             let sign = if units < 0 { "-" } else { "" };
             let digits = units.unsigned_abs();
             let leading = "0".repeat(zeros);
@@ -376,6 +408,20 @@ mod tests {
         fn nothing_makes_it_panic(text in "[-+0-9.eE_ ]{0,40}") {
             let _ = Money::parse(&text);
         }
+    }
+
+    #[test]
+    fn each_kind_has_its_own_digits_after_the_point() {
+        assert_eq!(Qty::parse("1.5").unwrap().to_string(), "1.500");
+        assert_eq!(Qty::parse("0.0005"), Err(FixedError::TooManyDecimals(3)));
+        assert_eq!(Qty::parse("10000000000"), Err(FixedError::TooManyDigits(13)));
+        assert_eq!(
+            Exact::parse("9999999999.999999999999").unwrap().minor_units(),
+            9_999_999_999_999_999_999_999
+        );
+        assert_eq!(Exact::parse("1e-13"), Err(FixedError::TooManyDecimals(12)));
+        assert_eq!(Exact::parse(&"9".repeat(29)), Err(FixedError::TooManyDigits(22)));
+        assert_eq!(Exact::rounded(Decimal::new(15, 13)).to_string(), "0.000000000002");
     }
 
     #[test]
