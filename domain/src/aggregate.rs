@@ -7,6 +7,10 @@ pub enum Class {
     Unknown,
     /// The aggregate's present state forbids it.
     Conflict,
+    /// It was made from a state that is not the present one any more.
+    Stale,
+    /// The account that it is for may not.
+    Forbidden,
     /// It could not be right in any state.
     Invalid,
 }
@@ -126,16 +130,17 @@ macro_rules! rejections {
 /// ```text
 /// pub enum Command { Receipt(receipt::Command), … }        impl Command { topic(), home(), to_json(), from_json() }
 /// pub enum Rejection { Receipt(receipt::Rejection), … }    impl Rejection { class(), code(), title() }
-/// pub enum Todo { Receipt(receipt::Todo), … }              impl Todo { act() }
+/// pub enum Todo { Receipt(receipt::Todo), … }              impl Todo { sort(), act() }
 /// pub fn decide(states, command) -> Result<Decision, Rejection> { match command { … receipt::decide(…) … } }
 /// pub fn evolve(states, event, recorded) { match event { Event::Receipts(event) => receipt::evolve(…), … } }
 /// pub const FOLD_VERSION: u32 = … + receipt::FOLD_VERSION + …;
 /// ```
 ///
-/// The streams after `none of` belong to no aggregate. Others than command-api's shards write them, and their events
+/// The keys of persons, after `keys of`, are records beside the streams: commands bring them along, and the folder's `evolve`
+/// folds them. The streams after `none of` belong to no aggregate. Others than command-api's shards write them, and their events
 /// change no state.
 macro_rules! aggregates {
-    ($($module:ident => $name:ident of $topic:ident),+; none of $($other:ident),+) => {
+    ($($module:ident => $name:ident of $topic:ident),+; keys of $keys:ident in $vault:ident; none of $($other:ident),+) => {
         $(pub mod $module;)+
 
         /// Something asked of an aggregate.
@@ -217,10 +222,16 @@ macro_rules! aggregates {
         }
 
         impl Todo {
+            /// The queue in which such to-dos wait.
+            #[must_use]
+            pub const fn sort(&self) -> Sort {
+                match self { $(Self::$name(todo) => todo.sort(),)+ }
+            }
+
             /// How the to-do is done; `cause` is the id of the event that raised it.
             #[must_use]
-            pub fn act(&self, cause: Uuid) -> Act {
-                match self { $(Self::$name(todo) => todo.act(cause),)+ }
+            pub fn act(&self, cause: Uuid, now: DateTime<Utc>) -> Act {
+                match self { $(Self::$name(todo) => todo.act(cause, now),)+ }
             }
         }
 
@@ -240,6 +251,7 @@ macro_rules! aggregates {
         pub fn evolve(states: &mut impl States, event: &Event, recorded: &Recorded) {
             match event {
                 $(Event::$topic(event) => $module::evolve(states, event, recorded),)+
+                Event::$keys(event) => $vault::evolve(states, event),
                 $(Event::$other(_) => {})+
             }
         }
@@ -247,6 +259,6 @@ macro_rules! aggregates {
         /// The version of all folds. It changes whenever `evolve` or the bytes of a state change, and a store of
         /// another version is rebuilt. Each aggregate's own version only ever counts up, so the sum never comes back to
         /// an earlier value.
-        pub const FOLD_VERSION: u32 = todo::FOLD_VERSION $(+ $module::FOLD_VERSION)+;
+        pub const FOLD_VERSION: u32 = todo::FOLD_VERSION + $vault::FOLD_VERSION $(+ $module::FOLD_VERSION)+;
     };
 }

@@ -14,16 +14,23 @@
 
 #[macro_use]
 mod aggregate;
+mod asked;
 pub mod names;
+mod numbers;
+pub mod person;
 mod states;
 mod todo;
+pub mod vault;
 
 use std::sync::Arc;
 
 pub use aggregate::Class;
+pub use asked::Asked;
 pub use states::{Recorded, States};
 pub use todo::{Due, Key as TodoKey, Sort, UnknownTodo};
+pub use vault::Vault;
 
+use chrono::{DateTime, Utc};
 use schemas::{Event, Position, Topic};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -31,15 +38,23 @@ use uuid::Uuid;
 
 aggregates! {
     receipt => Receipt of Receipts,
-    account => Account of Accounts;
+    account => Account of Accounts,
+    people => People of People,
+    catalogue => Catalogue of Catalogue,
+    stock => Stock of Stock,
+    order => Order of Orders;
+    keys of Keys in vault;
     none of Analytics, Shards
 }
 
 /// What a command comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The command happens, as one event. With two, a torn transaction could keep one of them.
-    Append(Arc<Event>),
+    /// The command happens, as one event, with the records of keys that go with it. With two events, a torn transaction
+    /// could keep one of them.
+    Append(Arc<Event>, Vault),
+    /// The command changes keys alone, which no event tells of.
+    Keys(Vault),
     /// The command had happened before, as the event at this position. It is answered as it was then.
     Already(Position),
 }
@@ -47,7 +62,12 @@ pub enum Decision {
 impl Decision {
     /// The command happens, as this event.
     pub fn append(event: impl Into<Event>) -> Self {
-        Self::Append(Arc::new(event.into()))
+        Self::append_with(event, Vault::default())
+    }
+
+    /// The command happens, as this event, with records of keys.
+    pub fn append_with(event: impl Into<Event>, vault: Vault) -> Self {
+        Self::Append(Arc::new(event.into()), vault)
     }
 }
 
@@ -63,7 +83,7 @@ pub type Waiting = todo::Waiting<Todo>;
 #[must_use]
 fn raise(states: &mut impl States, recorded: &Recorded, nth: u8, due: Due, todo: impl Into<Todo>) -> TodoKey {
     let todo = todo.into();
-    let sort = todo.act(recorded.event_id).sort();
+    let sort = todo.sort();
     todo::raise(states, recorded, nth, due, sort, todo)
 }
 

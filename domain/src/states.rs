@@ -2,6 +2,8 @@
 //! a batch, a store or a map.
 
 use schemas::Position;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 /// The states that a fold reads and writes.
@@ -21,4 +23,15 @@ pub struct Recorded {
     pub position: Position,
     /// The event's own id, as in the header `event-id`.
     pub event_id: Uuid,
+}
+
+/// Reads a state in the form postcard, which has no names: the aggregate's `FOLD_VERSION` counts up with every change of
+/// its type.
+pub(crate) fn load<S: DeserializeOwned>(states: &impl States, key: &[u8]) -> Option<S> {
+    postcard::from_bytes(&states.get(key)?).ok()
+}
+
+/// Writes a state in the form postcard.
+pub(crate) fn save(states: &mut impl States, key: Vec<u8>, state: &impl Serialize) {
+    states.put(key, postcard::to_allocvec(state).expect("a state has a length"));
 }

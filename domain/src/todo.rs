@@ -31,6 +31,15 @@ pub enum Act<C> {
         /// The function that makes the settling command of their events.
         settle: Settle<C>,
     },
+    /// The to-do's owner draws a key for a person, seals under it what [`crate::account::unsealed`] says of an account,
+    /// and decides [`crate::account::SealAccount`] in its next batch. No rule can do that, because it has no randomness
+    /// and no master key.
+    Seal {
+        /// The account's realm, which is the to-do's home.
+        home: String,
+        /// The account's number.
+        id: String,
+    },
 }
 
 impl<C> Act<C> {
@@ -43,21 +52,12 @@ impl<C> Act<C> {
     pub fn tell<S: Into<C>>(commands: Vec<C>, settle: impl FnOnce(&[Event]) -> S + Send + 'static) -> Self {
         Self::Tell { commands, settle: Box::new(|events| settle(events).into()) }
     }
-
-    /// The queue in which such to-dos wait.
-    #[must_use]
-    pub const fn sort(&self) -> Sort {
-        match self {
-            Self::Command(_) => Sort::Command,
-            Self::Tell { .. } => Sort::Tell,
-        }
-    }
 }
 
 /// The queues of to-dos. Those of one sort wait in one queue, and those of another go on beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sort {
-    /// To-dos that are done by [`Act::Command`].
+    /// To-dos that are done by [`Act::Command`] or [`Act::Seal`].
     Command,
     /// To-dos that are done by [`Act::Tell`].
     Tell,

@@ -7,13 +7,14 @@ pub use rules::{
     totals_match, violations,
 };
 
+use chrono::{DateTime, Utc};
 use schemas::receipts::{Event, Receipt, ReceiptRecorded, ReceiptVoided};
 use schemas::{Position, Topic};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Act, Decision, Recorded, States};
+use crate::{Act, Decision, Recorded, Sort, States};
 
 pub(crate) const FOLD_VERSION: u32 = 1;
 
@@ -36,7 +37,11 @@ rejections! {
 pub enum Todo {}
 
 impl Todo {
-    pub(crate) fn act(&self, _: Uuid) -> Act {
+    pub(crate) const fn sort(&self) -> Sort {
+        match *self {}
+    }
+
+    pub(crate) fn act(&self, _: Uuid, _: DateTime<Utc>) -> Act {
         match *self {}
     }
 }

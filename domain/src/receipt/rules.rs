@@ -2,8 +2,8 @@
 //! right.
 
 use chrono::{DateTime, Datelike, Duration, NaiveDateTime, TimeZone, Utc};
+use schemas::Money;
 use schemas::receipts::Receipt;
-use schemas::{Money, MoneyError};
 
 /// The most lines a receipt may have.
 pub const MAX_ITEMS: usize = 1000;
@@ -32,13 +32,11 @@ pub fn quantity(number: i64) -> Result<i64, &'static str> {
 ///
 /// # Errors
 /// The rule that the text breaks, in words for the client.
-pub fn amount(text: &str) -> Result<Money, &'static str> {
+pub fn amount(text: &str) -> Result<Money, String> {
     match Money::parse(text) {
-        Ok(money) if money.is_negative() => Err("must not be negative"),
+        Ok(money) if money.is_negative() => Err("must not be negative".into()),
         Ok(money) => Ok(money),
-        Err(MoneyError::NotANumber) => Err("must be a decimal number"),
-        Err(MoneyError::TooManyDecimals) => Err("must have at most 2 decimals"),
-        Err(MoneyError::TooManyDigits) => Err("must have at most 12 digits"),
+        Err(error) => Err(error.to_string()),
     }
 }
 
