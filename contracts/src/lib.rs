@@ -18,4 +18,5 @@ pub use table::{Contract, Service};
 contracts! {
     // folder   constant  number  language  zone            services: name, port, scope and realm
     receipts    RECEIPTS  "003"   "ru"      Europe__Moscow  ["producer" 8130 "v1" "till", "consumer" 8131 "v1" "till"];
+    restaurant  RESTAURANT "004"  "pt-br"   UTC             ["restaurant" 8140 "restaurant" "restaurant.004"];
 }

@@ -13,6 +13,8 @@ pub struct Settings {
     switched_on: String,
     /// Folder of the journals that contracts keep.
     pub journal_dir: PathBuf,
+    /// Who tells the restaurant contract of payments.
+    restaurant_payments: String,
 }
 
 impl Settings {
@@ -29,6 +31,10 @@ impl Settings {
             let known: Vec<_> = ALL.iter().map(|contract| contract.name).collect();
             faults.push(format!("TILL_CONTRACTS may name, separated by commas: {}", known.join(", ")));
         }
+        if self.restaurant_payments != "plain" {
+            faults
+                .push("TILL_RESTAURANT_PAYMENTS must be plain: no payment provider is asked yet".to_owned());
+        }
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -41,7 +47,8 @@ mod tests {
     use super::*;
 
     fn switched_on(names: &str) -> Settings {
-        Settings { switched_on: names.to_owned(), journal_dir: PathBuf::new() }
+        let (switched_on, restaurant_payments) = (names.to_owned(), "plain".to_owned());
+        Settings { switched_on, journal_dir: PathBuf::new(), restaurant_payments }
     }
 
     #[test]
@@ -55,6 +62,9 @@ mod tests {
         assert!(faults.is_empty(), "{faults:?}");
         switched_on("receipts, nonsense").check(&mut faults);
         assert!(faults[0].starts_with("TILL_CONTRACTS") && faults[0].contains("receipts"), "{faults:?}");
+        faults.clear();
+        Settings { restaurant_payments: "card".to_owned(), ..switched_on("") }.check(&mut faults);
+        assert!(faults[0].starts_with("TILL_RESTAURANT_PAYMENTS"), "{faults:?}");
     }
 
     #[test]

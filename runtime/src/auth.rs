@@ -4,7 +4,9 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use schemas::Position;
 use serde::{Deserialize, Serialize};
+use sha2::Digest;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -74,20 +76,60 @@ pub fn are_equal_secrets(one: &[u8], other: &[u8]) -> bool {
     one.ct_eq(other).into()
 }
 
-/// The account that a request's token names, with what it may do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The account that a request speaks for, with what it may do at this moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The name that the account logs in with.
-    #[serde(rename = "sub")]
-    pub username: String,
-    /// Its roles as they were at the login: a change counts from the next login on.
+    /// The realm of the account.
+    pub realm: String,
+    /// The number of the account within its realm.
+    pub number: i64,
+    /// Its roles, as they are now.
     pub roles: Vec<Role>,
-    /// The places a terminal is bound to; empty: not bound.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The places whose receipts it may send; empty: any place's.
     pub places: Vec<String>,
+    /// Whether a terminal's key speaks for the account, and not somebody who logged in.
+    pub is_terminal_key: bool,
 }
 
 impl Caller {
+    /// The caller of a terminal's key, which gives no more than the role of a terminal, where its account has that. `places` are
+    /// those of the key, and `of_account` those of the account; `None` where the key has none that its account has.
+    #[must_use]
+    pub fn of_terminal_key(
+        realm: &str,
+        number: i64,
+        roles: &[Role],
+        places: &[String],
+        of_account: &[String],
+    ) -> Option<Self> {
+        let roles = roles.iter().copied().filter(|role| *role == Role::Terminal).collect();
+        let places = common_places(places, of_account)?;
+        Some(Self { realm: realm.to_owned(), number, roles, places, is_terminal_key: true })
+    }
+
+    /// Refuses a terminal's key with 403: whoever finds one must not end or change its account.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn require_login(&self) -> Result<(), Problem> {
+        if self.is_terminal_key {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "a terminal's key may not do this: log in"));
+        }
+        Ok(())
+    }
+
+    /// The account as events and log lines name it: `realm/number`.
+    #[must_use]
+    pub fn account(&self) -> String {
+        account_name(&self.realm, self.number)
+    }
+
+    /// Whether the caller has the role.
+    #[must_use]
+    pub fn is(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
     /// Refuses with 403 unless the caller has one of `roles`.
     ///
     /// # Errors
@@ -97,18 +139,98 @@ impl Caller {
             return Ok(());
         }
         let names: Vec<_> = roles.iter().map(|role| role.name()).collect();
-        let detail = format!(
-            "this needs one of the roles: {}; an admin assigns roles, and after a change log in again",
-            names.join(", ")
-        );
+        let detail = format!("this needs one of the roles: {}; an admin assigns roles", names.join(", "));
         Err(Problem::new(StatusCode::FORBIDDEN, detail))
     }
 }
 
-#[derive(Serialize)]
+/// An account as events, tokens and log lines name it: `realm/number`.
+#[must_use]
+pub fn account_name(realm: &str, number: i64) -> String {
+    format!("{realm}/{number}")
+}
+
+/// The places of a key that are its account's too, where an empty list has every place. `None` where there is none.
+fn common_places(of_key: &[String], of_account: &[String]) -> Option<Vec<String>> {
+    if of_key.is_empty() {
+        return Some(of_account.to_vec());
+    }
+    let is_common = |place: &&String| of_account.is_empty() || of_account.contains(place);
+    let common: Vec<_> = of_key.iter().filter(is_common).cloned().collect();
+    (!common.is_empty()).then_some(common)
+}
+
+/// What an access token says: whose it is. What the account may do stands in no token, so a change of it counts at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bearer {
+    /// The realm of the account.
+    pub realm: String,
+    /// The number of the account.
+    pub number: i64,
+    /// The generation of the account's tokens that it was made of. Of an account that is at another one it is worth nothing.
+    pub generation: i64,
+    /// The revision that the account was at when the token was given. Who knows the account at an earlier one is behind.
+    pub revision: i32,
+}
+
+/// What a client presents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// An access token, whose signature and time are good.
+    Token(Bearer),
+    /// A terminal's key.
+    TerminalKey(TerminalKey),
+}
+
+/// What a terminal sends receipts with: `till-key-SECRET-POSITION`. The position is that of the event that issued it. So
+/// a replica that has not folded as far waits for it, and one that has knows at once that a key is worth nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TerminalKey {
+    /// The SHA-256 of the secret.
+    pub digest: [u8; 32],
+    /// The place of the event in the log, as the key says it: it is not proven.
+    pub issued_at: Position,
+}
+
+impl TerminalKey {
+    /// The beginning of every key, by which people and scanners of leaked secrets know one.
+    const PREFIX: &str = "till-key-";
+
+    /// The key as it is told, once.
+    #[must_use]
+    pub fn text(secret: &str, issued_at: Position) -> String {
+        format!("{}{secret}-{issued_at}", Self::PREFIX)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (secret, issued_at) = text.strip_prefix(Self::PREFIX)?.split_once('-')?;
+        Some(Self { digest: digest(secret), issued_at: issued_at.parse().ok()? })
+    }
+}
+
+/// Looks up what an account may do now.
+pub trait Accounts: Send + Sync {
+    /// The caller of a credential; `None` where it is worth nothing, or nothing any more.
+    ///
+    /// # Errors
+    /// 503 where that cannot be found out.
+    fn caller(&self, credential: Credential) -> impl Future<Output = Result<Option<Caller>, Problem>> + Send;
+}
+
+/// The SHA-256 of a secret that was drawn: all that is kept of it.
+#[must_use]
+pub fn digest(secret: &str) -> [u8; 32] {
+    sha2::Sha256::digest(secret.as_bytes()).into()
+}
+
+#[derive(Serialize, Deserialize)]
 struct Claims {
-    #[serde(flatten)]
-    caller: Caller,
+    /// The account: `realm/number`.
+    sub: String,
+    #[serde(rename = "gen")]
+    generation: i64,
+    #[serde(rename = "rev")]
+    revision: i32,
     /// When it was issued (RFC 7519, `iat`), in seconds since 1970.
     iat: u64,
     exp: u64,
@@ -137,60 +259,85 @@ impl Tokens {
         }))
     }
 
-    /// A token for the caller, from now for `ttl_s` seconds.
+    /// A token of the account, from now for `ttl_s` seconds.
     ///
     /// # Panics
     /// When the clock stands before 1970.
     #[must_use]
-    pub fn issue(&self, caller: Caller, ttl_s: u64) -> String {
+    pub fn issue(&self, bearer: &Bearer, ttl_s: u64) -> String {
         let iat = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .expect("the clock stands after 1970")
             .as_secs();
-        let claims = Claims { caller, iat, exp: iat + ttl_s };
+        let sub = account_name(&bearer.realm, bearer.number);
+        let Bearer { generation, revision, .. } = *bearer;
+        let claims = Claims { sub, generation, revision, iat, exp: iat + ttl_s };
         jsonwebtoken::encode(&Header::default(), &claims, &self.0.signing).expect("HS256 signs anything")
     }
 
-    /// The caller a token names.
+    /// Whose token it is.
     ///
     /// # Errors
     /// 401 where it is malformed, signed otherwise or expired.
-    pub fn verify(&self, token: &str) -> Result<Caller, Problem> {
+    pub fn verify(&self, token: &str) -> Result<Bearer, Problem> {
         // jsonwebtoken's validation compares the times; it is told to ask for `exp`.
-        jsonwebtoken::decode::<Caller>(token, &self.0.verifying, &self.0.validation)
-            .map(|decoded| decoded.claims)
-            .map_err(|error| {
-                unauthorized(match error.kind() {
-                    jsonwebtoken::errors::ErrorKind::ExpiredSignature => {
-                        "the token has expired: log in again"
-                    }
-                    _ => "the token is not one of ours: log in at /v1/auth/login",
-                })
-            })
+        let decoded = jsonwebtoken::decode::<Claims>(token, &self.0.verifying, &self.0.validation);
+        let Claims { sub, generation, revision, .. } = decoded.map_err(|error| refused(&error))?.claims;
+        let account = sub.rsplit_once('/').and_then(|(realm, number)| Some((realm, number.parse().ok()?)));
+        let (realm, number) = account.ok_or_else(not_ours)?;
+        Ok(Bearer { realm: realm.to_owned(), number, generation, revision })
     }
+}
+
+fn refused(error: &jsonwebtoken::errors::Error) -> Problem {
+    match error.kind() {
+        jsonwebtoken::errors::ErrorKind::ExpiredSignature => {
+            unauthorized("the token has expired: refresh it at /v1/auth/refresh, or log in again")
+        }
+        _ => not_ours(),
+    }
+}
+
+fn not_ours() -> Problem {
+    unauthorized("the token is not one of ours: log in at /v1/auth/login")
 }
 
 impl<S> FromRequestParts<S> for Caller
 where
-    S: Send + Sync,
+    S: Accounts,
     Tokens: FromRef<S>,
 {
     type Rejection = Problem;
 
-    /// The caller, where a layer has verified the token already and left the caller in the request's extensions.
+    /// The caller, where a layer has looked it up already and left it in the request's extensions.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         if let Some(caller) = parts.extensions.get::<Self>() {
             return Ok(caller.clone());
         }
-        let value =
-            parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(
-                || unauthorized("send `Authorization: Bearer <token>`; a token comes from /v1/auth/login"),
-            )?;
-        let token = match value.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-            _ => return Err(unauthorized("the Authorization header must read `Bearer <token>`")),
+        let credential = match presented(parts)? {
+            key if key.starts_with(TerminalKey::PREFIX) => {
+                Credential::TerminalKey(TerminalKey::parse(key).ok_or_else(not_ours)?)
+            }
+            token => Credential::Token(Tokens::from_ref(state).verify(token)?),
         };
-        Tokens::from_ref(state).verify(token)
+        let caller = state.caller(credential).await?;
+        caller.ok_or_else(|| {
+            unauthorized(
+                "this token or key is worth nothing any more: it was revoked, or the account has another password or was disabled",
+            )
+        })
+    }
+}
+
+/// What the header `Authorization` presents.
+fn presented(parts: &Parts) -> Result<&str, Problem> {
+    let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let value = value.ok_or_else(|| {
+        unauthorized("send `Authorization: Bearer <token>`; a token comes from /v1/auth/login")
+    })?;
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        _ => Err(unauthorized("the Authorization header must read `Bearer <token>`")),
     }
 }
 
@@ -224,7 +371,7 @@ pub fn password_fault(password: &str, username: &str) -> Option<String> {
 }
 
 /// Why a secret is easily guessed, if it is: it needs so many different characters, and as many more than known words have.
-fn weakness(secret: &str, distinct: usize, known: &[&str]) -> Option<&'static str> {
+pub(crate) fn weakness(secret: &str, distinct: usize, known: &[&str]) -> Option<&'static str> {
     if secret.trim() != secret {
         return Some("begins or ends with white space");
     }
@@ -245,12 +392,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_names_its_caller_until_it_expires_or_is_touched() {
+    fn a_token_names_its_account_until_it_expires_or_is_touched() {
         let tokens = Tokens::new("0123456789abcdef0123456789abcdef");
-        let caller =
-            Caller { username: "till-7".into(), roles: vec![Role::Terminal], places: vec!["011".into()] };
-        let token = tokens.issue(caller.clone(), 60);
-        assert_eq!(tokens.verify(&token), Ok(caller));
+        let bearer = Bearer { realm: "shop.000".into(), number: 7, generation: 3, revision: 2 };
+        let token = tokens.issue(&bearer, 60);
+        assert_eq!(tokens.verify(&token), Ok(bearer));
         let other = Tokens::new("another secret, of 32 characters");
         assert_eq!(other.verify(&token).unwrap_err().status(), StatusCode::UNAUTHORIZED);
         assert_eq!(tokens.verify(&token[1..]).unwrap_err().status(), StatusCode::UNAUTHORIZED);
@@ -298,5 +444,30 @@ mod tests {
             assert_eq!(password_fault(good, "admin"), None);
         }
         assert!(password_fault(&format!("{longest}!"), "admin").is_some_and(|fault| fault.contains("200")));
+    }
+
+    #[test]
+    fn a_terminals_key_says_where_it_was_issued_and_nothing_else_is_one() {
+        let issued_at: Position = "a2-10".parse().unwrap();
+        let key = TerminalKey::parse(&TerminalKey::text("00ff", issued_at)).unwrap();
+        assert_eq!(key, TerminalKey { digest: digest("00ff"), issued_at });
+        for wrong in
+            ["till-key-", "till-key-00ff", "till-key-00ff-", "till-key-00ff-2-10", "till-refresh-1-2-3"]
+        {
+            assert_eq!(TerminalKey::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_terminals_key_has_no_place_that_its_account_lacks() {
+        let common = |of_key: &[&str], of_account: &[&str]| {
+            let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+            common_places(&texts(of_key), &texts(of_account))
+        };
+        assert_eq!(common(&[], &[]), Some(Vec::new()), "every place");
+        assert_eq!(common(&[], &["a"]), Some(vec!["a".to_owned()]));
+        assert_eq!(common(&["a"], &[]), Some(vec!["a".to_owned()]));
+        assert_eq!(common(&["a", "b"], &["b", "c"]), Some(vec!["b".to_owned()]));
+        assert_eq!(common(&["a"], &["b"]), None, "an empty list would be every place");
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// Errors that an answer names, at most.
@@ -52,6 +53,10 @@ pub struct Problem {
     found: u32,
     #[serde(skip)]
     retry_after_s: Option<u32>,
+    /// Members that only problems of some kinds have (RFC 9457, 3.2).
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    members: Option<Box<Map<String, Value>>>,
 }
 
 impl Problem {
@@ -66,6 +71,7 @@ impl Problem {
             request_id: None,
             found: 0,
             retry_after_s: None,
+            members: None,
         }
     }
 
@@ -109,6 +115,13 @@ impl Problem {
     pub fn kind(mut self, kind: &'static str, title: &'static str) -> Self {
         self.kind = kind;
         self.title = title;
+        self
+    }
+
+    /// Adds a member that problems of this kind have.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.get_or_insert_default().insert(name.to_owned(), value.into());
         self
     }
 
@@ -187,13 +200,20 @@ mod tests {
         };
         let answer = Problem::invalid((0..1_000).map(error).collect()).into_response();
         let body = axum::body::to_bytes(answer.into_body(), 1024 * 1024).await.expect("less than 1 MiB");
-        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["errors"].as_array().unwrap().len(), MAX_ERRORS);
         assert!(body["detail"].as_str().unwrap().starts_with("1000 fields"), "{}", body["detail"]);
         let detail = body["errors"][0]["detail"].as_str().unwrap();
         assert_eq!(detail.chars().count(), MAX_CHARS + 3);
         let pointer = body["errors"][0]["pointer"].as_str().unwrap();
         assert_eq!(pointer.chars().count(), MAX_CHARS + 3);
+    }
+
+    #[test]
+    fn a_kind_may_have_members_of_its_own() {
+        let problem = Problem::new(StatusCode::CONFLICT, "too late").with("stage", "ready");
+        let told = serde_json::to_value(problem).unwrap();
+        assert_eq!((&told["stage"], &told["status"]), (&"ready".into(), &409.into()));
     }
 
     #[test]

@@ -28,24 +28,51 @@ impl LoginTokens {
 
     /// The account's token of a generation.
     #[must_use]
-    pub fn make(&self, realm: &str, username: &str, generation: i64) -> String {
-        let mac = self.over(realm, username, generation).finalize().into_bytes();
-        hex::encode(&mac[..BYTES])
+    pub fn make(&self, realm: &str, number: i64, generation: i64) -> String {
+        text(self.over(realm, number, generation))
+    }
+
+    /// The token of a generation that an account had while accounts were told apart by their names. It is good, and handed
+    /// out, for as long as the account keeps its digest.
+    #[must_use]
+    pub fn make_by_name(&self, realm: &str, username: &str, generation: i64) -> String {
+        text(self.over_name(realm, username, generation))
     }
 
     /// Whether it is the account's token of this generation. The comparison takes as long wherever the two differ, so that its time
     /// tells nobody how much was guessed.
     #[must_use]
-    pub fn is_of(&self, token: &str, realm: &str, username: &str, generation: i64) -> bool {
-        let Some(bytes) = unhex(token) else { return false };
-        self.over(realm, username, generation).verify_truncated_left(&bytes).is_ok()
+    pub fn is_of(&self, token: &str, realm: &str, number: i64, generation: i64) -> bool {
+        is_by(self.over(realm, number, generation), token)
     }
 
-    fn over(&self, realm: &str, username: &str, generation: i64) -> Hmac<Sha256> {
+    /// Whether it is what [`Self::make_by_name`] makes.
+    #[must_use]
+    pub fn is_of_name(&self, token: &str, realm: &str, username: &str, generation: i64) -> bool {
+        is_by(self.over_name(realm, username, generation), token)
+    }
+
+    fn over(&self, realm: &str, number: i64, generation: i64) -> Hmac<Sha256> {
+        self.of(&format!("till login token 2\n{realm}\n{generation}\n{number}"))
+    }
+
+    fn over_name(&self, realm: &str, username: &str, generation: i64) -> Hmac<Sha256> {
+        self.of(&format!("till login token 1\n{realm}\n{generation}\n{username}"))
+    }
+
+    fn of(&self, what: &str) -> Hmac<Sha256> {
         let mut mac = Hmac::clone(&self.0);
-        mac.update(format!("till login token 1\n{realm}\n{generation}\n{username}").as_bytes());
+        mac.update(what.as_bytes());
         mac
     }
+}
+
+fn text(mac: Hmac<Sha256>) -> String {
+    hex::encode(&mac.finalize().into_bytes()[..BYTES])
+}
+
+fn is_by(mac: Hmac<Sha256>, token: &str) -> bool {
+    unhex(token).is_some_and(|bytes| mac.verify_truncated_left(&bytes).is_ok())
 }
 
 /// The SHA-256 of a token: all that is kept of it, and enough to find the account it may be of.
@@ -90,14 +117,22 @@ mod tests {
     #[test]
     fn a_token_is_of_one_account_generation_and_secret() {
         let tokens = LoginTokens::new("0123456789abcdef0123456789abcdef");
-        let token = tokens.make("till", "ana", 3);
+        let token = tokens.make("till", 7, 3);
         assert_eq!(token.len(), 40);
-        assert!(tokens.is_of(&token, "till", "ana", 3));
-        assert!(!tokens.is_of(&token, "till", "ana", 4));
-        assert!(!tokens.is_of(&token, "till", "bob", 3));
-        assert!(!tokens.is_of(&token[..38], "till", "ana", 3));
-        assert!(!tokens.is_of(&token[1..], "till", "ana", 3));
-        assert!(!LoginTokens::new("another secret, of 32 characters").is_of(&token, "till", "ana", 3));
+        assert!(tokens.is_of(&token, "till", 7, 3));
+        assert!(!tokens.is_of(&token, "till", 7, 4));
+        assert!(!tokens.is_of(&token, "till", 8, 3));
+        assert!(!tokens.is_of(&token[..38], "till", 7, 3));
+        assert!(!tokens.is_of(&token[1..], "till", 7, 3));
+        assert!(!LoginTokens::new("another secret, of 32 characters").is_of(&token, "till", 7, 3));
+    }
+
+    #[test]
+    fn a_token_of_a_name_is_as_it_was_and_none_of_a_number() {
+        let tokens = LoginTokens::new("0123456789abcdef0123456789abcdef");
+        let token = tokens.make_by_name("till", "7", 3);
+        assert!(tokens.is_of_name(&token, "till", "7", 3) && !tokens.is_of_name(&token, "till", "7", 2));
+        assert!(!tokens.is_of(&token, "till", 7, 3));
     }
 
     #[test]

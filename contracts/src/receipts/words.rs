@@ -28,6 +28,8 @@ pub const BAD_TOKEN: &str = "Недопустимый токен.";
 pub const NO_ACCESS: &str = "Пользователь не имеет доступа";
 /// The token was given back.
 pub const LOGGED_OUT: &str = "Успешно вышли из системы.";
+/// The former password is another one.
+pub const WRONG_OLD_PASSWORD: &str = "Ваш старый пароль введён неправильно. Пожалуйста, введите его снова.";
 /// The password is another one now.
 pub const PASSWORD_CHANGED: &str = "Новый пароль сохранён.";
 /// The `Idempotency-Key` was used with another body.

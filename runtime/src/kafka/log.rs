@@ -38,8 +38,12 @@ impl LogReader {
     /// # Errors
     /// When librdkafka refuses an option.
     pub fn new(cluster: &Cluster, prefix: &str, isolation: Isolation) -> KafkaResult<Self> {
-        let names = Topic::ALL.map(|topic| (topic, topic.name(prefix))).into();
-        Ok(Self { consumer: cluster.reader(isolation)?, names })
+        Ok(Self::of(cluster.reader(isolation)?, prefix))
+    }
+
+    /// A reader without partitions, of a client with further options.
+    pub(super) fn of(consumer: BaseConsumer, prefix: &str) -> Self {
+        Self { consumer, names: Topic::ALL.map(|topic| (topic, topic.name(prefix))).into() }
     }
 
     /// Reads these partitions too, each from its next offset on.

@@ -58,7 +58,7 @@ impl<'r> Message<'r> {
             position: self.position(),
             appended_at: self.appended_at(),
             event_id: self.event_id(),
-            reading: schemas::record::read(self.topic, self.key(), self.value(), claim),
+            reading: schemas::record::read(self.topic, self.key(), self.received.payload(), claim),
             value_bytes: self.value().len(),
         }
     }

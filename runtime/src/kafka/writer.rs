@@ -6,7 +6,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
 use schemas::codec::{self, Encoded, Framing};
-use schemas::{Event, EventHeaders, Topic, headers};
+use schemas::{Event, EventHeaders, Topic, headers, keys};
 
 /// Makes records of events, as a deployment writes them.
 #[derive(Clone)]
@@ -22,7 +22,8 @@ pub struct ProducerRecord {
     topic: Arc<str>,
     partition: i32,
     key: String,
-    value: Vec<u8>,
+    /// `None` makes a tombstone, for which compaction deletes the earlier records of the key.
+    value: Option<Vec<u8>>,
     headers: OwnedHeaders,
 }
 
@@ -44,7 +45,7 @@ impl RecordWriter {
             topic: Arc::clone(self.name(event.topic())),
             partition,
             key: event.key().into_owned(),
-            value,
+            value: (!is_tombstone(event)).then_some(value),
             headers: written(event, &fingerprint, headers),
         }
     }
@@ -56,10 +57,10 @@ impl RecordWriter {
 }
 
 impl ProducerRecord {
-    /// The length of its value.
+    /// The length of its value; of a tombstone 0.
     #[must_use]
     pub fn value_bytes(&self) -> usize {
-        self.value.len()
+        self.value.as_ref().map_or(0, Vec::len)
     }
 
     /// Puts it into the producer's queue, whose delivery report comes with `opaque`. While the queue is full, `make_room` is
@@ -76,8 +77,10 @@ impl ProducerRecord {
         let mut record = BaseRecord::with_opaque_to(&self.topic, opaque)
             .partition(self.partition)
             .key(&self.key)
-            .payload(&self.value)
             .headers(self.headers);
+        if let Some(value) = &self.value {
+            record = record.payload(value);
+        }
         loop {
             match producer.send(record) {
                 Ok(()) => return Ok(()),
@@ -89,6 +92,10 @@ impl ProducerRecord {
             }
         }
     }
+}
+
+fn is_tombstone(event: &Event) -> bool {
+    matches!(event, Event::Keys(keys::Event::KeyForgotten(_)))
 }
 
 fn written(event: &Event, fingerprint: &[u8; 8], given: &EventHeaders) -> OwnedHeaders {

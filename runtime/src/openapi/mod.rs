@@ -22,7 +22,7 @@ impl Modify for BearerToken {
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
             .description(Some(
-                "The `access_token` of `POST /v1/auth/login`. It carries the account's roles as they were at the login.",
+                "The `access_token` of `POST /v1/auth/login`, which names the account and is good for 15 minutes, or the key of a terminal.",
             ))
             .build();
         let components = description.components.get_or_insert_default();
@@ -34,3 +34,8 @@ impl Modify for BearerToken {
 #[derive(utoipa::ToSchema)]
 #[schema(example = "5.00", pattern = r"^-?[0-9]+\.[0-9]{2}$")]
 pub struct Money(pub String);
+
+/// An exact quantity of pieces, kilograms or hours: text with three decimals.
+#[derive(utoipa::ToSchema)]
+#[schema(example = "2.000", pattern = r"^-?[0-9]+\.[0-9]{3}$")]
+pub struct Quantity(pub String);
