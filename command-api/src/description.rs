@@ -8,6 +8,7 @@ use utoipa::OpenApi;
 
 use crate::contracts::Tags;
 use crate::http::batch::BatchLine;
+use crate::http::import::ImportedLine;
 
 /// The description without any route. It names the schemas and responses that no route refers to by its types.
 #[derive(OpenApi)]
@@ -22,7 +23,7 @@ use crate::http::batch::BatchLine;
     ),
     servers((url = "/", description = "This service, or the front door before it")),
     components(
-        schemas(Problem, problem::FieldError, BatchLine),
+        schemas(Problem, problem::FieldError, BatchLine, ImportedLine),
         responses(
             responses::BadRequest,
             responses::Unauthorized,
@@ -38,6 +39,10 @@ use crate::http::batch::BatchLine;
     tags(
         (name = "Receipts", description = "For terminals and admins; voids for admins alone."),
         (name = "Accounts", description = "Registration and login are for anyone; roles are for admins."),
+        (name = "Customers", description = "Staff and admins record and change them; admins erase them."),
+        (name = "Catalogue", description = "Sellers, products and their stock: for staff, admins, and the accounts that manage a seller."),
+        (name = "Orders", description = "Everybody who buys or sells places them; staff and admins move them on; their buyers call them off."),
+        (name = "Import", description = "Admins take over what another system has had."),
         (name = "Health", description = "For whoever runs the service; not behind the front door."),
     )
 )]

@@ -6,6 +6,7 @@ mod contracts;
 mod description;
 mod effects;
 mod http;
+mod keys;
 mod passwords;
 mod readiness;
 mod reshard;
@@ -60,7 +61,26 @@ enum Task {
         #[arg(long)]
         yes: bool,
     },
+    /// Tend the keys of persons.
+    #[command(subcommand)]
+    Keys(KeysTask),
 }
+
+#[derive(Subcommand)]
+enum KeysTask {
+    /// Put every person's key under the first of TILL_MASTER_KEYS, and delete those that no living person has.
+    ///
+    /// The fleet runs on: the owner of each shard does it. What was done is not done again, so an interrupted run is
+    /// repeated. TILL_JWT_SECRET must be the fleet's.
+    #[command(after_help = REWRAP_EXAMPLE)]
+    Rewrap,
+}
+
+const REWRAP_EXAMPLE: &str = "Example, each quarter:
+  openssl rand -hex 32                              the new master key
+  TILL_MASTER_KEYS=2:<new>,1:<former>               for every command-api and projector, and start them again
+  command-api keys rewrap
+  TILL_MASTER_KEYS=2:<new>                          for all of them, and start them again";
 
 const RESHARD_EXAMPLE: &str = "Example:
   command-api reshard --shards 4          what would be done
@@ -71,6 +91,7 @@ const EXAMPLES: &str = "Examples:
   TILL_KAFKA_BROKERS=kafka-1:9092,kafka-2:9092 command-api --config /etc/till.toml check-config
   command-api create-topics
   command-api reshard --shards 4 --yes
+  command-api keys rewrap
 
 ";
 
@@ -106,6 +127,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             let (cluster, specs) = (Cluster::new(&settings.common), topics::specs(&settings.common));
             runtime.block_on(ensure_topics(&cluster, &specs)).map_err(|error| error.to_string())
         }
+        Task::Keys(KeysTask::Rewrap) => runtime.block_on(keys::rewrap(&settings)),
         Task::Reshard { shards, yes } => {
             let common = &settings.common;
             let framing = runtime

@@ -15,8 +15,9 @@ use schemas::Topic;
 use schemas::codec::Framing;
 use schemas::shards::TopologyDeclared;
 
+use crate::shard::declaration::Declaration;
 use crate::shard::directory::Directory;
-use crate::shard::topology::{Declaration, fence_all, group, members};
+use crate::shard::topology::{declare, fence_all, group, members};
 
 /// What went wrong, in words for the operator.
 type Failure = String;
@@ -64,7 +65,7 @@ pub fn reshard(
     if shards > held {
         threads.block_on(add_partitions(&cluster, &topic, shards)).map_err(kafka)?;
     }
-    declaration.declare(next).map_err(kafka)?;
+    declare(&mut declaration, next).map_err(kafka)?;
     fence_all(&cluster, prefix, epochs, most).map_err(kafka)?;
     println!("Done: topology epoch {}. Start command-api with TILL_SHARDS={shards}.", next.epoch);
     Ok(())

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use runtime::Common;
+use runtime::vault::{self, VaultSettings};
 use serde::Deserialize;
 
 #[derive(Clone, Deserialize)]
@@ -20,12 +21,18 @@ pub struct Own {
     pub serving_timeout_ms: u64,
     pub jwt_secret: String,
     pub token_ttl_s: u64,
+    pub refresh_ttl_s: u64,
     pub admin_username: String,
     pub admin_password: String,
     pub login_attempts: u32,
     pub login_lock_s: i64,
     pub trusted_proxies: String,
     pub require_zone: bool,
+    pub currency: String,
+    pub order_deadline_s: i64,
+    pub forget_after_s: i64,
+    #[serde(flatten)]
+    pub vault: VaultSettings,
     #[serde(flatten)]
     pub contracts: contracts::settings::Settings,
 }
@@ -33,7 +40,8 @@ pub struct Own {
 pub type Settings = runtime::Settings<Own>;
 
 impl runtime::settings::Own for Own {
-    const DEFAULTS: &'static [&'static str] = &[include_str!("../defaults.toml"), contracts::DEFAULTS];
+    const DEFAULTS: &'static [&'static str] =
+        &[include_str!("../defaults.toml"), vault::DEFAULTS, contracts::DEFAULTS];
 
     fn check(&self, common: &Common, faults: &mut Vec<String>) {
         let mut require = |holds: bool, fault: &str| {
@@ -68,15 +76,31 @@ impl runtime::settings::Own for Own {
             networks(&self.trusted_proxies).is_some(),
             "TILL_TRUSTED_PROXIES must be addresses or networks such as 10.0.0.0/8, separated by commas",
         );
+        let is_currency =
+            self.currency.len() == 3 && self.currency.bytes().all(|byte| byte.is_ascii_uppercase());
+        require(is_currency, "TILL_CURRENCY must be three letters such as EUR");
+        require(
+            (1..=86_400).contains(&self.order_deadline_s),
+            "TILL_ORDER_DEADLINE_S must be between 1 and 86400, a day",
+        );
+        require(
+            (1..=604_800).contains(&self.forget_after_s),
+            "TILL_FORGET_AFTER_S must be between 1 and 604800, a week",
+        );
         require(
             (60..=2_592_000).contains(&self.token_ttl_s),
             "TILL_TOKEN_TTL_S must be between 60 and 2592000",
+        );
+        require(
+            (self.token_ttl_s..=31_536_000).contains(&self.refresh_ttl_s),
+            "TILL_REFRESH_TTL_S must be between TILL_TOKEN_TTL_S and 31536000, a year",
         );
         // Without an admin password no first admin is made, so there is nothing to check.
         if !common.demo && !self.admin_password.is_empty() {
             faults.extend(runtime::auth::password_fault(&self.admin_password, &self.admin_username));
         }
         faults.extend(runtime::auth::secret_fault(&self.jwt_secret, common.demo));
+        self.vault.check(common, faults);
         self.contracts.check(faults);
     }
 }

@@ -1,3 +1,4 @@
-//! How to-dos reach other shards than their own.
+//! What reaches beyond one shard: to-dos that are told to others, and the tending of all keys.
 
 pub mod tell;
+pub mod tend;

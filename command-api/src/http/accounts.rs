@@ -1,4 +1,4 @@
-//! Accounts of `/v1`: register, log in, roles.
+//! Accounts of `/v1`: registered, given roles, disabled, closed, erased.
 
 use std::time::Duration;
 
@@ -7,26 +7,35 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use domain::account::{self, AccountState, AssignRoles, REALM, RegisterAccount};
-use domain::names;
+use chrono::{TimeDelta, Utc};
+use domain::account::{
+    self, AssignRoles, CloseAccount, DisableAccount, EnableAccount, OpenAccount, REALM, Rejection,
+};
+use domain::people::{ErasePerson, Person};
+use domain::{Asked, names};
 use runtime::Problem;
 use runtime::auth::{Caller, PASSWORD_CHARS, Role};
 use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
+use schemas::Personal;
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::client_address::ClientAddress;
+use super::credentials::{Known, named, rejected, username_index};
 use super::form::{Form, is_missing};
-use super::login::{authenticate, try_password};
+use super::idempotency::key_of;
+use super::login::try_password;
 use super::object::{Field, fields};
 use super::prefer::{CommandPreferences, Handling};
-use super::{ApiError, App, Segment};
-use crate::shard::{Origin, Refusal};
+use super::proof::{BY_AN_ADMIN, BY_THE_PERSON, Proof, prove};
+use super::{ApiError, App, Number};
+use crate::shard::{Answer, Origin, Refusal};
 
 /// Pause between two looks whether the first accounts exist.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const MAX_PLACES: usize = 1000;
+/// Who asks for an account is no account yet.
+const STRANGER: &str = "anyone";
 /// The accounts of the demo. The password of each is its name.
 const DEMO_ACCOUNTS: [(&str, Role); 3] =
     [("admin", Role::Admin), ("analyst", Role::Analyst), ("terminal", Role::Terminal)];
@@ -42,21 +51,14 @@ fields! {
     }
 }
 
-fields! {
-    /// Who logs in.
-    struct Login {
-        #[schema(example = "ann")]
-        username: String,
-        #[schema(format = Password, example = "correct horse")]
-        password: String,
-    }
-}
-
 /// An account, as it is now.
 #[derive(Serialize, ToSchema)]
-struct Account<'a> {
+struct Account {
+    /// Counts the realm's accounts, from 1; by it the account is named everywhere else.
+    #[schema(example = 4)]
+    number: i64,
     #[schema(example = "ann")]
-    username: &'a str,
+    username: String,
     #[schema(value_type = Vec<Role>)]
     roles: Vec<String>,
     /// The places a terminal is bound to.
@@ -64,15 +66,16 @@ struct Account<'a> {
     places: Vec<String>,
 }
 
-/// What to send as `Authorization: Bearer`.
+/// Roles and places of an account, as they are now.
 #[derive(Serialize, ToSchema)]
-struct AccessToken {
-    access_token: String,
-    #[schema(example = "Bearer")]
-    token_type: &'static str,
-    /// Seconds.
-    #[schema(example = 43200)]
-    expires_in: u64,
+struct Rights {
+    #[schema(example = 4)]
+    number: i64,
+    #[schema(value_type = Vec<Role>)]
+    roles: Vec<String>,
+    /// The places a terminal is bound to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    places: Vec<String>,
 }
 
 /// Opens an account with the role `customer`: 201.
@@ -120,75 +123,25 @@ pub async fn register(
     let username = form.text("username", body.username, names::username);
     let password = form.text("password", body.password, password);
     let (username, password) = form.finish((username, password))?;
+    let key = key_of(&headers)?;
     app.shards.served_here(REALM).await?;
-    let idempotency_id = idempotency_id(&headers, "register", &username)?;
-    let is_first =
-        |account: &AccountState| idempotency_id.is_some() && account.idempotency_id == idempotency_id;
+    let known = named(&app, &username)?;
+    let is_first = |account: &Known| account.is_by(key);
     // Either branch takes one slow hash, so that the time of the answer does not tell whether the name is taken.
-    let password_hash = match account::load(&app.store.as_ref(), REALM, &username).filter(is_first) {
+    if let Some(account) = known.filter(is_first) {
         // Only the slow hash tells whether a retry has the same password, because the log keeps no fingerprint of it. A
         // stranger could guess passwords by such retries, so that each counts as a login's try.
-        Some(account) => {
-            let origin = Origin::of(&headers);
-            if !try_password(&app, &username, address, password, Some(&account), origin).await? {
-                return Err(Refusal::Rejected(account::Rejection::IdempotencyKeyReused.into()).into());
-            }
-            account.password_hash
+        let origin = Origin::of(&headers);
+        if !try_password(&app, &username, address, password, Some(&account), origin).await? {
+            return Err(rejected(Rejection::IdempotencyKeyReused));
         }
-        None => app.passwords.hash(password).await?,
-    };
+        return Ok((StatusCode::CREATED, Json(Account::of(account, username))).into_response());
+    }
     let roles = vec![Role::Customer.name().to_owned()];
-    open_hashed(&app, &username, password_hash, roles.clone(), idempotency_id, Origin::of(&headers)).await?;
-    Ok((StatusCode::CREATED, Json(Account { username: &username, roles, places: Vec::new() }))
-        .into_response())
-}
-
-/// A token for username and password: 200, or 401 without a word on which of them was wrong.
-///
-/// The account is read after a commit has proven that the realm's shard is served here: a former owner neither gives a token
-/// for roles of before nor refuses an account that its successor has opened.
-#[utoipa::path(
-    post,
-    path = "/v1/auth/login",
-    tag = "Accounts",
-    operation_id = "login",
-    description = "Gives a token for username and password.",
-    security(()),
-    params(Origin, Handling),
-    request_body = Login,
-    responses(
-        (status = 200, description = "A token.", body = AccessToken),
-        (status = 401, description = "Username or password is wrong; not told which.", body = Problem,
-            content_type = "application/problem+json",
-            headers(("WWW-Authenticate" = String, description = "`Bearer`.")),
-            example = json!({"type": "about:blank", "title": "Unauthorized", "status": 401,
-                "detail": "username or password is wrong"})),
-        (status = 422, response = Invalid),
-        (status = 429, description = "Too many wrong passwords.", body = Problem,
-            content_type = "application/problem+json",
-            headers(("Retry-After" = u32, description = "Seconds until logins of this name from this address are looked at again.")),
-            example = json!({"type": "about:blank", "title": "Too Many Requests", "status": 429,
-                "detail": "too many wrong passwords: try again in 42 s"})),
-        OfBodies,
-    )
-)]
-pub async fn login(
-    State(app): State<App>,
-    address: ClientAddress,
-    handling: Handling,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ApiError> {
-    let mut form = Form::new(handling);
-    let body: Login<'_> = form.body(&body)?;
-    // An account whose name is no longer allowed must still log in: only the length of the name is checked.
-    let username = form.text("username", body.username, names::known);
-    let password = form.text("password", body.password, known_password);
-    let (username, password) = form.finish((username, password))?;
-    let account = authenticate(&app, &username, address, password, Origin::of(&headers)).await?;
-    let account =
-        account.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "username or password is wrong"))?;
-    Ok(Json(token(&app, username, account)).into_response())
+    let personal = personal(&username, app.passwords.hash(password).await?);
+    let number = open(&app, &personal, roles.clone(), key, Origin::of(&headers)).await?;
+    let account = Account { number, username, roles, places: Vec::new() };
+    Ok((StatusCode::CREATED, Json(account)).into_response())
 }
 
 fields! {
@@ -206,13 +159,13 @@ fields! {
 /// Replaces an account's roles, and the places a terminal is bound to: 200.
 #[utoipa::path(
     put,
-    path = "/v1/accounts/{username}/roles",
+    path = "/v1/accounts/{number}/roles",
     tag = "Accounts",
     operation_id = "assignRoles",
-    params(("username" = String, Path, example = "ann"), Origin, CommandPreferences),
+    params(("number" = i64, Path, example = 4), Origin, CommandPreferences),
     request_body = RolesBody,
     responses(
-        (status = 200, description = "The roles are these, from the next login on.", body = Account,
+        (status = 200, description = "The roles are these, at once.", body = Rights,
             headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),
         (status = 409, description = "It is the last admin.", body = Problem,
             content_type = "application/problem+json",
@@ -221,7 +174,7 @@ fields! {
         (status = 404, description = "There is no such account.", body = Problem,
             content_type = "application/problem+json",
             example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
-                "detail": "there is no account with this username"})),
+                "detail": "there is no account with this number"})),
         (status = 422, response = Invalid),
         OfCallers,
         OfBodies,
@@ -230,7 +183,7 @@ fields! {
 pub async fn assign_roles(
     State(app): State<App>,
     caller: Caller,
-    Segment(username): Segment,
+    Number(number): Number,
     handling: Handling,
     headers: HeaderMap,
     body: Bytes,
@@ -239,20 +192,195 @@ pub async fn assign_roles(
     let mut form = Form::new(handling);
     let body: RolesBody<'_> = form.body(&body)?;
     let roles = parse_roles(&mut form, body.roles);
-    let places = form.texts("places", body.places);
-    if places.len() > MAX_PLACES || places.iter().any(|place| names::known(place).is_err()) {
-        form.wrong("places", format!("must have at most {MAX_PLACES} place ids of 1 to 150 characters"));
-    }
+    let places = places(&mut form, body.places);
     let (roles, places) = form.finish((roles, places))?;
     let command = AssignRoles {
         realm: REALM.to_owned(),
-        username: username.clone(),
+        number,
         roles: roles.clone(),
         places: places.clone(),
-        assigned_by: caller.username,
+        assigned_by: caller.account(),
     };
     let answer = app.submit(command, &headers).await?;
-    Ok((&answer, Json(Account { username: &username, roles, places })).into_response())
+    Ok((&answer, Json(Rights { number, roles, places })).into_response())
+}
+
+fields! {
+    /// Why.
+    struct Reason {
+        #[schema(min_length = 1, max_length = 150, example = "left the company")]
+        reason: String,
+    }
+}
+
+/// Disables an account: 204. It can do nothing and log in nowhere until it is enabled, and its tokens are worth nothing meanwhile.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{number}/disable",
+    tag = "Accounts",
+    operation_id = "disableAccount",
+    params(("number" = i64, Path, example = 4), Origin, CommandPreferences),
+    request_body = Reason,
+    responses(
+        (status = 204, description = "Disabled, now or before.",
+            headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),
+        (status = 404, description = "There is no such account.", body = Problem, content_type = "application/problem+json",
+            example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
+                "detail": "there is no account with this number"})),
+        (status = 409, description = "It is the last admin, or was closed.", body = Problem,
+            content_type = "application/problem+json",
+            example = json!({"type": "urn:till:last-admin", "title": "Last admin", "status": 409,
+                "detail": "this is the last account with the role admin: give the role to another one first"})),
+        (status = 422, response = Invalid),
+        OfCallers,
+        OfBodies,
+    )
+)]
+pub async fn disable(
+    State(app): State<App>,
+    caller: Caller,
+    Number(number): Number,
+    handling: Handling,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    caller.require(&[Role::Admin])?;
+    let (realm, reason, asked) = (REALM.to_owned(), reason(handling, &body)?, asked(&caller));
+    done(&app.submit(DisableAccount { realm, number, reason, asked }, &headers).await?)
+}
+
+/// Enables an account again: 204.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{number}/enable",
+    tag = "Accounts",
+    operation_id = "enableAccount",
+    params(("number" = i64, Path, example = 4), Origin, CommandPreferences),
+    request_body = Reason,
+    responses(
+        (status = 204, description = "Enabled, now or before.",
+            headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),
+        (status = 404, description = "There is no such account.", body = Problem, content_type = "application/problem+json",
+            example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
+                "detail": "there is no account with this number"})),
+        (status = 409, description = "It was closed.", body = Problem, content_type = "application/problem+json",
+            example = json!({"type": "urn:till:account-closed", "title": "Account closed", "status": 409,
+                "detail": "this account was closed for good: open another one"})),
+        (status = 422, response = Invalid),
+        OfCallers,
+        OfBodies,
+    )
+)]
+pub async fn enable(
+    State(app): State<App>,
+    caller: Caller,
+    Number(number): Number,
+    handling: Handling,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    caller.require(&[Role::Admin])?;
+    let (realm, reason, asked) = (REALM.to_owned(), reason(handling, &body)?, asked(&caller));
+    done(&app.submit(EnableAccount { realm, number, reason, asked }, &headers).await?)
+}
+
+/// Closes an account for good: 204. Its name is free for others. An admin closes any, and everybody its own.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts/{number}/close",
+    tag = "Accounts",
+    operation_id = "closeAccount",
+    params(("number" = i64, Path, example = 4), Origin, CommandPreferences),
+    responses(
+        (status = 204, description = "Closed, now or before.",
+            headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),
+        (status = 404, description = "There is no such account.", body = Problem, content_type = "application/problem+json",
+            example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
+                "detail": "there is no account with this number"})),
+        (status = 409, description = "It is the last admin.", body = Problem, content_type = "application/problem+json",
+            example = json!({"type": "urn:till:last-admin", "title": "Last admin", "status": 409,
+                "detail": "this is the last account with the role admin: give the role to another one first"})),
+        OfCallers,
+    )
+)]
+pub async fn close(
+    State(app): State<App>,
+    caller: Caller,
+    Number(number): Number,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    caller.require_login()?;
+    if caller.number != number {
+        caller.require(&[Role::Admin])?;
+    }
+    let command = CloseAccount { realm: REALM.to_owned(), number, asked: asked(&caller) };
+    done(&app.submit(command, &headers).await?)
+}
+
+/// Erases an account, and the customers that log in with it: 204. Nobody reads any more what was personal of them, in whatever was
+/// recorded. It cannot be undone. An admin erases any account, and everybody its own, with its password.
+#[utoipa::path(
+    delete,
+    path = "/v1/accounts/{number}",
+    tag = "Accounts",
+    operation_id = "eraseAccount",
+    params(("number" = i64, Path, example = 4), Origin, CommandPreferences),
+    request_body(content = Option<Proof>),
+    responses(
+        (status = 204, description = "Erased, now or before.",
+            headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),
+        (status = 404, description = "There is no such account.", body = Problem, content_type = "application/problem+json",
+            example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
+                "detail": "there is no account with this number"})),
+        (status = 409, description = "It is the last admin.", body = Problem, content_type = "application/problem+json",
+            example = json!({"type": "urn:till:last-admin", "title": "Last admin", "status": 409,
+                "detail": "this is the last account with the role admin: give the role to another one first"})),
+        (status = 422, response = Invalid),
+        OfCallers,
+        OfBodies,
+    )
+)]
+pub async fn erase(
+    State(app): State<App>,
+    caller: Caller,
+    address: ClientAddress,
+    Number(number): Number,
+    handling: Handling,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    caller.require_login()?;
+    if !caller.is(Role::Admin) {
+        if caller.number != number {
+            caller.require(&[Role::Admin])?;
+        }
+        prove(&app, number, address, handling, &headers, &body).await?;
+    }
+    let asked = asked(&caller);
+    let command = ErasePerson {
+        home: REALM.to_owned(),
+        person: Person::Account(number),
+        reason: if caller.number == number { BY_THE_PERSON } else { BY_AN_ADMIN }.to_owned(),
+        forget_at: asked.at + TimeDelta::seconds(app.own.forget_after_s),
+        asked,
+    };
+    done(&app.submit(command, &headers).await?)
+}
+
+fn reason(handling: Handling, body: &[u8]) -> Result<String, Problem> {
+    let mut form = Form::new(handling);
+    let body: Reason<'_> = form.body(body)?;
+    let reason = form.text("reason", body.reason, |text| names::not_blank(text, names::label));
+    form.finish(reason)
+}
+
+/// Who asks, now.
+pub fn asked(caller: &Caller) -> Asked {
+    Asked { at: Utc::now(), by: caller.account(), key: None, print: None }
+}
+
+fn done(answer: &Answer) -> Result<Response, ApiError> {
+    Ok((StatusCode::NO_CONTENT, answer, ()).into_response())
 }
 
 /// Opens the demo's accounts, or the first admin, where the accounts' shard is served here, and returns once this replica has
@@ -260,9 +388,9 @@ pub async fn assign_roles(
 /// replica looks until they are there.
 pub async fn ensure_first_accounts(app: &App) {
     for (username, password, role) in first_accounts(app) {
-        while account::load(&app.store.as_ref(), REALM, &username).is_none() {
+        while !matches!(named(app, &username), Ok(Some(_))) {
             if let Err(error) = ensure_account(app, &username, &password, role).await {
-                tracing::warn!(username, ?error, "a first account could not be opened yet");
+                tracing::warn!(?role, ?error, "a first account could not be opened yet");
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -284,65 +412,72 @@ async fn ensure_account(app: &App, username: &str, password: &str, role: Role) -
         Err(Refusal::Elsewhere(_)) => return Ok(()),
         served => served?,
     }
-    if account::load(&app.store.as_ref(), REALM, username).is_some() {
+    if named(app, username)?.is_some() {
         return Ok(());
     }
-    let roles = vec![role.name().to_owned()];
-    match open(app, username, password.to_owned(), roles, None, Origin::default()).await {
+    let personal = personal(username, app.passwords.hash(password.to_owned()).await?);
+    match open(app, &personal, vec![role.name().to_owned()], None, Origin::default()).await {
         Err(ApiError::Problem(problem)) if problem.status() == StatusCode::CONFLICT => Ok(()),
-        opened => opened,
+        opened => opened.map(drop),
     }
 }
 
 /// What the operator must do where no account has the role admin; `None` where one has.
 pub fn admin_missing(app: &App) -> Option<&'static str> {
-    let admins = account::load_realm(&app.store.as_ref(), REALM).admins;
-    (admins == 0).then_some(
+    (!account::has_admin(&app.store.as_ref(), REALM)).then_some(
         "no account has the role admin, so that nobody can assign roles: set TILL_ADMIN_PASSWORD, and TILL_ADMIN_USERNAME to a \
             name that no account has, and start again",
     )
 }
 
-/// Opens the account: its event is committed when this returns.
+/// What is personal of a new account.
+pub fn personal(username: &str, password_hash: String) -> Personal {
+    Personal {
+        username: Some(username.into()),
+        password_hash: Some(password_hash.into()),
+        ..Personal::default()
+    }
+}
+
+/// Opens the account, and gives its number: its event is committed when this returns. `key` is the client's `Idempotency-Key`.
 pub async fn open(
     app: &App,
-    username: &str,
-    password: String,
+    personal: &Personal,
     roles: Vec<String>,
-    idempotency_id: Option<Uuid>,
+    key: Option<&str>,
     origin: Origin,
-) -> Result<(), ApiError> {
-    let password_hash = app.passwords.hash(password).await?;
-    open_hashed(app, username, password_hash, roles, idempotency_id, origin).await
-}
-
-async fn open_hashed(
-    app: &App,
-    username: &str,
-    password_hash: String,
-    roles: Vec<String>,
-    idempotency_id: Option<Uuid>,
-    origin: Origin,
-) -> Result<(), ApiError> {
-    let command = RegisterAccount {
+) -> Result<i64, ApiError> {
+    let username = personal.username.clone().unwrap_or_default();
+    // The name of an account that is not sealed yet stands in no index.
+    if named(app, username.expose())?.is_some() {
+        return Err(rejected(Rejection::UsernameTaken));
+    }
+    let person = app.vault.new_key(REALM);
+    let key = key.map(|key| person.id_of(key));
+    let command = OpenAccount {
         realm: REALM.to_owned(),
-        username: username.to_owned(),
-        password_hash,
+        number: None,
+        sealed: person.seal(personal),
+        key: person.record(username_index(app, username.expose()).into_iter().collect()),
         roles,
-        idempotency_id,
+        places: Vec::new(),
+        sellers: Vec::new(),
+        asked: Asked { at: Utc::now(), by: STRANGER.to_owned(), key, print: None },
     };
-    app.shards.submit(command, origin).await?;
-    Ok(())
+    let answer = app.shards.submit(command, origin).await?;
+    match answer.event.as_deref() {
+        Some(schemas::Event::Accounts(schemas::accounts::Event::AccountOpened(event))) => {
+            Ok(event.account.id.parse().expect("the number of an account"))
+        }
+        // Its person was drawn for this command, so it was not opened before.
+        _ => Err(Refusal::Unknown.into()),
+    }
 }
 
-fn token(app: &App, username: String, account: AccountState) -> AccessToken {
-    let AccountState { roles, places, .. } = account;
-    let roles = roles.iter().filter_map(|name| Role::from_name(name)).collect();
-    let ttl_s = app.own.token_ttl_s;
-    AccessToken {
-        access_token: app.tokens.issue(Caller { username, roles, places }, ttl_s),
-        token_type: "Bearer",
-        expires_in: ttl_s,
+impl Account {
+    fn of(account: Known, username: String) -> Self {
+        let Known { number, state, .. } = account;
+        Self { number, username, roles: state.roles, places: state.places }
     }
 }
 
@@ -360,29 +495,19 @@ fn parse_roles(form: &mut Form, field: Field<'_>) -> Vec<String> {
     roles
 }
 
-/// A password that a login may try. No account has a longer one, and the longer a text is, the longer its hash takes.
-fn known_password(text: &str) -> Result<String, &'static str> {
-    if text.chars().count() > *PASSWORD_CHARS.end() {
-        return Err("must have at most 200 characters");
+/// The place ids of a list, which may be missing.
+pub fn places(form: &mut Form, field: Field<'_>) -> Vec<String> {
+    let places = form.texts("places", field);
+    if places.len() > MAX_PLACES || places.iter().any(|place| names::known(place).is_err()) {
+        form.wrong("places", format!("must have at most {MAX_PLACES} place ids of 1 to 150 characters"));
     }
-    Ok(text.to_owned())
+    places
 }
 
-fn password(text: &str) -> Result<String, &'static str> {
+pub fn password(text: &str) -> Result<String, &'static str> {
     if PASSWORD_CHARS.contains(&text.chars().count()) {
         Ok(text.to_owned())
     } else {
         Err("must have 8 to 200 characters")
     }
-}
-
-/// The id by which the log remembers the request's `Idempotency-Key`: a UUIDv5 of caller, route and key. `None` without the
-/// header; 400 where it is no key.
-fn idempotency_id(headers: &HeaderMap, route: &str, caller: &str) -> Result<Option<Uuid>, Problem> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
-        Problem::new(StatusCode::BAD_REQUEST, "Idempotency-Key must have 1 to 255 ASCII characters")
-    })?;
-    let name = format!("{caller}\n{route}\n{key}");
-    Ok(Some(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes())))
 }

@@ -9,6 +9,7 @@ use chrono_tz::Tz;
 use domain::Command;
 use ipnet::IpNet;
 use runtime::auth::Tokens;
+use runtime::vault::Vault;
 use tokio::sync::Semaphore;
 
 use super::batch::Turns;
@@ -19,6 +20,7 @@ use crate::blocking::Threads;
 use crate::effects::tell::Teller;
 use crate::passwords::Passwords;
 use crate::settings::{Own, Settings, networks};
+use crate::shard::barrier::Barrier;
 use crate::shard::source::Source;
 use crate::shard::store::Store;
 use crate::shard::{Answer, Engine, Origin, Refusal, Shards};
@@ -35,12 +37,16 @@ pub struct Parts {
     pub shards: Arc<Shards>,
     pub store: Arc<Store>,
     pub source: Arc<Source>,
+    /// What is passed before a handler relies on states of other homes.
+    pub barrier: Barrier,
     /// Threads that read from the log for callers with a token.
     pub reading: Threads,
     /// Threads that read from the log for strangers, who so hold up nobody but each other.
     pub strangers_reading: Threads,
     pub tokens: Tokens,
     pub passwords: Passwords,
+    /// Seals and opens what is personal.
+    pub vault: Vault,
     pub login_guard: Arc<LoginGuard>,
     /// The peers whose `X-Real-IP` is believed.
     pub trusted_proxies: Vec<IpNet>,
@@ -80,10 +86,12 @@ impl App {
             shards: Arc::clone(engine.shards()),
             store: Arc::clone(engine.store()),
             source: Arc::clone(engine.source()),
+            barrier: engine.barrier().clone(),
             reading: Threads::new(READING),
             strangers_reading: Threads::new(READING),
             tokens: Tokens::new(&own.jwt_secret),
             passwords: Passwords::default(),
+            vault: engine.vault().clone(),
             login_guard: Arc::new(LoginGuard::new(own.login_attempts, own.login_lock_s)),
             trusted_proxies,
             zone: (!own.require_zone).then_some(zone),

@@ -19,6 +19,7 @@ use runtime::Problem;
 use schemas::shards::ShardAnnounced;
 
 use crate::shard::Refusal;
+use crate::shard::barrier::Behind;
 
 #[derive(Debug)]
 pub enum ApiError {
@@ -58,7 +59,23 @@ impl From<Refusal> for ApiError {
     }
 }
 
+impl From<Behind> for ApiError {
+    fn from(Behind: Behind) -> Self {
+        let detail =
+            "this replica has not read all that the others have recorded: nothing happened, try again";
+        Self::Problem(Problem::unavailable(detail, 1).kind("urn:till:catalogue-behind", "Catalogue behind"))
+    }
+}
+
 impl ApiError {
+    /// The same with what `more` adds to its problem, where it has one.
+    pub fn tell(self, more: impl FnOnce(Problem) -> Problem) -> Self {
+        match self {
+            Self::Problem(problem) => Self::Problem(more(problem)),
+            Self::Elsewhere(_) | Self::Moving => self,
+        }
+    }
+
     /// The answer where no other replica can be asked: a shard that is elsewhere is then one that moves.
     pub fn into_problem(self) -> Problem {
         match self {
@@ -96,6 +113,8 @@ fn rejected(rejection: Rejection) -> Problem {
     let status = match rejection.class() {
         Class::Unknown => StatusCode::NOT_FOUND,
         Class::Conflict => StatusCode::CONFLICT,
+        Class::Forbidden => StatusCode::FORBIDDEN,
+        Class::Stale => StatusCode::PRECONDITION_FAILED,
         Class::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
     };
     Problem::new(status, rejection.to_string()).kind(rejection.code(), rejection.title())

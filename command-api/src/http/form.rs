@@ -70,21 +70,21 @@ impl Form {
     }
 
     /// Reads a text. `rule` gives its value, or what is wrong with it.
-    pub fn text<T: Default>(
+    pub fn text<T: Default, E: Detail>(
         &mut self,
         name: &str,
         field: Field<'_>,
-        rule: impl FnOnce(&str) -> Result<T, &'static str>,
+        rule: impl FnOnce(&str) -> Result<T, E>,
     ) -> T {
         self.read(name, field, |raw| rule(&text(raw)?))
     }
 
     /// Reads a number, or a text that holds one. `rule` sees its digits as they were sent, so that nothing is rounded before.
-    pub fn decimal<T: Default>(
+    pub fn decimal<T: Default, E: Detail>(
         &mut self,
         name: &str,
         field: Field<'_>,
-        rule: impl FnOnce(&str) -> Result<T, &'static str>,
+        rule: impl FnOnce(&str) -> Result<T, E>,
     ) -> T {
         self.read(name, field, |raw| if raw.starts_with('"') { rule(&text(raw)?) } else { rule(raw) })
     }
@@ -99,12 +99,28 @@ impl Form {
         self.read(name, field, |raw| rule(whole(raw).ok_or("must be a whole number")?))
     }
 
+    /// Reads `true` or `false`; `None` where the field is missing.
+    pub fn flag(&mut self, name: &str, field: Field<'_>) -> Option<bool> {
+        if is_missing(field) {
+            return None;
+        }
+        Some(self.read(name, field, |raw| raw.parse().map_err(|_| "must be true or false")))
+    }
+
     /// Reads a list of texts. It is empty where the field is missing.
     pub fn texts(&mut self, name: &str, field: Field<'_>) -> Vec<String> {
         if is_missing(field) {
             return Vec::new();
         }
         self.read(name, field, |raw| serde_json::from_str(raw).map_err(|_| "must be a list of texts"))
+    }
+
+    /// Reads a list of whole numbers. It is empty where the field is missing.
+    pub fn integers(&mut self, name: &str, field: Field<'_>) -> Vec<i64> {
+        if is_missing(field) {
+            return Vec::new();
+        }
+        self.read(name, field, |raw| serde_json::from_str(raw).map_err(|_| "must be a list of whole numbers"))
     }
 
     /// Reads a list of 1 to `limit` objects. An element that is no object is noted and left out.
@@ -126,6 +142,16 @@ impl Form {
             }
         }
         objects
+    }
+
+    /// Reads an object, whose fields are read next: [`Self::leave`] then goes back to the body's own.
+    pub fn object<'b, F: Fields<'b>>(&mut self, name: &str, field: Field<'b>) -> F {
+        let object = self.read(name, field, |raw| match serde_json::from_str::<Object<F>>(raw) {
+            Ok(object) => Ok(Some(object)),
+            Err(_) => Err(NO_OBJECT),
+        });
+        self.prefix = format!("/{name}");
+        object.map(|object| self.fields_of(object)).unwrap_or_default()
     }
 
     /// Notes that a field is wrong.
@@ -166,21 +192,33 @@ impl Form {
         object.fields
     }
 
-    fn read<'b, T: Default>(
+    fn read<'b, T: Default, E: Detail>(
         &mut self,
         name: &str,
         field: Field<'b>,
-        rule: impl FnOnce(&'b str) -> Result<T, &'static str>,
+        rule: impl FnOnce(&'b str) -> Result<T, E>,
     ) -> T {
         let result = match field {
             Some(raw) if !is_missing(field) => rule(raw.get()),
-            _ => Err("is required"),
+            _ => Err("is required".into()),
         };
         result.unwrap_or_else(|detail| {
             self.wrong(name, detail);
             T::default()
         })
     }
+}
+
+/// What is wrong with a field, in words for the client.
+pub trait Detail: From<&'static str> + Into<Cow<'static, str>> {}
+
+impl Detail for &'static str {}
+impl Detail for String {}
+
+/// What a field of a change says: `None` where it is missing, so that all stays as it is, and `Some(None)` where `null` clears
+/// it.
+pub fn clearable<'b, T>(field: Field<'b>, read: impl FnOnce(Field<'b>) -> T) -> Option<Option<T>> {
+    field.map(|_| (!is_missing(field)).then(|| read(field)))
 }
 
 /// Whether a field has no value: `null` says the same as leaving it out.

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::client_address::{ClientAddress, REAL_IP};
 use super::error::{Elsewhere, NotTaken};
 use super::prefer::Handling;
-use super::{ApiError, App, room};
+use super::{ApiError, App, drawn, room};
 use crate::shard::Refusal;
 
 /// The largest body of a request, KiB.
@@ -55,22 +55,29 @@ pub struct Intake {
     max_kib: usize,
     /// A request without a valid token is refused before its body is read.
     token_first: bool,
+    /// What is new gets an id that is drawn here, where the request names none by its key.
+    draws_ids: bool,
 }
 
 impl Intake {
     /// The bodies of callers: a request without a valid token is refused before its body takes any memory.
     pub fn of_callers(app: &App) -> Self {
-        Self { app: app.clone(), max_kib: MAX_BODY_KIB, token_first: true }
+        Self { app: app.clone(), max_kib: MAX_BODY_KIB, token_first: true, draws_ids: false }
+    }
+
+    /// The bodies of callers who make something that has a home of its own.
+    pub fn of_makers(app: &App) -> Self {
+        Self { draws_ids: true, ..Self::of_callers(app) }
     }
 
     /// The bodies of anyone: the handler itself looks for a token where it wants one.
     pub fn of_anyone(app: &App) -> Self {
-        Self { app: app.clone(), max_kib: MAX_BODY_KIB, token_first: false }
+        Self { app: app.clone(), max_kib: MAX_BODY_KIB, token_first: false, draws_ids: false }
     }
 
     /// The names and passwords of anyone who registers or logs in.
     pub fn of_credentials(app: &App) -> Self {
-        Self { app: app.clone(), max_kib: MAX_CREDENTIALS_KIB, token_first: false }
+        Self { app: app.clone(), max_kib: MAX_CREDENTIALS_KIB, token_first: false, draws_ids: false }
     }
 
     /// The caller, where the routes want a token. It goes into the request's extensions, where the handler's extractor finds it.
@@ -98,6 +105,9 @@ async fn answer(intake: &Intake, request: Request, next: Next) -> Result<Respons
     let caller = intake.caller(&mut parts).await?;
     let held = room::read(body, app.rooms.of(caller.as_ref()), intake.max_kib).await?;
     let body = held.bytes.clone();
+    if intake.draws_ids && !parts.headers.contains_key(FORWARDED) {
+        drawn::settle(&mut parts.headers, &app.shards);
+    }
     let deadline = Instant::now() + app.shards.move_timeout();
     loop {
         let request = Request::from_parts(parts.clone(), Body::from(body.clone()));

@@ -163,7 +163,7 @@ pub async fn record(
 ) -> Result<Response, ApiError> {
     let receipt = parse(&app, &caller, handling, &body)?;
     let (transaction_id, understood) = (receipt.transaction_id.clone(), Understood::of(&receipt));
-    let command = RecordReceipt { receipt, totals_match: true, recorded_by: caller.username };
+    let command = RecordReceipt { receipt, totals_match: true, recorded_by: caller.account() };
     let answer = app.submit(command, &headers).await?;
     let location = location(&transaction_id);
     let position = answer.position.to_string();
@@ -255,7 +255,7 @@ pub async fn void(
     app.shards.served_here(&transaction_id).await?;
     let receipt = recorded(&app, &transaction_id, &app.reading).await?;
     let command =
-        VoidReceipt { transaction_id: transaction_id.clone(), receipt, reason, voided_by: caller.username };
+        VoidReceipt { transaction_id: transaction_id.clone(), receipt, reason, voided_by: caller.account() };
     let answer = app.submit(command, &headers).await?;
     let location = location(&transaction_id);
     let position = answer.position.to_string();

@@ -48,7 +48,7 @@ impl Rooms {
     pub fn of(&self, caller: Option<&Caller>) -> Room {
         let known = caller.filter(|caller| caller.roles.iter().any(|role| *role != Role::Customer));
         match known {
-            Some(caller) => Room(vec![self.of_callers.of(&caller.username), self.callers.clone()]),
+            Some(caller) => Room(vec![self.of_callers.of(&caller.account()), self.callers.clone()]),
             None => Room(vec![self.strangers.clone()]),
         }
     }
@@ -145,7 +145,13 @@ mod tests {
     use super::*;
 
     fn caller(roles: &[Role]) -> Caller {
-        Caller { username: "ann".into(), roles: roles.into(), places: Vec::new() }
+        Caller {
+            realm: "till".into(),
+            number: 1,
+            roles: roles.into(),
+            places: Vec::new(),
+            is_terminal_key: false,
+        }
     }
 
     fn is_refused(read: Result<Held, ApiError>, status: u16) -> bool {
@@ -183,7 +189,7 @@ mod tests {
             }
             held
         };
-        let ann = Caller { username: "ann".into(), roles: vec![Role::Terminal], places: Vec::new() };
+        let ann = caller(&[Role::Terminal]);
         let strangers = [None, Some(&caller(&[Role::Customer])), Some(&caller(&[]))];
         let mut held = fill(None).await;
         assert_eq!(held.len(), STRANGERS_KIB / 1024);
@@ -192,7 +198,7 @@ mod tests {
         }
         held.extend(fill(Some(&ann)).await);
         assert_eq!(held.len(), (STRANGERS_KIB + CALLER_KIB) / 1024);
-        let other = Caller { username: "bob".into(), ..ann.clone() };
+        let other = Caller { number: 2, ..ann.clone() };
         assert!(read(Some(&other)).await.is_ok());
         drop(held);
         assert!(read(Some(&ann)).await.is_ok() && read(None).await.is_ok());

@@ -1,4 +1,5 @@
-//! The directory says which replica serves a shard, and what the topology is. It is a reader of `till.shards`.
+//! The directory says which replica serves a shard, what the topology is, and which secrets the log was written with. It
+//! is a reader of `till.shards`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,13 +10,11 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use runtime::kafka::{
     Cluster, Ends, Isolation, LogReader, Standstill, Unreadable, WatchedEnds, end_offsets, partition_count,
 };
-use schemas::shards::{self, ShardAnnounced, TopologyDeclared};
+use schemas::shards::{self, DECLARATIONS_PARTITION, SecretsDeclared, ShardAnnounced, TopologyDeclared};
 use schemas::{Event, Topic};
 use tokio::sync::watch;
 
-/// The partition of `till.shards` that the topology's records are in.
-pub const TOPOLOGY_PARTITION: i32 = 0;
-/// How long [`Directory::topology_now`] waits for the topic's end. A dead owner's open transaction holds committed
+/// How long [`Directory::topology_now`] and [`Directory::secrets_now`] wait for the topic's end. A dead owner's open transaction holds committed
 /// readers back for less than this.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,7 +26,8 @@ const POLL: Duration = Duration::from_millis(10);
 pub struct Known {
     owners: HashMap<i32, ShardAnnounced>,
     topology: Option<TopologyDeclared>,
-    /// The offset up to which the topology's partition is read.
+    secrets: Option<SecretsDeclared>,
+    /// The offset up to which the partition of declarations is read.
     read_to: i64,
 }
 
@@ -93,22 +93,35 @@ impl Directory {
     /// How partitions map to shards, with all that was declared before this call. It blocks until the topic is read
     /// that far.
     pub fn topology_now(&self, ends: &Ends) -> KafkaResult<Option<TopologyDeclared>> {
-        let only_its = TOPOLOGY_PARTITION + 1;
+        self.await_declarations(ends)?;
+        Ok(self.topology())
+    }
+
+    /// The checks of the deployment's secrets, as far as the topic has been read.
+    pub fn secrets(&self) -> Option<SecretsDeclared> {
+        self.known.borrow().secrets.clone()
+    }
+
+    /// The checks of the deployment's secrets, with all that was declared before this call. It blocks until the topic is
+    /// read that far.
+    pub fn secrets_now(&self, ends: &Ends) -> KafkaResult<Option<SecretsDeclared>> {
+        self.await_declarations(ends)?;
+        Ok(self.secrets())
+    }
+
+    /// Waits until all is read that was declared before this call.
+    fn await_declarations(&self, ends: &Ends) -> KafkaResult<()> {
+        let only_its = DECLARATIONS_PARTITION + 1;
         let ends = ends.ask(&[(&self.topic, only_its)])?;
-        let end = ends.get(&(self.topic.clone(), TOPOLOGY_PARTITION)).copied().unwrap_or_default();
+        let end = ends.get(&(self.topic.clone(), DECLARATIONS_PARTITION)).copied().unwrap_or_default();
         let deadline = Instant::now() + READ_TIMEOUT;
-        loop {
-            {
-                let known = self.known.borrow();
-                if known.read_to >= end {
-                    return Ok(known.topology);
-                }
-            }
+        while self.known.borrow().read_to < end {
             if Instant::now() > deadline {
                 return Err(KafkaError::Canceled);
             }
             std::thread::sleep(Duration::from_millis(2));
         }
+        Ok(())
     }
 
     /// A receiver that is notified of each change of what [`Self::owner`] and [`Self::topology`] say.
@@ -123,6 +136,10 @@ impl Directory {
 
     fn note_owner(&self, announced: ShardAnnounced) {
         self.known.send_modify(|known| drop(known.owners.insert(announced.shard, announced)));
+    }
+
+    fn note_secrets(&self, declared: SecretsDeclared) {
+        self.known.send_modify(|known| known.secrets = Some(declared));
     }
 
     fn note_topology(&self, declared: TopologyDeclared) {
@@ -196,6 +213,7 @@ impl Reading {
             match event {
                 shards::Event::ShardAnnounced(announced) => self.directory.note_owner(announced),
                 shards::Event::TopologyDeclared(declared) => self.directory.note_topology(declared),
+                shards::Event::SecretsDeclared(declared) => self.directory.note_secrets(declared),
             }
         }
         self.follow_positions();
@@ -207,8 +225,8 @@ impl Reading {
     fn follow_positions(&mut self) {
         let Ok(positions) = self.reader.positions() else { return };
         self.next.extend(positions.into_iter().map(|((_, partition), next)| (partition, next)));
-        let read_to = self.next[&TOPOLOGY_PARTITION];
-        // `topology_now` looks again and again, and nobody else needs `read_to`: no receiver is woken.
+        let read_to = self.next[&DECLARATIONS_PARTITION];
+        // `await_declarations` looks again and again, and nobody else needs `read_to`: no receiver is woken.
         self.directory.known.send_if_modified(|known| {
             known.read_to = read_to;
             false

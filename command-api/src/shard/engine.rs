@@ -8,19 +8,23 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadat
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use runtime::kafka::{Cluster, Ends, Isolation, RecordWriter};
+use runtime::vault::Vault;
 use schemas::Topic;
 use schemas::codec::Framing;
 use schemas::shards::TopologyDeclared;
 use uuid::Uuid;
 
+use super::barrier::Barrier;
+use super::declaration::DeclarationError;
 use super::directory::{Directory, DirectoryError};
 use super::ended::TakeoverError;
 use super::follower::{Follower, partitions_of};
 use super::membership::{self, Rebalances};
+use super::secrets;
 use super::shards::Shards;
 use super::source::Source;
 use super::store::Store;
-use super::topology::{self, TopologyError};
+use super::topology;
 use super::verify;
 use crate::effects::tell::Teller;
 use crate::settings::Settings;
@@ -48,6 +52,9 @@ pub struct Engine {
     /// of their own, so that a takeover never waits for them.
     pub(super) ends: Ends,
     pub(super) teller: Teller,
+    pub(super) barrier: Barrier,
+    /// Seals what stands in the clear.
+    pub(super) vault: Vault,
     /// The metadata of a group that has no members. Committing an offset for it proves that a producer is not fenced.
     pub(super) refusals: ConsumerGroupMetadata,
     /// The most commands that a batch takes.
@@ -65,7 +72,7 @@ pub enum Unstarted {
 }
 
 impl Engine {
-    /// Opens the store, begins to follow the log, and agrees with the log on the topology. It blocks.
+    /// Opens the store, begins to follow the log, and agrees with the log on the topology and on the secrets. It blocks.
     pub fn start(
         settings: &Settings,
         framing: Framing,
@@ -79,9 +86,12 @@ impl Engine {
         let watching = Arc::new(Ends::new(&cluster));
         let directory = Directory::start(&cluster, &prefix, Arc::clone(&watching), |error| end(&error))?;
         let topology_epoch = topology::agreed(&cluster, common, &directory, &ends, &framing)?;
+        let vault = Vault::new(&own.vault);
+        secrets::agree(&cluster, &prefix, &directory, &ends, &framing, &vault)?;
         let shards = Arc::new(Shards::new(common, own, directory.clone()));
         let source = Arc::new(Source::new(&cluster, &prefix));
         let teller = Teller::new(&shards, &source, replicas, own);
+        let barrier = Barrier::start(&cluster, &prefix, partitions, &store, &shards);
         let membership = membership::member(&cluster, &prefix, Arc::clone(&shards))?;
         let refusals = refusals(&cluster, &prefix)?;
         // The follower starts last: it keeps the store open, and where something above fails the next start needs the
@@ -103,6 +113,8 @@ impl Engine {
             directory,
             ends,
             teller,
+            barrier,
+            vault,
             batch: own.shard_batch,
             pause: Duration::from_micros(own.shard_pause_us),
             prefix,
@@ -125,9 +137,19 @@ impl Engine {
         &self.source
     }
 
+    /// What seals and opens.
+    pub const fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     /// The part that tells to-dos' commands to other replicas.
     pub const fn teller(&self) -> &Teller {
         &self.teller
+    }
+
+    /// What handlers pass before they rely on states of other homes.
+    pub const fn barrier(&self) -> &Barrier {
+        &self.barrier
     }
 
     /// Whether the store has been near the end of the log at least once.
@@ -188,7 +210,7 @@ impl Engine {
 
     /// The ends of the shard's partitions, with records of open transactions counted.
     pub(super) fn ends_of(&self, shard: i32) -> KafkaResult<HashMap<(Topic, i32), i64>> {
-        let names = Topic::COMMANDED.map(|topic| topic.name(&self.prefix));
+        let names = Topic::OWNED.map(|topic| topic.name(&self.prefix));
         let asked: Vec<_> = names.iter().map(|name| (name.as_str(), self.partitions)).collect();
         let ends = self.ends.ask(&asked)?;
         let end_of = |(topic, partition): (Topic, i32)| {
@@ -248,11 +270,11 @@ impl From<KafkaError> for Unstarted {
     }
 }
 
-impl From<TopologyError> for Unstarted {
-    fn from(error: TopologyError) -> Self {
+impl From<DeclarationError> for Unstarted {
+    fn from(error: DeclarationError) -> Self {
         match error {
-            TopologyError::Kafka(error) => Self::Kafka(error),
-            TopologyError::Refused(refusal) => Self::Refused(refusal),
+            DeclarationError::Kafka(error) => Self::Kafka(error),
+            DeclarationError::Refused(refusal) => Self::Refused(refusal),
         }
     }
 }

@@ -7,9 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use domain::{Recorded, evolve};
 use rdkafka::error::{KafkaError, KafkaResult};
-use runtime::kafka::{Cluster, Ends, Isolation, LogError, LogReader, Standstill, Unreadable, WatchedEnds};
+use runtime::kafka::{
+    Attendance, Away, Cluster, Ends, Isolation, LogError, LogReader, Positions, Standstill, Unreadable,
+    WatchedEnds,
+};
 use schemas::{Position, Topic};
 
 use super::store::{Advance, FoldedTo, Overlay, Overtaken, Store};
@@ -21,10 +25,10 @@ const BATCH_TIME: Duration = Duration::from_millis(20);
 /// How many offsets a replica may be behind the end of the log when it joins the group.
 const NEAR_OFFSETS: i64 = 1_000;
 
-/// The partitions, of all topics with commands, that belong to a shard.
+/// The partitions, of all topics that shards write, that belong to a shard.
 pub fn partitions_of(shard: i32, shards: i32, partitions: i32) -> impl Iterator<Item = (Topic, i32)> + Clone {
     let mine = (0..partitions).filter(move |partition| partition % shards == shard);
-    mine.flat_map(|partition| Topic::COMMANDED.map(|topic| (topic, partition)))
+    mine.flat_map(|partition| Topic::OWNED.map(|topic| (topic, partition)))
 }
 
 /// A request to the follower's thread.
@@ -54,6 +58,8 @@ pub enum Broken {
     Unreadable(#[from] Unreadable),
     #[error(transparent)]
     Overtaken(#[from] Overtaken),
+    #[error("this process ends, and the next start rebuilds the local store: {0}")]
+    Away(#[from] Away),
     #[error(
         "the log does not reach the store's position any more: it was recreated or truncated while this process ran"
     )]
@@ -71,7 +77,7 @@ impl Follower {
         failed: impl FnOnce(Broken) + Send + 'static,
     ) -> KafkaResult<Self> {
         let (requests, inbox) = mpsc::channel();
-        let names = Topic::COMMANDED.map(|topic| (topic, topic.name(prefix)));
+        let names = Topic::OWNED.map(|topic| (topic, topic.name(prefix)));
         let topics = names.iter().map(|(_, name)| (name.clone(), partitions)).collect();
         let near_the_end = Arc::new(AtomicBool::new(false));
         let stands_still = Arc::new(AtomicBool::new(false));
@@ -83,6 +89,7 @@ impl Follower {
             ends,
             names,
             partitions,
+            attendance: Attendance::new(store.seen_at()),
             store,
             inbox,
             near_the_end: Arc::clone(&near_the_end),
@@ -142,7 +149,7 @@ struct Following {
     prefix: String,
     ends: Arc<Ends>,
     watched: WatchedEnds,
-    names: [(Topic, String); Topic::COMMANDED.len()],
+    names: [(Topic, String); Topic::OWNED.len()],
     partitions: i32,
     store: Arc<Store>,
     inbox: Receiver<Request>,
@@ -150,6 +157,8 @@ struct Following {
     stands_still: Arc<AtomicBool>,
     /// The standstill of the first replay, which looks at all partitions as if they were one.
     replay: Standstill<()>,
+    /// Says when the store was at the end of the persons' keys, of which the log forgets what is deleted.
+    attendance: Attendance,
     standstill: Standstill<(Topic, i32)>,
     assigned: HashSet<(Topic, i32)>,
     releases: Vec<Release>,
@@ -158,7 +167,7 @@ struct Following {
 
 impl Following {
     fn run(&mut self) -> Result<(), Broken> {
-        let all = (0..self.partitions).flat_map(|partition| Topic::COMMANDED.map(|topic| (topic, partition)));
+        let all = (0..self.partitions).flat_map(|partition| Topic::OWNED.map(|topic| (topic, partition)));
         self.assign(all.collect())?;
         loop {
             while let Ok(request) = self.inbox.try_recv() {
@@ -279,14 +288,29 @@ impl Following {
         }
     }
 
-    fn notice_a_standstill(&mut self) -> KafkaResult<()> {
-        let Some(ends) = self.watched.news() else { return Ok(()) };
+    /// Fails where the store was not at the end of the persons' keys for so long that it may have missed that one was
+    /// forgotten.
+    fn attend(&mut self, ends: &HashMap<(String, i32), i64>) -> Result<(), Away> {
+        let name = name_in(&self.names, Topic::Keys);
+        let keys = || (0..self.partitions).map(|partition| (Topic::Keys, partition));
+        let folded: Positions =
+            keys().map(|place| (place, self.store.folded(place.0, place.1).next)).collect();
+        let end = |partition| ends.get(&(name.to_owned(), partition)).copied().unwrap_or_default();
+        let ends = keys().map(|place| (place, end(place.1))).collect();
+        if let Some(at) = self.attendance.see(Utc::now(), &folded, ends)? {
+            self.store.note_seen(at);
+        }
+        Ok(())
+    }
+
+    fn notice_a_standstill(&mut self) -> Result<(), Broken> {
+        let Some(ends) = self.watched.news().map(|ends| ends.clone()) else { return Ok(()) };
+        self.attend(&ends)?;
         let place = |&(topic, partition): &(Topic, i32)| {
             let end = ends.get(&(name_in(&self.names, topic).to_owned(), partition));
             ((topic, partition), self.store.folded(topic, partition).next, end.copied().unwrap_or_default())
         };
         let places: Vec<_> = self.assigned.iter().map(place).collect();
-        drop(ends);
         if !self.near_the_end.load(Ordering::Relaxed) {
             // In a long replay a partition rests while others are read, so only all of them together can stand still.
             let next = places.iter().map(|(_, next, _)| next).sum();

@@ -2,9 +2,13 @@
 //!
 //! A command goes from [`Shards::submit`] through the shard's queue to its [`owner`], which decides, appends, commits,
 //! applies and answers. A shard comes here by [`ownership`], then [`takeover`], then [`owner`]. Beside both, the
-//! [`follower`] folds the partitions that nobody here owns into the [`store`].
+//! [`follower`] folds the partitions that nobody here owns into the [`store`]. A handler that relies on states of other homes
+//! passes the [`barrier`] first.
 
 mod assignment;
+pub mod barrier;
+mod batch;
+pub mod declaration;
 pub mod directory;
 mod ended;
 pub mod engine;
@@ -12,6 +16,7 @@ mod follower;
 mod membership;
 mod owner;
 pub mod ownership;
+mod secrets;
 mod shards;
 pub mod source;
 pub mod store;

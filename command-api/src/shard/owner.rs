@@ -2,17 +2,19 @@
 //! applies them to the store, and answers.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
-use domain::{Act, Decision, Recorded, Sort, TodoKey, decide, evolve};
+use domain::account::{self, SealAccount};
+use domain::vault::USERNAME;
+use domain::{Act, Asked, Sort, TodoKey, decide, evolve};
 use rdkafka::error::KafkaResult;
-use schemas::{Event, EventHeaders, Position, Topic};
+use schemas::{Clear, Position, Topic};
 use uuid::Uuid;
 
 use super::assignment::Assignment;
+use super::batch::{Pending, Step, Written, placed};
 use super::ended::{Ended, TakeoverError};
 use super::engine::Engine;
 use super::store::{Advance, FoldedTo, Overlay, Writes};
@@ -76,13 +78,6 @@ struct Serving<'e> {
     /// How many commands were just answered or waited at that time. About as many may wait soon.
     expected: usize,
     tails: HashMap<(Topic, i32), Tail>,
-}
-
-/// An event of the batch on its way into the log.
-struct Pending {
-    event: Arc<Event>,
-    partition: i32,
-    headers: EventHeaders,
 }
 
 /// The answer to one command, held until the batch is committed. A position within the batch is provisional until then.
@@ -165,10 +160,30 @@ impl<'e> Serving<'e> {
         }
         let left = most - jobs.len();
         for Due { key, cause, act } in self.todos.take(Sort::Command, left, Utc::now(), &self.engine.store) {
-            let Act::Command(command) = act else { unreachable!("a to-do is of the sort that its key says") };
-            jobs.push(self.job(key, cause, command));
+            match act {
+                Act::Command(command) => jobs.push(self.job(key, cause, command)),
+                Act::Seal { home, id } => match self.sealing(home, &id) {
+                    Some(command) => jobs.push(self.job(key, cause, command)),
+                    None => self.put_off(&key, &"what it seals is not there any more"),
+                },
+                Act::Tell { .. } => unreachable!("a to-do is of the sort that its key says"),
+            }
         }
         jobs
+    }
+
+    /// The command that seals an account which stands in the clear. Its person's key is drawn here: a command that is refused
+    /// is made anew, with another one.
+    fn sealing(&self, realm: String, number: &str) -> Option<Box<domain::Command>> {
+        let number = number.parse().ok()?;
+        let (personal, revision) = account::unsealed(&self.engine.store.as_ref(), &realm, number)?;
+        let vault = &self.engine.vault;
+        let person = vault.new_key(&realm);
+        let username = personal.username.as_ref().map(Clear::expose).unwrap_or_default();
+        let index = vault.index(&realm, USERNAME, username);
+        let (sealed, key) = (person.seal(&personal), person.record(index.into_iter().collect()));
+        let asked = Asked::by_todo(Utc::now());
+        Some(Box::new(SealAccount { realm, number, revision, sealed, key, asked }.into()))
     }
 
     /// The job that settles the to-do of a tell, where the tell has ended well. Else the to-do is put off.
@@ -249,8 +264,7 @@ impl<'e> Serving<'e> {
 
     /// Decides each command against the store's state with the batch's earlier events on top.
     fn decide(&self, batch: Vec<Job>) -> (Vec<Pending>, Vec<Outcome>) {
-        let mut states = Overlay::new(&self.engine.store);
-        let mut pending = Vec::with_capacity(batch.len());
+        let mut written = Written::new(&self.engine.store, batch.len());
         let mut outcomes = Vec::with_capacity(batch.len());
         for Job { work, partition, origin, asker } in batch {
             let Work::Decide { command, and_tell_when_settled } = work else {
@@ -259,7 +273,7 @@ impl<'e> Serving<'e> {
             };
             let topic = command.topic();
             let result = if self.tails.contains_key(&(topic, partition)) {
-                decide(&states, *command).map_err(Returned::Rejected)
+                decide(&written.states, *command).map_err(Returned::Rejected)
             } else {
                 tracing::error!(
                     shard.id = self.shard,
@@ -269,22 +283,13 @@ impl<'e> Serving<'e> {
                 );
                 Err(Returned::NotMine)
             };
-            let result = result.map(|decision| match decision {
-                Decision::Append(event) => {
-                    let position = Position { topic, partition, offset: provisional(pending.len()) };
-                    let headers = headers(origin);
-                    evolve(&mut states, &event, &Recorded { position, event_id: headers.event_id });
-                    pending.push(Pending { event: Arc::clone(&event), partition, headers });
-                    Some(Answer::recorded(position, event))
-                }
-                Decision::Already(position) => Some(Answer::already(position)),
-            });
+            let result = result.map(|decision| Some(written.take(decision, partition, origin)));
             outcomes.push(Outcome { asker, result, and_tell_when_settled });
         }
-        (pending, outcomes)
+        (written.pending, outcomes)
     }
 
-    /// Appends the events in one transaction, whose outcome is known before the next one begins. A batch without events
+    /// Appends the records in one transaction, whose outcome is known before the next one begins. A batch without records
     /// commits an offset instead, so that a fenced owner cannot even say no.
     fn commit(&mut self, pending: &[Pending]) -> KafkaResult<Vec<i64>> {
         let begun = Instant::now();
@@ -293,16 +298,13 @@ impl<'e> Serving<'e> {
             self.producers[self.turn].begin_with_offsets(&offset, &self.engine.refusals)?;
             Vec::new()
         } else {
-            let records = &self.engine.records;
-            let record =
-                |pending: &Pending| records.record(&pending.event, pending.partition, &pending.headers);
-            self.producers[self.turn].append(pending.iter().map(record).collect())?
+            self.append(pending)?
         };
         let appended = begun.elapsed();
         self.producers[self.turn].commit()?;
         tracing::debug!(
             shard.id = self.shard,
-            batch.events = pending.len(),
+            batch.records = pending.len(),
             append_us = appended.as_micros(),
             commit_us = (begun.elapsed() - appended).as_micros(),
             "committed"
@@ -312,20 +314,40 @@ impl<'e> Serving<'e> {
         Ok(offsets)
     }
 
-    /// Folds the committed events, at their true offsets, into the store. Where an event does not stand where this
-    /// owner's next one belongs, the batch was decided without the records before it. Then nothing is written, and the
-    /// follower folds all of it.
+    /// Begins a transaction and appends the records to it, step by step. A step without records costs nothing.
+    fn append(&self, pending: &[Pending]) -> KafkaResult<Vec<i64>> {
+        let (producer, records) = (&self.producers[self.turn], &self.engine.records);
+        let mut offsets = vec![0; pending.len()];
+        producer.begin()?;
+        for step in Step::ALL {
+            let of_step = || pending.iter().enumerate().filter(|(_, pending)| pending.step == step);
+            let record =
+                |pending: &Pending| records.record(&pending.event, pending.partition, &pending.headers);
+            let appended = of_step().map(|(_, pending)| record(pending)).collect::<Vec<_>>();
+            if !appended.is_empty() {
+                let appended = producer.append(appended)?;
+                of_step().zip(appended).for_each(|((index, _), offset)| offsets[index] = offset);
+            }
+        }
+        Ok(offsets)
+    }
+
+    /// Folds the committed records, at their true offsets, into the store. Where one does not stand where this owner's next
+    /// one belongs, the batch was decided without the records before it. Then nothing is written, and the follower folds
+    /// all of it.
     fn apply(&mut self, pending: &[Pending], offsets: &[i64]) -> Result<(), Ended> {
-        self.follow_tails(pending, offsets)?;
+        let mut appended: Vec<_> = pending.iter().zip(offsets.iter().copied()).collect();
+        // The sort is stable, so the records of a partition are in the order of their offsets.
+        appended.sort_by_key(|(pending, _)| pending.step as u8);
+        self.follow_tails(&appended)?;
         let store = &self.engine.store;
         let mut states = Overlay::new(store);
         let mut advances: HashMap<(Topic, i32), Advance> = HashMap::new();
-        for (Pending { event, partition, headers, .. }, offset) in pending.iter().zip(offsets) {
-            let (topic, partition, offset) = (event.topic(), *partition, *offset);
-            let position = Position { topic, partition, offset };
-            evolve(&mut states, event, &Recorded { position, event_id: headers.event_id });
-            let to = FoldedTo { next: offset + 1, last: Some((offset, headers.event_id)) };
-            let advance = advances.entry((topic, partition)).or_insert_with(|| {
+        for (pending, offset) in appended {
+            evolve(&mut states, &pending.event, &pending.recorded(offset));
+            let to = FoldedTo { next: offset + 1, last: Some((offset, pending.headers.event_id)) };
+            let place @ (topic, partition) = pending.place();
+            let advance = advances.entry(place).or_insert_with(|| {
                 let from = store.folded(topic, partition).next;
                 Advance { topic, partition, from, to }
             });
@@ -333,14 +355,19 @@ impl<'e> Serving<'e> {
         }
         let writes: Writes = states.writes;
         self.todos.follow(&writes);
-        let advances: Vec<_> = advances.into_values().collect();
-        Ok(store.write(writes, &advances)?)
+        let places: Vec<_> = advances.keys().copied().collect();
+        store.write(writes, &advances.into_values().collect::<Vec<_>>())?;
+        // Only what the store has is noted: the barrier relies on it.
+        places
+            .into_iter()
+            .for_each(|place| self.engine.barrier.reached().note(place, self.tails[&place].end()));
+        Ok(())
     }
 
-    fn follow_tails(&mut self, pending: &[Pending], offsets: &[i64]) -> Result<(), Ended> {
+    fn follow_tails(&mut self, appended: &[(&Pending, i64)]) -> Result<(), Ended> {
         let mut written = HashSet::new();
-        for (pending, offset) in pending.iter().zip(offsets.iter().copied()) {
-            let place @ (topic, partition) = (pending.event.topic(), pending.partition);
+        for &(pending, offset) in appended {
+            let place @ (topic, partition) = pending.place();
             if !self.tails.get_mut(&place).is_some_and(|tail| tail.append(offset)) {
                 return Err(Ended::NotAlone { topic, partition, offset });
             }
@@ -352,27 +379,4 @@ impl<'e> Serving<'e> {
             .for_each(|(_, tail)| tail.commit());
         Ok(())
     }
-}
-
-fn headers(origin: Origin) -> EventHeaders {
-    EventHeaders {
-        event_id: Uuid::now_v7(),
-        causation_id: origin.causation_id,
-        correlation_id: origin.correlation_id,
-        traceparent: origin.traceparent,
-    }
-}
-
-/// The offset that stands for the batch's event `index` until Kafka has given it one: -1, -2, ….
-fn provisional(index: usize) -> i64 {
-    -1 - i64::try_from(index).expect("a batch is small")
-}
-
-/// The answer with the offset that Kafka gave, where its offset was provisional.
-fn placed(answer: Answer, offsets: &[i64]) -> Answer {
-    let offset = match usize::try_from(-1 - answer.position.offset) {
-        Ok(index) if answer.position.offset < 0 => offsets[index],
-        _ => answer.position.offset,
-    };
-    Answer { position: Position { offset, ..answer.position }, ..answer }
 }

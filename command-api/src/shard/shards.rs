@@ -92,8 +92,21 @@ impl Shards {
     /// the store says of the home what is so, and not what a former owner remembers. Fails where the shard is served
     /// elsewhere.
     pub async fn served_here(&self, home: &str) -> Result<(), Refusal> {
-        let partition = partition_of(home.as_bytes(), self.partitions);
+        self.prove(partition_of(home.as_bytes(), self.partitions)).await
+    }
+
+    /// Does what [`Self::served_here`] does, for the home of a partition.
+    pub async fn prove(&self, partition: i32) -> Result<(), Refusal> {
         self.ask(Work::Prove, partition, Origin::default()).await.map(drop)
+    }
+
+    /// Waits until the shard of `home` is served here, as far as this replica knows. Fails where it is served elsewhere.
+    /// Unlike [`Self::served_here`] it proves nothing, and costs no commit.
+    pub async fn found_here(&self, home: &str) -> Result<(), Refusal> {
+        match self.locate(partition_of(home.as_bytes(), self.partitions)).await? {
+            Place::Here => Ok(()),
+            Place::At(owner) => Err(Refusal::Elsewhere(owner)),
+        }
     }
 
     async fn ask(&self, mut work: Work, partition: i32, origin: Origin) -> Result<Option<Answer>, Refusal> {
@@ -120,7 +133,12 @@ impl Shards {
 
     /// Whether this replica serves the shard of `home` at this moment.
     pub fn serves(&self, home: &str) -> bool {
-        self.is_serving(partition_of(home.as_bytes(), self.partitions) % self.count())
+        self.is_serving(self.shard_of(home))
+    }
+
+    /// The shard of a home.
+    pub fn shard_of(&self, home: &str) -> i32 {
+        partition_of(home.as_bytes(), self.partitions) % self.count()
     }
 
     /// Waits until another process than `former` is announced as the owner of its shard.

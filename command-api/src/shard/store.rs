@@ -2,15 +2,19 @@
 //! log. A store that is not the fold of exactly a prefix of the log is discarded.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use domain::{FOLD_VERSION, Sort, States, TodoKey};
+use chrono::{DateTime, Utc};
+use domain::{FOLD_VERSION, Sort, States, TodoKey, vault};
 use fjall::compaction::Leveled;
 use fjall::config::PinningPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use runtime::kafka::{Away, is_too_long};
 use schemas::Topic;
+use schemas::keys::PersonKeyed;
 use uuid::Uuid;
 
 /// The size at which a memtable is flushed. A batch of a thousand commands changes less.
@@ -26,6 +30,8 @@ const FLUSH_STEP: Duration = Duration::from_millis(2);
 const TABLE_BYTES: u64 = 4 * 1024 * 1024;
 const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 const ORIGIN_KEY: &[u8] = b"origin";
+/// The instant at which the store was last at the end of the log, in microseconds since 1970.
+const SEEN_KEY: &[u8] = b"seen";
 /// The store's own folder within the folder of the setting. That one may hold other files; discarding the store deletes
 /// only this.
 const FOLDER: &str = "till-store";
@@ -81,12 +87,22 @@ pub struct Store {
     positions: Keyspace,
     /// The positions, as the keyspace `positions` has them. Writers hold its lock, which orders them.
     folded: Mutex<HashMap<(Topic, i32), FoldedTo>>,
+    seen_at: DateTime<Utc>,
+}
+
+/// Why a store is not gone on with.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error("it is of another fold or deployment")]
+    Foreign,
+    #[error(transparent)]
+    Away(Away),
 }
 
 impl Store {
     /// Opens the store in its folder within `dir`. The store begins anew where there is none, where it cannot be read,
-    /// or where it is of another fold or deployment. Whether it is a fold of this very log, [`super::verify`] finds
-    /// out.
+    /// where it is of another fold or deployment, or where it may have missed that a person's key was forgotten. Whether
+    /// it is a fold of this very log, [`super::verify`] finds out.
     pub fn open(dir: &Path, origin: &str, cache_mib: u64) -> Result<Self, fjall::Error> {
         let dir = &dir.join(FOLDER);
         if dir.join(DISCARD_MARK).exists() {
@@ -94,9 +110,9 @@ impl Store {
             Self::delete(dir)?;
         }
         match Self::try_open(dir, origin, cache_mib) {
-            Ok(Some(store)) => return Ok(store),
-            Ok(None) => {
-                tracing::info!(store.dir = %dir.display(), "the local store is of another fold or deployment: it is rebuilt from the log");
+            Ok(Ok(store)) => return Ok(store),
+            Ok(Err(unfit)) => {
+                tracing::info!(store.dir = %dir.display(), "the local store is rebuilt from the log: {unfit}");
             }
             Err(error @ fjall::Error::Locked) => return Err(error),
             Err(error) => {
@@ -105,7 +121,7 @@ impl Store {
         }
         Self::delete(dir)?;
         let store = Self::try_open(dir, origin, cache_mib)?;
-        Ok(store.expect("a new store has the origin it was given"))
+        Ok(store.expect("a new store has the origin that it was given, and has missed nothing"))
     }
 
     /// Deletes the files of the store within `dir`, which nobody may have open. Nothing is lost: the log has it all.
@@ -135,8 +151,8 @@ impl Store {
         Ok(())
     }
 
-    /// Opens the store, or makes one; `None` where the one there has another origin.
-    fn try_open(dir: &Path, origin: &str, cache_mib: u64) -> Result<Option<Self>, fjall::Error> {
+    /// Opens the store, or makes one.
+    fn try_open(dir: &Path, origin: &str, cache_mib: u64) -> Result<Result<Self, Unfit>, fjall::Error> {
         let origin = format!("{origin} fold-{FOLD_VERSION}");
         Self::claim(dir)?;
         let database = Database::builder(dir)
@@ -156,12 +172,20 @@ impl Store {
         let states = database.keyspace("states", options)?;
         let positions = database.keyspace("positions", options)?;
         match positions.get(ORIGIN_KEY)? {
-            Some(found) if *found != *origin.as_bytes() => return Ok(None),
+            Some(found) if *found != *origin.as_bytes() => return Ok(Err(Unfit::Foreign)),
             Some(_) => {}
-            None => positions.insert(ORIGIN_KEY, origin.as_bytes())?,
+            None => {
+                positions.insert(ORIGIN_KEY, origin.as_bytes())?;
+                // Where nothing is folded yet, nothing was missed.
+                positions.insert(SEEN_KEY, Utc::now().timestamp_micros().to_be_bytes())?;
+            }
         }
+        let Some(seen_at) = read_instant(&positions)?.filter(|seen_at| !is_too_long(*seen_at, Utc::now()))
+        else {
+            return Ok(Err(Unfit::Away(Away)));
+        };
         let folded = Mutex::new(read_positions(&positions)?);
-        Ok(Some(Self { dir: dir.to_owned(), database, states, positions, folded }))
+        Ok(Ok(Self { dir: dir.to_owned(), database, states, positions, folded, seen_at }))
     }
 
     /// The bytes under a key. A store that cannot be read ends the process: the next start rebuilds it.
@@ -191,9 +215,32 @@ impl Store {
         found.skip_while(move |(key, _)| key.order() < from)
     }
 
+    /// The keys of persons after a subject, or from the first one on, in the order of the subjects. They are read as they
+    /// are asked for.
+    pub fn keys(&self, after: Option<Uuid>) -> impl Iterator<Item = PersonKeyed> + use<'_> {
+        let after = after
+            .map_or(Bound::Included(vec![vault::PREFIX]), |after| Bound::Excluded(vault::key_key(after)));
+        let found = self.states.range((after, Bound::Excluded(vec![vault::PREFIX + 1])));
+        found.filter_map(|entry| {
+            let (_, value) = entry.into_inner().unwrap_or_else(|error| self.give_up(&error));
+            vault::from_bytes(&value)
+        })
+    }
+
     /// How far a partition is folded.
     pub fn folded(&self, topic: Topic, partition: i32) -> FoldedTo {
         self.lock().get(&(topic, partition)).copied().unwrap_or(FoldedTo::NOTHING)
+    }
+
+    /// The instant at which the store, when it was opened, had last been at the end of the log.
+    pub const fn seen_at(&self) -> DateTime<Utc> {
+        self.seen_at
+    }
+
+    /// Keeps an instant at which the store was at the end of the log.
+    pub fn note_seen(&self, at: DateTime<Utc>) {
+        let noted = self.positions.insert(SEEN_KEY, at.timestamp_micros().to_be_bytes());
+        noted.unwrap_or_else(|error| self.give_up(&error));
     }
 
     /// Keeps changed states together with the positions they stand for, if nobody folded on meanwhile.
@@ -254,6 +301,12 @@ fn read_positions(positions: &Keyspace) -> Result<HashMap<(Topic, i32), FoldedTo
         }
     }
     Ok(folded)
+}
+
+fn read_instant(positions: &Keyspace) -> Result<Option<DateTime<Utc>>, fjall::Error> {
+    let bytes = positions.get(SEEN_KEY)?;
+    let micros = bytes.and_then(|bytes| Some(i64::from_be_bytes((*bytes).try_into().ok()?)));
+    Ok(micros.and_then(DateTime::from_timestamp_micros))
 }
 
 fn position_key(topic: Topic, partition: i32) -> Vec<u8> {
@@ -355,6 +408,20 @@ mod tests {
 
     fn writes(key: &[u8], value: Option<&[u8]>) -> Writes {
         Writes::from([(key.to_vec(), value.map(<[u8]>::to_vec))])
+    }
+
+    #[test]
+    fn a_store_that_was_away_from_the_end_for_15_days_begins_anew() {
+        let dir = Dir::new();
+        for (days, kept) in [(14, true), (16, false)] {
+            let store = dir.open("till 16");
+            store.write(writes(b"a", Some(b"1")), &[advance(0, 5)]).unwrap();
+            store.note_seen(Utc::now() - chrono::TimeDelta::days(days));
+            drop(store);
+            let store = dir.open("till 16");
+            assert_eq!((store.get(b"a").is_some(), store.folded(Topic::Receipts, 3).next > 0), (kept, kept));
+            store.write(Writes::new(), &[advance(store.folded(Topic::Receipts, 3).next, 0)]).unwrap();
+        }
     }
 
     #[test]

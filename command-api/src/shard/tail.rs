@@ -32,6 +32,12 @@ impl Tail {
         true
     }
 
+    /// The end of the partition, where nobody else wrote: past this owner's events and the markers of its commits, those that
+    /// are due included.
+    pub const fn end(&self) -> i64 {
+        self.next + self.markers_due
+    }
+
     /// Notes that a transaction of this owner, which appended to this partition, is committed.
     pub fn commit(&mut self) {
         self.markers_due += 1;
@@ -60,6 +66,20 @@ mod tests {
             "the first one's marker is at 12, within the second transaction"
         );
         assert!(is_alone(&[&[10], &[11], &[14]]), "both markers after the second transaction");
+    }
+
+    #[test]
+    fn the_end_counts_the_markers_that_are_due() {
+        let mut tail = Tail::new(10);
+        assert_eq!(tail.end(), 10);
+        assert!(tail.append(10));
+        tail.commit();
+        assert_eq!(tail.end(), 12);
+        assert!(tail.append(11), "the marker is not written yet");
+        tail.commit();
+        assert_eq!(tail.end(), 14);
+        assert!(tail.append(14));
+        assert_eq!(tail.end(), 15);
     }
 
     #[test]

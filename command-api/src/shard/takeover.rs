@@ -77,6 +77,7 @@ fn announce(
         instance: engine.instance,
     });
     let record = engine.records.record(&event, shard, &EventHeaders::new(Uuid::now_v7()));
+    transactions.begin()?;
     transactions.append(vec![record])?;
     transactions.send_offsets(&engine.shard_offset(shard)?, &assignment.group())?;
     transactions.commit()?;

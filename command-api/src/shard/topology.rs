@@ -4,29 +4,20 @@
 use std::ops::RangeInclusive;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use runtime::Common;
-use runtime::kafka::{Cluster, Ends, Isolation, REQUEST_TIMEOUT, RecordWriter, partition_count};
+use runtime::kafka::{Cluster, Ends, Isolation, REQUEST_TIMEOUT, partition_count};
+use schemas::Topic;
 use schemas::codec::Framing;
 use schemas::shards::TopologyDeclared;
-use schemas::{Event, EventHeaders, Topic};
-use uuid::Uuid;
 
-use super::directory::{Directory, TOPOLOGY_PARTITION};
+use super::declaration::{Declaration, DeclarationError};
+use super::directory::Directory;
 use super::transaction::Transactions;
 
 const FIRST_EPOCH: i32 = 1;
 /// The number of producers that a shard has, which take turns.
 pub const TURNS: usize = 2;
-
-/// Why a process cannot work under the log's topology.
-#[derive(Debug, thiserror::Error)]
-pub enum TopologyError {
-    #[error(transparent)]
-    Kafka(#[from] KafkaError),
-    #[error("{0}")]
-    Refused(String),
-}
 
 /// The epoch of the log's topology, if the settings agree with it. Where the log has no topology, the first one is
 /// declared.
@@ -36,7 +27,7 @@ pub fn agreed(
     directory: &Directory,
     ends: &Ends,
     framing: &Framing,
-) -> Result<i32, TopologyError> {
+) -> Result<i32, DeclarationError> {
     let topology = match directory.topology() {
         Some(topology) => topology,
         None => declare_first(cluster, common, directory, ends, framing)?,
@@ -45,7 +36,7 @@ pub fn agreed(
     let settings = (common.shards, common.partitions);
     let held = partition_count(&cluster.reader(Isolation::Uncommitted)?, &topic)?;
     match disagreement(topology, settings, &topic, held) {
-        Some(refusal) => Err(TopologyError::Refused(refusal)),
+        Some(refusal) => Err(DeclarationError::Refused(refusal)),
         None => Ok(topology.epoch),
     }
 }
@@ -65,7 +56,7 @@ fn declare_first(
     }
     let topology =
         TopologyDeclared { epoch: FIRST_EPOCH, shards: common.shards, partitions: common.partitions };
-    declaration.declare(topology)?;
+    declare(&mut declaration, topology)?;
     Ok(topology)
 }
 
@@ -94,30 +85,15 @@ fn disagreement(
     })
 }
 
-/// The right to declare a topology. A process that takes it fences every process that had it before.
-pub struct Declaration {
-    transactions: Transactions,
-    records: RecordWriter,
-}
-
-impl Declaration {
-    pub fn begin(cluster: &Cluster, prefix: &str, framing: &Framing) -> KafkaResult<Self> {
-        let transactions = Transactions::fence(cluster, &format!("{prefix}-topology"))?;
-        Ok(Self { transactions, records: RecordWriter::new(prefix, framing.clone()) })
-    }
-
-    pub fn declare(&mut self, topology: TopologyDeclared) -> KafkaResult<()> {
-        let headers = EventHeaders::new(Uuid::now_v7());
-        let record = self.records.record(&Event::from(topology), TOPOLOGY_PARTITION, &headers);
-        self.transactions.append(vec![record])?;
-        self.transactions.commit()?;
-        tracing::info!(
-            topology.epoch = topology.epoch,
-            topology.shards = topology.shards,
-            "the log's topology is declared"
-        );
-        Ok(())
-    }
+/// Declares a topology, which counts from the commit on.
+pub fn declare(declaration: &mut Declaration, topology: TopologyDeclared) -> KafkaResult<()> {
+    declaration.declare(topology)?;
+    tracing::info!(
+        topology.epoch = topology.epoch,
+        topology.shards = topology.shards,
+        "the log's topology is declared"
+    );
+    Ok(())
 }
 
 /// Fences every process that holds a transactional id of these epochs. Its unfinished transactions are aborted, and it

@@ -49,11 +49,15 @@ impl Transactions {
         Ok(Self { _wakeup: wakeup, producer, signal, doubtful: false })
     }
 
-    /// Begins a transaction, appends the records, and waits until each is acknowledged. The offsets are in the records'
-    /// order. Nobody reads the records before [`Self::commit`].
+    /// Begins a transaction.
+    pub fn begin(&self) -> KafkaResult<()> {
+        self.producer.begin_transaction()
+    }
+
+    /// Appends the records, and waits until each is acknowledged. The offsets are in the records' order. Nobody reads the
+    /// records before [`Self::commit`].
     pub fn append(&self, records: Vec<ProducerRecord>) -> KafkaResult<Vec<i64>> {
         let expected = records.len();
-        self.producer.begin_transaction()?;
         for (index, record) in records.into_iter().enumerate() {
             let make_room = || {
                 self.producer.poll(Duration::from_millis(1));
@@ -75,7 +79,7 @@ impl Transactions {
         offsets: &TopicPartitionList,
         group: &ConsumerGroupMetadata,
     ) -> KafkaResult<()> {
-        self.producer.begin_transaction()?;
+        self.begin()?;
         self.send_offsets(offsets, group)
     }
 

@@ -78,6 +78,11 @@ impl Answer {
         Self { position, is_new: true, event: Some(event), is_settled: None, settling: None }
     }
 
+    /// The answer to a command that changed keys alone, with the position of its first record.
+    pub fn of_keys(position: Position) -> Self {
+        Self { position, is_new: true, event: None, is_settled: None, settling: None }
+    }
+
     /// The answer with the position at which the event had been recorded before.
     pub fn already(position: Position) -> Self {
         Self { position, is_new: false, event: None, is_settled: None, settling: None }

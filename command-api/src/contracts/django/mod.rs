@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::http::form::without_byte_order_mark;
-pub use values::{Decimals, MAX_INTEGER};
+pub use values::{Decimals, MAX_INTEGER, instant};
 
 /// Errors that belong to no field.
 pub const NON_FIELD: &str = "non_field_errors";
@@ -74,6 +74,13 @@ impl<'b> Fields<'b> {
     /// A text that is more than spaces, without those around it; a number is its digits.
     pub fn text(&mut self, name: &str, most_chars: usize) -> String {
         self.read(name, |raw, words| values::trimmed(words, raw, most_chars))
+    }
+
+    /// A text that the contract never asked for and that nothing depends on: `None` where it is missing, no text, blank or too
+    /// long.
+    pub fn text_if_any(&self, name: &str, most_chars: usize) -> Option<String> {
+        let raw = self.values.get(name)?;
+        values::trimmed(self.dialect.words, raw.get(), most_chars).ok().filter(|text| !text.is_empty())
     }
 
     /// As [`Self::text`], for an id: without format characters, and neither `.` nor `..`.

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use contracts::django::{Message, Words};
 use domain::{names, receipt};
 use rust_decimal::Decimal;
-use schemas::{Money, MoneyError};
+use schemas::{FixedError, Money};
 
 /// The greatest integer that an original's columns held: 32 bits.
 pub const MAX_INTEGER: i64 = 2_147_483_647;
@@ -136,8 +136,10 @@ fn as_json_number(text: &str) -> String {
 pub fn amount(words: &Words, raw: &str, bounds: &Decimals) -> Result<Money, Message> {
     let text = digits(words, raw, words.not_a_number)?;
     let mut number = schemas::exact(&as_json_number(&text)).map_err(|error| match error {
-        MoneyError::NotANumber => words.not_a_number.into(),
-        MoneyError::TooManyDecimals | MoneyError::TooManyDigits => words.too_many_digits.with(bounds.digits),
+        FixedError::NotANumber => words.not_a_number.into(),
+        FixedError::TooManyDecimals(_) | FixedError::TooManyDigits(_) => {
+            words.too_many_digits.with(bounds.digits)
+        }
     })?;
     if is_number(raw) {
         // A JSON number's zeros at the end say nothing; a text's are digits.
@@ -168,7 +170,7 @@ pub fn datetime(words: &Words, raw: &str, zone: Tz) -> Result<DateTime<Utc>, Mes
 }
 
 /// ISO 8601 as Django reads it, in whole microseconds. Years 1 to 9999.
-fn instant(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
+pub fn instant(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
     const NAIVE: [&str; 4] =
         ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
     const ZONED: [&str; 4] =

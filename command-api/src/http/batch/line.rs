@@ -43,9 +43,10 @@ pub struct RecordedLine<'r> {
     understood: Understood,
 }
 
+/// Whether what a line has is recorded now, or was before.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum RecordedResult {
+pub enum RecordedResult {
     Accepted,
     Duplicate,
 }
@@ -86,7 +87,8 @@ pub fn refused(problem: Problem) -> Bytes {
     tail(&BatchLine::Refused(RefusedLine { index: 0, result, problem }))
 }
 
-fn tail(line: &BatchLine<'_>) -> Bytes {
+/// The tail of a line whose first member is its index.
+pub fn tail(line: &impl Serialize) -> Bytes {
     let text = serde_json::to_vec(line).expect("a line has text keys only");
     Bytes::from(text).slice(UNPLACED.len()..)
 }

@@ -8,8 +8,8 @@ mod array;
 mod framed;
 mod framer;
 mod incoming;
-mod line;
-mod lines;
+pub mod line;
+pub mod lines;
 mod outgoing;
 mod progress;
 mod relay;
@@ -38,7 +38,7 @@ use crate::shard::{Origin, Refusal};
 use array::Array;
 use framer::Framer;
 use incoming::{Incoming, batch_too_large};
-pub use line::BatchLine;
+pub use line::{BatchLine, RecordedResult};
 use lines::{Lines, NDJSON};
 use outgoing::{Answers, Piece};
 use progress::{Asked, Progress};
@@ -129,7 +129,7 @@ async fn turn(turns: &Turns, caller: &Caller, peer: Peer, headers: &HeaderMap) -
     if peer.is_trusted && headers.contains_key(FORWARDED) {
         turns.take_forwarded(declared_length(headers))
     } else {
-        turns.take(&caller.username).await
+        turns.take(&caller.account()).await
     }
 }
 
@@ -179,7 +179,13 @@ mod tests {
         let (turns, mut headers) = (Turns::default(), HeaderMap::new());
         headers.insert(FORWARDED, "1".parse().unwrap());
         headers.insert("content-length", "1000".parse().unwrap());
-        let caller = Caller { username: "ann".into(), roles: Vec::new(), places: Vec::new() };
+        let caller = Caller {
+            realm: "till".into(),
+            number: 1,
+            roles: Vec::new(),
+            places: Vec::new(),
+            is_terminal_key: false,
+        };
         let take = async |is_trusted| turn(&turns, &caller, Peer { is_trusted }, &headers).await.ok();
         let mut taken = Vec::new();
         while let Some(turn) = take(false).await {

@@ -154,8 +154,7 @@ impl Progress {
             Ok(receipt) => {
                 // The bytes are a slice of a much larger chunk, all of which they would keep in memory: so they are copied.
                 let bytes = self.relay.as_ref().map(|_| Bytes::copy_from_slice(&bytes)).unwrap_or_default();
-                let command =
-                    RecordReceipt { receipt, totals_match: true, recorded_by: caller.username.clone() };
+                let command = RecordReceipt { receipt, totals_match: true, recorded_by: caller.account() };
                 self.running.push(submit(self.app.clone(), index, command, origin.clone(), bytes).boxed());
             }
             Err(problem) => self.window.answer(index, line::refused(problem)),

@@ -67,7 +67,7 @@ impl Todos {
         queue.refill(store);
         let due = queue.take(now, at_most);
         due.into_iter()
-            .map(|(key, Waiting { cause, todo, .. })| Due { key, cause, act: todo.act(cause) })
+            .map(|(key, Waiting { cause, todo, .. })| Due { key, cause, act: todo.act(cause, now) })
             .collect()
     }
 
@@ -111,8 +111,10 @@ impl Todos {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use domain::account::{self, AssignRoles, LockLogin, RegisterAccount};
-    use domain::{Command, Decision, Recorded, States, decide, evolve};
+    use domain::account::{self, AssignRoles, LockLogin, OpenAccount};
+    use domain::{Asked, Command, Decision, Recorded, States, decide, evolve};
+    use schemas::keys::PersonKeyed;
+    use schemas::{Bytes, Sealed};
 
     use super::super::store::Overlay;
     use super::*;
@@ -152,7 +154,7 @@ mod tests {
             let mut states = Overlay::new(&self.store);
             let mut positions = Vec::new();
             for command in commands {
-                let Ok(Decision::Append(event)) = decide(&states, command) else {
+                let Ok(Decision::Append(event, _)) = decide(&states, command) else {
                     positions.push(None);
                     continue;
                 };
@@ -177,15 +179,19 @@ mod tests {
         "2026-02-07T12:00:00Z".parse().unwrap()
     }
 
-    fn register(username: &str) -> Command {
-        let (realm, username) = (REALM.into(), username.into());
-        let password_hash = "hash".into();
-        RegisterAccount { realm, username, password_hash, roles: Vec::new(), idempotency_id: None }.into()
+    /// Opens the next account: the first one has the number 1.
+    fn open() -> Command {
+        let (home, subject) = (REALM.to_owned(), Uuid::now_v7());
+        let sealed = Sealed { subject, sealed: Bytes(Vec::new()) };
+        let key = PersonKeyed { home, subject, wrapped: Bytes(Vec::new()), master: 1, indexes: Vec::new() };
+        let (realm, roles, places, sellers) = (REALM.into(), Vec::new(), Vec::new(), Vec::new());
+        let asked = Asked { at: begin(), by: "anyone".into(), key: None, print: None };
+        OpenAccount { realm, number: None, sealed, key, roles, places, sellers, asked }.into()
     }
 
-    fn lock(username: &str, until_s: i64) -> Command {
+    fn lock(number: i64, until_s: i64) -> Command {
         let until = begin() + TimeDelta::seconds(until_s);
-        LockLogin { realm: REALM.into(), username: username.into(), until }.into()
+        LockLogin { realm: REALM.into(), number, until }.into()
     }
 
     fn command(due: Due) -> Command {
@@ -193,32 +199,32 @@ mod tests {
         *command
     }
 
-    /// The username in the command that ends a lock.
-    fn name(due: &Due) -> String {
+    /// The number of the account in the command that ends a lock.
+    fn number(due: &Due) -> i64 {
         let Act::Command(command) = &due.act else { panic!("a tell") };
         let Command::Account(account::Command::UnlockLogin(unlock)) = command.as_ref() else {
             panic!("another")
         };
-        unlock.username.clone()
+        unlock.number
     }
 
     #[test]
     fn todos_come_when_they_are_due_the_nearest_first_and_once() {
         let mut shard = Shard::new();
-        shard.batch([register("ana"), register("bob"), lock("ana", 20), lock("bob", 10)]);
+        shard.batch([open(), open(), lock(1, 20), lock(2, 10)]);
         assert!(shard.take(10, 9).is_empty());
         let due: Vec<_> = shard.take(1, 30);
-        assert_eq!(name(&due[0]), "bob");
-        assert_eq!(shard.take(10, 30).iter().map(name).collect::<Vec<_>>(), ["ana"], "bob's is in hand");
+        assert_eq!(number(&due[0]), 2);
+        assert_eq!(shard.take(10, 30).iter().map(number).collect::<Vec<_>>(), [1], "that of 2 is in hand");
         shard.batch(due.into_iter().map(command));
         shard.reload();
-        assert_eq!(shard.take(10, 30).iter().map(name).collect::<Vec<_>>(), ["ana"], "bob's is settled");
+        assert_eq!(shard.take(10, 30).iter().map(number).collect::<Vec<_>>(), [1], "that of 2 is settled");
     }
 
     #[test]
     fn what_is_tried_and_not_settled_is_put_off_longer_each_time() {
         let mut shard = Shard::new();
-        shard.batch([register("ana"), lock("ana", 0)]);
+        shard.batch([open(), lock(1, 0)]);
         let due = shard.take(10, 1).pop().unwrap();
         let now = begin() + TimeDelta::seconds(1);
         let first = shard.todos.put_off(&due.key, now).unwrap();
@@ -238,14 +244,14 @@ mod tests {
     #[test]
     fn whoever_waits_for_an_events_todos_is_told_when_they_are_settled() {
         let mut shard = Shard::new();
-        let positions = shard.batch([register("ana"), lock("ana", 0)]);
+        let positions = shard.batch([open(), lock(1, 0)]);
         let registered = positions[0].unwrap();
         let locked = positions[1].unwrap();
         assert!(shard.todos.settling(registered).is_none(), "it has raised nothing");
         let mut first = shard.todos.settling(locked).unwrap();
         shard.batch([AssignRoles {
             realm: REALM.into(),
-            username: "ana".into(),
+            number: 1,
             roles: vec!["staff".into()],
             places: Vec::new(),
             assigned_by: String::new(),
@@ -265,12 +271,11 @@ mod tests {
     fn todos_beyond_those_in_memory_come_in_their_turn() {
         const MANY: i64 = 25_000;
         let mut shard = Shard::new();
-        let name_of = |index: i64| format!("u{index}");
         for chunk in (0..MANY).collect::<Vec<_>>().chunks(1_000) {
             shard.batch(chunk.iter().flat_map(|index| {
                 // The times are a permutation, so that later batches raise nearer to-dos.
                 let until = index * 7_919 % MANY;
-                [register(&name_of(*index)), lock(&name_of(*index), until)]
+                [open(), lock(*index + 1, until)]
             }));
         }
         for reloaded in [false, true] {
@@ -301,7 +306,7 @@ mod tests {
         key.extend([0; 8]);
         key.push(Topic::Accounts.letter());
         key.extend([0, 0, 0, 0, 0, 0, 1, offset, 0]);
-        let todo = account::Todo::EndLoginLock { realm: REALM.into(), username: format!("{offset}") };
+        let todo = account::Todo::EndLoginLock { realm: REALM.into(), number: offset.into() };
         let waiting = Waiting { cause: Uuid::nil(), lane: Some(lane.into()), todo: todo.into() };
         (key, serde_json::to_vec(&waiting).unwrap())
     }
@@ -319,23 +324,23 @@ mod tests {
         shard.store.write(writes, &[]).unwrap();
         shard.reload();
         let first = shard.take(10, 0);
-        assert_eq!(first.iter().map(name).collect::<Vec<_>>(), ["1", "3"], "2 waits for 1");
+        assert_eq!(first.iter().map(number).collect::<Vec<_>>(), [1, 3], "2 waits for 1");
         assert!(shard.take(10, 0).is_empty());
         let begin = begin();
         let told = shard.todos.take(Sort::Tell, 10, begin, &shard.store);
-        assert_eq!(told.iter().map(name).collect::<Vec<_>>(), ["4"], "another sort goes on");
+        assert_eq!(told.iter().map(number).collect::<Vec<_>>(), [4], "another sort goes on");
 
         shard.todos.put_off(&first[0].key, begin);
         assert!(shard.take(10, 0).is_empty(), "2 waits for 1 also while that is put off");
-        assert_eq!(shard.take(10, 100).iter().map(name).collect::<Vec<_>>(), ["1"]);
+        assert_eq!(shard.take(10, 100).iter().map(number).collect::<Vec<_>>(), [1]);
         shard.todos.follow(&Writes::from([(first[0].key.as_bytes().to_vec(), None)]));
-        assert_eq!(shard.take(10, 100).iter().map(name).collect::<Vec<_>>(), ["2"]);
+        assert_eq!(shard.take(10, 100).iter().map(number).collect::<Vec<_>>(), [2]);
     }
 
     #[test]
     fn a_todo_of_an_unknown_kind_stays_in_the_store_and_holds_nothing_up() {
         let mut shard = Shard::new();
-        shard.batch([register("ana"), lock("ana", 5)]);
+        shard.batch([open(), lock(1, 5)]);
         let key = shard.take(1, 5).pop().unwrap().key;
         // A to-do such as a newer Till raises, which is due before ana's.
         let mut newer = key.as_bytes().to_vec();
@@ -348,7 +353,7 @@ mod tests {
         shard.store.write(writes, &[]).unwrap();
         shard.reload();
         let due = shard.take(10, 5);
-        assert_eq!(due.iter().map(name).collect::<Vec<_>>(), ["ana"]);
+        assert_eq!(due.iter().map(number).collect::<Vec<_>>(), [1]);
         shard.batch(due.into_iter().map(command));
         assert_eq!(shard.store.get(&newer).as_deref(), Some(value.as_slice()));
     }
