@@ -14,6 +14,9 @@ pub const LEADER_LOCK: i32 = 0x7111;
 /// The first number of the advisory locks of rebuilds and rollbacks; the second is the projection's, too.
 pub const REBUILD_LOCK: i32 = 0x7112;
 
+/// Bounds how long a statement waits for a lock. Those who come after it wait behind it, so it lets them pass and is tried again.
+pub const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
+
 /// How long it may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -103,4 +106,20 @@ pub async fn enter(connection: &mut PgConnection, schemas: &str) -> sqlx::Result
         .fetch_one(connection)
         .await
         .map(drop)
+}
+
+/// Whether a lock was not free within [`LOCK_TIMEOUT`].
+#[must_use]
+pub fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    has_code(error, "55P03")
+}
+
+/// Whether a table is not there.
+#[must_use]
+pub fn is_missing_table(error: &sqlx::Error) -> bool {
+    has_code(error, "42P01")
+}
+
+fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(code)
 }

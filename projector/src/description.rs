@@ -26,6 +26,9 @@ use crate::contracts::Tags;
             responses::BadRequest,
             responses::Unauthorized,
             responses::Forbidden,
+            responses::BodyTooSlow,
+            responses::BodyTooLarge,
+            responses::Invalid,
             responses::TooManyReads,
             responses::Failed,
             responses::Unavailable,
@@ -36,7 +39,10 @@ use crate::contracts::Tags;
     tags(
         (name = "Receipts", description = "For staff, analysts and admins."),
         (name = "Places", description = "For staff, analysts and admins."),
-        (name = "Accounts", description = "For admins."),
+        (name = "Accounts", description = "For admins; an account may read itself."),
+        (name = "Customers", description = "For staff and admins. What is personal is opened for the answer alone."),
+        (name = "Catalogue", description = "Sellers and products: for everybody who has a token."),
+        (name = "Orders", description = "For staff, analysts and admins; customers read their own. The kitchen's queue is for staff and admins."),
         (name = "Figures", description = "For analysts and admins."),
         (name = "Health", description = "For whoever runs the service; not behind the front door."),
     )

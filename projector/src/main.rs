@@ -16,6 +16,7 @@ mod projections;
 mod read;
 mod rebuild;
 mod routes;
+mod secrets;
 mod serve;
 mod settings;
 mod tables;

@@ -9,7 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::description::Description;
-use crate::http::{App, accounts, analytics, places, receipts};
+use crate::http::{
+    App, accounts, analytics, audit, customers, kitchen, orders, places, products, receipts, sellers,
+};
 
 /// Everything that is served; `contracts` are the routes of the contracts that are switched on.
 pub fn router(app: App, contracts: Router, readiness: Readiness) -> Router {
@@ -31,6 +33,21 @@ fn described(readiness: Readiness) -> OpenApiRouter<App> {
         .routes(routes!(places::list))
         .routes(routes!(places::one))
         .routes(routes!(accounts::list))
+        .routes(routes!(accounts::search))
+        .routes(routes!(accounts::one))
+        .routes(routes!(accounts::keys))
+        .routes(routes!(audit::list))
+        .routes(routes!(customers::list))
+        .routes(routes!(customers::one))
+        .routes(routes!(customers::search))
+        .routes(routes!(sellers::list))
+        .routes(routes!(sellers::one))
+        .routes(routes!(products::list))
+        .routes(routes!(products::one))
+        .routes(routes!(orders::list))
+        .routes(routes!(orders::one))
+        .routes(routes!(orders::events::list))
+        .routes(routes!(kitchen::queue))
         .routes(routes!(analytics::places::list))
         .routes(routes!(analytics::places::one))
         .routes(routes!(analytics::taxes_and_tips::read))

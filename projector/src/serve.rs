@@ -6,19 +6,21 @@ use std::time::Duration;
 use runtime::auth::Tokens;
 use runtime::kafka::{self, Cluster, TopicSpec, await_topics};
 use runtime::server::{self, Edge, Readiness, Sites};
+use runtime::vault::Vault;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::contracts;
 use crate::database::own_pool;
-use crate::http::App;
+use crate::http::{App, Callers};
 use crate::lead::leader::Leader;
 use crate::lead::progress::Progress;
 use crate::log::ends::SharedEnds;
 use crate::projections;
 use crate::read::Reads;
 use crate::routes;
+use crate::secrets::Secrets;
 use crate::settings::Settings;
 
 /// The time between two looks at whether everything works.
@@ -27,7 +29,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// Serves until SIGTERM or SIGINT. Kafka and Postgres may come later, and may go away and come again.
 ///
 /// # Errors
-/// When the address is taken, or the topics are not what Till needs.
+/// When the address is taken, the topics are not what Till needs, or the log was written with other secrets.
 pub async fn serve(settings: Settings) -> Result<(), String> {
     let (common, own) = (&settings.common, &settings.own);
     let listener = server::bind(&own.projector_listen, "TILL_PROJECTOR_LISTEN").await?;
@@ -39,11 +41,15 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
     let ends = start_ends(kafka::Ends::new(&cluster), own.waiting_reads)?;
     let committed = start_ends(kafka::Ends::committed(&cluster), projections::ALL.len())?;
     let (progress, pool) = (Progress::new(), own_pool(own));
+    let secrets = Secrets::new(cluster.clone(), &common.topic_prefix, Vault::new(&own.vault));
     let readiness = Readiness::waiting("starting");
     let shutdown = server::shutdown_on_signal();
+    let reads = Reads::new(own, progress.clone(), ends.clone());
     let app = App {
-        reads: Reads::new(own, progress.clone(), ends.clone()),
+        callers: Callers::new(reads.clone(), common.partitions),
+        reads,
         tokens: Tokens::new(&own.jwt_secret),
+        vault: Vault::new(&own.vault),
         partitions: common.partitions,
         zone: common.business_timezone.parse().expect("the settings were checked"),
     };
@@ -62,18 +68,15 @@ pub async fn serve(settings: Settings) -> Result<(), String> {
         progress: progress.clone(),
         shutdown: shutdown.clone(),
     };
-    let health =
-        Health { progress: progress.clone(), pool: pool.clone(), ends, readiness: readiness.clone() };
-    let folding = fold_when_topics_are_there(leader, tasks.clone(), readiness.clone());
-    tasks.spawn(health.watch(shutdown.clone()));
-    for &projection in projections::ALL {
-        tasks.spawn(progress.clone().keep_fresh(projection, pool.clone(), shutdown.clone()));
-    }
+    let health = Health { progress, pool, ends, secrets: secrets.clone(), readiness: readiness.clone() };
+    let folding = fold_when_topics_are_there(leader, tasks.clone(), readiness);
+    health.start(&tasks, &shutdown);
     tracing::info!(listen = settings.own.projector_listen, "serving");
     let serving = server::serve(listener, edge, shutdown.clone(), grace);
     let ended = tokio::select! {
         () = serving => Ok(()),
         refused = folding => Err(refused),
+        refused = secrets.refused() => Err(refused),
     };
     shutdown.cancel();
     tasks.close();
@@ -107,15 +110,26 @@ struct Health {
     progress: Progress,
     pool: PgPool,
     ends: SharedEnds,
+    secrets: Secrets,
     readiness: Readiness,
 }
 
 impl Health {
+    /// Starts the tasks that keep the readiness, and the positions that reads wait for.
+    fn start(self, tasks: &TaskTracker, shutdown: &CancellationToken) {
+        for &projection in projections::ALL {
+            let (progress, pool) = (self.progress.clone(), self.pool.clone());
+            tasks.spawn(progress.keep_fresh(projection, pool, shutdown.clone()));
+        }
+        tasks.spawn(self.watch(shutdown.clone()));
+    }
+
     /// Keeps the readiness: the service is ready while Postgres and Kafka answer and every projection is folded, here or by another
-    /// replica.
+    /// replica, once its secrets were compared with the log's.
     async fn watch(self, shutdown: CancellationToken) {
         loop {
             let mut faults = self.progress.faults();
+            faults.extend(self.secrets.fault());
             if let Err(error) = sqlx::query("SELECT 1").execute(&self.pool).await {
                 faults.push(format!("Postgres: {error}"));
             }

@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 use runtime::Common;
 use runtime::settings::Own;
+use runtime::vault::{self, VaultSettings};
 use serde::Deserialize;
 use sqlx::postgres::PgConnectOptions;
 
@@ -20,6 +21,8 @@ pub struct ProjectorSettings {
     pub waiting_reads: usize,
     pub waiting_reads_of_a_caller: usize,
     #[serde(flatten)]
+    pub vault: VaultSettings,
+    #[serde(flatten)]
     pub contracts: contracts::settings::Settings,
 }
 
@@ -27,15 +30,17 @@ pub struct ProjectorSettings {
 pub type Settings = runtime::Settings<ProjectorSettings>;
 
 impl Own for ProjectorSettings {
-    const DEFAULTS: &'static [&'static str] = &[include_str!("../defaults.toml"), contracts::DEFAULTS];
+    const DEFAULTS: &'static [&'static str] =
+        &[include_str!("../defaults.toml"), vault::DEFAULTS, contracts::DEFAULTS];
 
     fn check(&self, common: &Common, faults: &mut Vec<String>) {
-        self.check_without_secret(common, faults);
+        self.check_without_secrets(common, faults);
         faults.extend(runtime::auth::secret_fault(&self.jwt_secret, common.demo));
+        self.vault.check(common, faults);
     }
 }
 
-/// The settings of an operator's command. It answers no request, so it needs no secret.
+/// The settings of an operator's command. It answers no request, so it needs no secrets.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub struct OperatorSettings(ProjectorSettings);
@@ -44,7 +49,7 @@ impl Own for OperatorSettings {
     const DEFAULTS: &'static [&'static str] = ProjectorSettings::DEFAULTS;
 
     fn check(&self, common: &Common, faults: &mut Vec<String>) {
-        self.0.check_without_secret(common, faults);
+        self.0.check_without_secrets(common, faults);
     }
 }
 
@@ -55,7 +60,7 @@ impl From<OperatorSettings> for ProjectorSettings {
 }
 
 impl ProjectorSettings {
-    fn check_without_secret(&self, common: &Common, faults: &mut Vec<String>) {
+    fn check_without_secrets(&self, common: &Common, faults: &mut Vec<String>) {
         let mut require = |holds: bool, fault: &str| {
             if !holds {
                 faults.push(fault.to_owned());

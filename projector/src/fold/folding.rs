@@ -1,6 +1,6 @@
 //! Folding a generation on from its positions, batch by batch: what a leader and a rebuild share.
 
-use runtime::kafka::Cluster;
+use runtime::kafka::{Away, Cluster, at_or_past};
 use sqlx::PgConnection;
 
 use crate::fold::parked::Parked;
@@ -9,6 +9,7 @@ use crate::log::reader::{BatchLimits, ReadError, Reader};
 use crate::log::record::{Batch, LastRecords, Positions};
 use crate::projections::definition::FoldError;
 use crate::settings::Settings;
+use crate::tables::anew::Reason;
 use crate::tables::generation::{Generation, GenerationError};
 use crate::tables::identity::IdentityError;
 
@@ -27,6 +28,12 @@ pub enum FoldingError {
     /// The log is not the one that was folded, or could not be compared with it.
     #[error("{0}")]
     Identity(#[from] IdentityError),
+    /// The generation must be folded anew.
+    #[error("{0}")]
+    Anew(#[from] Reason),
+    /// The fold may have missed deletions.
+    #[error(transparent)]
+    Away(#[from] Away),
     /// Postgres refused or failed.
     #[error("Postgres: {0}")]
     Database(#[from] sqlx::Error),
@@ -109,10 +116,4 @@ impl Folding {
     pub fn has_reached(&self, target: &Positions) -> bool {
         at_or_past(&self.positions, target)
     }
-}
-
-/// Whether positions are nowhere before `target`.
-#[must_use]
-pub fn at_or_past(positions: &Positions, target: &Positions) -> bool {
-    target.iter().all(|(key, next)| positions.get(key).is_some_and(|own| own >= next))
 }

@@ -271,6 +271,7 @@ mod tests {
             roles: Vec::new(),
             places: Vec::new(),
             assigned_by: "a".into(),
+            account: 0,
         });
         let garbage = Reading::Foreign(Foreign::Value("garbage".into()));
         let reading = if is_event { Reading::Event(event.clone()) } else { garbage };

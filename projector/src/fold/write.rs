@@ -3,6 +3,7 @@
 
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
+use crate::database::is_missing_table;
 use crate::fold::parked::{Parked, ParkingFilter};
 use crate::log::record::{Batch, Record};
 use crate::projections::definition::FoldError;
@@ -144,8 +145,14 @@ impl<'b> Attempt<'b> {
     ) -> Result<Transaction<'c, Postgres>, WriteError> {
         let mut transaction = connection.begin().await?;
         self.generation.enter(&mut transaction).await?;
-        if !move_positions(&mut transaction, &self.batch.moves).await? {
-            return Err(WriteError::Overtaken);
+        match move_positions(&mut transaction, &self.batch.moves).await {
+            Ok(true) => (),
+            Ok(false) => return Err(WriteError::Overtaken),
+            // A rebuild drops tables that are not kept as soon as others have replaced them.
+            Err(error) if self.writer == Writer::Leader && is_missing_table(&error) => {
+                return Err(WriteError::Replaced);
+            }
+            Err(error) => return Err(error.into()),
         }
         // A statement of its own, after the positions were moved. A switch to another generation locks them, so a switch that this
         // transaction has waited for is seen here.

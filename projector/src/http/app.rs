@@ -2,8 +2,11 @@
 
 use axum::extract::FromRef;
 use chrono_tz::Tz;
-use runtime::auth::{Role, Tokens};
+use runtime::Problem;
+use runtime::auth::{Accounts, Caller, Credential, Role, Tokens};
+use runtime::vault::Vault;
 
+use super::callers::Callers;
 use crate::read::Reads;
 
 /// The roles that may read receipts and places.
@@ -16,8 +19,12 @@ pub const ANALYSTS: &[Role] = &[Role::Analyst, Role::Admin];
 pub struct App {
     /// Opens snapshots of the projections.
     pub reads: Reads,
+    /// Finds out who calls.
+    pub callers: Callers,
     /// Verifies the tokens of callers.
     pub tokens: Tokens,
+    /// Opens what is sealed.
+    pub vault: Vault,
     /// The number of partitions of each event topic.
     pub partitions: i32,
     /// The time zone that dates in parameters are of.
@@ -27,5 +34,11 @@ pub struct App {
 impl FromRef<App> for Tokens {
     fn from_ref(app: &App) -> Self {
         app.tokens.clone()
+    }
+}
+
+impl Accounts for App {
+    async fn caller(&self, credential: Credential) -> Result<Option<Caller>, Problem> {
+        self.callers.find(credential).await
     }
 }

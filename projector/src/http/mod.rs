@@ -3,9 +3,18 @@
 pub mod accounts;
 pub mod analytics;
 mod app;
+pub mod audit;
+mod callers;
+pub mod customers;
+pub mod kitchen;
+mod known;
+pub mod orders;
 mod paging;
 mod parameters;
 pub mod places;
+pub mod products;
 pub mod receipts;
+pub mod sellers;
 
 pub use app::App;
+pub use callers::Callers;

@@ -49,7 +49,17 @@ impl PageQuery {
     /// # Errors
     /// 400 if one of them cannot be read.
     pub fn bounds(&self) -> Result<(String, i64), Problem> {
-        let after = Cursor::parse(self.cursor.as_deref())?.map(|cursor| cursor.id).unwrap_or_default();
+        let (after, limit) = self.after()?;
+        Ok((after.id, limit))
+    }
+
+    /// The row after which the page begins (for the first page, one that is before all of 1970 and later), and the rows it may
+    /// have.
+    ///
+    /// # Errors
+    /// 400 if one of them cannot be read.
+    pub fn after(&self) -> Result<(Cursor, i64), Problem> {
+        let after = Cursor::parse(self.cursor.as_deref())?.unwrap_or_else(|| Cursor::of_id(""));
         Ok((after, limit(self.limit.as_deref())?))
     }
 }
@@ -74,6 +84,23 @@ impl Cursor {
     #[must_use]
     pub fn of_id(id: &str) -> Self {
         Self::new(DateTime::UNIX_EPOCH, id)
+    }
+
+    /// Names a row of a list in order of time, home and id.
+    #[must_use]
+    pub fn of_place(at: DateTime<Utc>, home: &str, id: &str) -> Self {
+        Self::new(at, &format!("{home}/{id}"))
+    }
+
+    /// The home and the id that [`Cursor::of_place`] was given; both are empty where it was not.
+    ///
+    /// # Errors
+    /// 400 if the cursor is of a list in another order.
+    pub fn place(&self) -> Result<(&str, &str), Problem> {
+        if self.id.is_empty() {
+            return Ok(("", ""));
+        }
+        self.id.split_once('/').ok_or_else(|| refused("`cursor` is of another list"))
     }
 
     /// The cursor as clients get it: `microseconds:id` in hexadecimal.
@@ -119,6 +146,14 @@ mod tests {
         {
             assert!(Cursor::parse(Some(nonsense)).is_err(), "{nonsense}");
         }
+    }
+
+    #[test]
+    fn a_cursor_of_another_list_has_no_place() {
+        let at = DateTime::UNIX_EPOCH;
+        assert_eq!(Cursor::of_place(at, "restaurant.004", "7").place(), Ok(("restaurant.004", "7")));
+        assert_eq!(Cursor::of_id("").place(), Ok(("", "")));
+        assert!(Cursor::of_id("cafe-1").place().is_err());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The parameters of reads. They are parsed before anything is read; one that cannot be is refused with 400, and words that say what
 //! would be right.
 
+use std::time::Duration;
+
 use axum::extract::{FromRef, FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -8,6 +10,9 @@ use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use runtime::Problem;
 use runtime::auth::{Caller, Role, Tokens};
+use runtime::problem::FieldError;
+use runtime::vault::Vault;
+use schemas::{Ref, place};
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use utoipa::{IntoParams, ToSchema};
 
@@ -16,6 +21,8 @@ use crate::projections::business_time::is_business_time;
 use crate::projections::definition::Projection;
 use crate::read::{Consistency, Snapshot};
 
+/// How long a read that is always strong waits, at least.
+const LEAST_STRONG_WAIT: Duration = Duration::from_secs(1);
 /// The longest id that the write side accepts, in characters.
 const LONGEST_ID: usize = 150;
 
@@ -97,6 +104,11 @@ impl<Q> Read<Q> {
         self.caller.require(roles)
     }
 
+    /// Who calls.
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// The time zone that dates in parameters are of.
     pub fn zone(&self) -> Tz {
         self.app.zone
@@ -107,7 +119,24 @@ impl<Q> Read<Q> {
     /// # Errors
     /// As [`crate::read::Reads::snapshot`].
     pub async fn snapshot(&self, projections: &[Projection]) -> Result<Snapshot, Problem> {
-        self.app.reads.snapshot(projections, &self.consistency, &self.caller.username).await
+        self.app.reads.snapshot(projections, &self.consistency, &self.caller.account()).await
+    }
+
+    /// Opens a snapshot that has seen everything accepted before the request, whatever the caller asks for. What opens boxes
+    /// must not be answered from before an erasure. It waits a second at least: a caller who would not wait at all would never
+    /// be answered.
+    ///
+    /// # Errors
+    /// As [`crate::read::Reads::snapshot`].
+    pub async fn strong_snapshot(&self, projections: &[Projection]) -> Result<Snapshot, Problem> {
+        let wait = self.consistency.wait.max(LEAST_STRONG_WAIT);
+        let consistency = Consistency { is_strong: true, wait, ..self.consistency.clone() };
+        self.app.reads.snapshot(projections, &consistency, &self.caller.account()).await
+    }
+
+    /// What opens boxes.
+    pub fn vault(&self) -> &Vault {
+        &self.app.vault
     }
 }
 
@@ -160,6 +189,23 @@ pub fn refused(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
+/// Reads the JSON of a body. What was sent is not repeated in the words of a refusal, because it may be personal.
+///
+/// # Errors
+/// 400 if it is no JSON; 422, which says what would be right, if it is other JSON than is wanted.
+pub fn body<B: DeserializeOwned>(bytes: &[u8], right: &'static str) -> Result<B, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| match error.is_data() {
+        true => invalid(right),
+        false => Problem::new(StatusCode::BAD_REQUEST, "the body is not JSON")
+            .kind("urn:till:malformed", "Malformed JSON"),
+    })
+}
+
+/// 422 for a body as a whole.
+pub fn invalid(right: &'static str) -> Problem {
+    Problem::invalid(vec![FieldError { pointer: String::new(), detail: right.into() }])
+}
+
 /// Reads an id that is given as parameter `name`.
 ///
 /// # Errors
@@ -171,6 +217,16 @@ pub fn id(name: &str, value: Option<&str>) -> Result<Option<String>, Problem> {
         }
         value => Ok(value.map(str::to_owned)),
     }
+}
+
+/// Reads the name of an aggregate, given as parameter `name`.
+///
+/// # Errors
+/// 400 if nothing has such a name.
+pub fn aggregate(name: &str, value: Option<&str>) -> Result<Option<Ref>, Problem> {
+    let refused =
+        || refused(format!("`{name}` must be a UUID, or a contract's number such as restaurant-15"));
+    value.map(|value| place::parse(value).ok_or_else(refused)).transpose()
 }
 
 /// Reads `true` or `false`, given as parameter `name`.

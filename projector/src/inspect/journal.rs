@@ -203,11 +203,12 @@ fn line<'m>(message: &'m Message<'_>) -> Line<'m> {
     }
 }
 
-/// Leaves hashes of passwords and tokens out.
+/// Leaves out hashes of passwords and tokens, and the keys and blind indexes of persons, which must not outlive them in a file.
 fn without_secrets(mut event: Value) -> Value {
     if let Some(fields) = event.as_object_mut() {
-        fields.remove("password_hash");
-        fields.remove("token_hash");
+        for secret in ["password_hash", "token_hash", "wrapped", "indexes"] {
+            fields.remove(secret);
+        }
     }
     event
 }

@@ -9,12 +9,13 @@ use sqlx::PgConnection;
 
 use crate::database::{LEADER_LOCK, connect};
 use crate::log::ends;
-use crate::log::record::{LastRecords, Positions};
+use crate::log::record::Positions;
 use crate::projections;
 use crate::projections::definition::Projection;
 use crate::settings::Settings;
 use crate::tables::generation::{Generation, GenerationError};
 use crate::tables::identity;
+use crate::tables::positions::{Checkpoint, beginning};
 
 /// How long the oldest record that is not folded yet is looked for.
 const LOOK_FOR: Duration = Duration::from_secs(3);
@@ -23,8 +24,7 @@ struct Line {
     projection: Projection,
     version: i32,
     generation: i32,
-    positions: Positions,
-    last: LastRecords,
+    checkpoint: Checkpoint,
     leader: String,
     parked: i64,
 }
@@ -39,7 +39,7 @@ pub async fn print(settings: &Settings) -> Result<(), String> {
         .map_err(|error| format!("Postgres (TILL_DATABASE_URL): {error}"))?;
     let mut lines = Vec::new();
     for projection in projections::ALL {
-        let line = line(&mut connection, projection).await;
+        let line = line(&mut connection, projection, settings.common.partitions).await;
         lines.push(line.map_err(|error| format!("{}: {error}", projection.name))?);
     }
     let kafka = |error: KafkaError| format!("Kafka: {error}");
@@ -61,8 +61,7 @@ async fn faults(settings: &Settings, lines: &[Line], ends: &Positions) -> Result
     let (cluster, prefix) = (Cluster::new(&settings.common), &settings.common.topic_prefix);
     let mut text = String::new();
     for line in lines {
-        let known = (&line.positions, &line.last);
-        match identity::check_records(line.projection, &cluster, prefix, known, ends).await {
+        match identity::check_records(line.projection, &cluster, prefix, &line.checkpoint, ends).await {
             Err(error) if error.is_another_log() => text += &format!("{}: {error}\n", line.projection.name),
             other => other.map_err(|error| error.to_string())?,
         }
@@ -70,9 +69,18 @@ async fn faults(settings: &Settings, lines: &[Line], ends: &Positions) -> Result
     Ok(text)
 }
 
-async fn line(connection: &mut PgConnection, projection: Projection) -> Result<Line, GenerationError> {
+async fn line(
+    connection: &mut PgConnection,
+    projection: Projection,
+    partitions: i32,
+) -> Result<Line, GenerationError> {
     let (live, version) = Generation::live_of_any_version(connection, projection).await?;
-    let (positions, last) = live.checkpoint(connection).await?;
+    let mut checkpoint = live.checkpoint(connection).await?;
+    if projection.unlogged {
+        for (key, start) in beginning(projection, partitions) {
+            checkpoint.positions.entry(key).or_insert(start);
+        }
+    }
     let leader = sqlx::query_scalar!(
         r#"SELECT coalesce(host(a.client_addr), 'local') || ' pid ' || a.pid AS "leader!"
            FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
@@ -92,7 +100,7 @@ async fn line(connection: &mut PgConnection, projection: Projection) -> Result<L
     .fetch_one(connection)
     .await?;
     let leader = leader.unwrap_or_else(|| "none".to_owned());
-    Ok(Line { projection, version, generation: live.number, positions, last, leader, parked })
+    Ok(Line { projection, version, generation: live.number, checkpoint, leader, parked })
 }
 
 fn table(settings: &Settings, lines: &[Line], ends: &Positions) -> Result<String, KafkaError> {
@@ -109,10 +117,10 @@ fn table(settings: &Settings, lines: &[Line], ends: &Positions) -> Result<String
         "leader (Postgres session)"
     );
     for line in lines {
-        let lag = lag(&line.positions, ends);
+        let lag = lag(&line.checkpoint.positions, ends);
         let events: i64 = lag.values().map(|(_, behind)| behind).sum();
         let seconds = lag_seconds(&cluster, &common.topic_prefix, &lag)?;
-        let position: i64 = line.positions.values().sum();
+        let position: i64 = line.checkpoint.positions.values().sum();
         text += &format!(
             "{:<12}{:>8}{:>12}{position:>14}{events:>12}{seconds:>8}{:>8}  {}\n",
             line.projection.name, line.version, line.generation, line.parked, line.leader

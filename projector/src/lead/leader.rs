@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use runtime::kafka::{Cluster, Standstill};
+use chrono::{DateTime, Utc};
+use runtime::kafka::{Attendance, Cluster, Standstill};
 use schemas::Topic;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,8 @@ use crate::log::record::Positions;
 use crate::projections::definition::Projection;
 use crate::settings::Settings;
 use crate::tables::generation::Generation;
-use crate::tables::identity;
+use crate::tables::positions::Checkpoint;
+use crate::tables::{anew, identity};
 
 /// How often a standby asks for the lock, and a leader without batches whether its generation is still live.
 const TICK: Duration = Duration::from_millis(500);
@@ -106,11 +108,13 @@ impl Leader {
         pause: &mut Duration,
     ) -> Result<(), FoldingError> {
         let projection = generation.projection;
-        let (positions, last) = generation.checkpoint(connection).await?;
+        let checkpoint = self.resume(connection, generation).await?;
         let ends = self.ends.ask(projection.topics.iter().copied()).await.map_err(ReadError::NoEnds)?;
         let prefix = &self.settings.common.topic_prefix;
-        identity::check_records(projection, &self.cluster, prefix, (&positions, &last), &ends).await?;
+        identity::check_records(projection, &self.cluster, prefix, &checkpoint, &ends).await?;
         let parked = Parked::load(connection, generation).await?;
+        let mut looks = Looks::new(checkpoint.seen_at);
+        let positions = checkpoint.positions;
         let mut folding = Folding::start(&self.settings, &self.cluster, Writer::Leader, positions, parked)?;
         tracing::info!(projection = projection.name, generation = generation.number, "leading");
         self.progress.set(projection, folding.positions.clone());
@@ -123,7 +127,6 @@ impl Leader {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut looks = Looks::new();
         loop {
             tokio::select! {
                 // In this order: only a leader that has no batch looks at its reader, so a reader that has batches is not taken for
@@ -140,29 +143,53 @@ impl Leader {
                 _ = tick.tick() => if !generation.is_live(connection).await? {
                     return Err(WriteError::Replaced.into());
                 },
-                _ = look.tick() => self.look(&mut looks, projection, &folding.positions).await?,
+                _ = look.tick() => self.look(connection, generation, &mut looks, &folding.positions).await?,
             }
             *pause = BACK_OFF.0;
             self.progress.set_fault(projection, None);
         }
     }
 
-    /// Fails where the reader has gone silent. The leader then begins again, with a new Kafka client.
+    /// Reads how far the generation has folded. Where it cannot be folded on from there, it begins anew.
+    async fn resume(
+        &self,
+        connection: &mut PgConnection,
+        generation: &Generation,
+    ) -> Result<Checkpoint, FoldingError> {
+        let (projection, partitions) = (generation.projection, self.settings.common.partitions);
+        let checkpoint = generation.checkpoint(connection).await?;
+        let Some(reason) = anew::reason(projection, partitions, &checkpoint, Utc::now()) else {
+            return Ok(checkpoint);
+        };
+        tracing::warn!(projection = projection.name, %reason, "folding anew from the beginning");
+        anew::begin(connection, generation, partitions).await?;
+        Ok(generation.checkpoint(connection).await?)
+    }
+
+    /// Fails where the reader has gone silent, or was away from the end for too long. The leader then begins again, with a new
+    /// Kafka client.
     async fn look(
         &self,
+        connection: &mut PgConnection,
+        generation: &Generation,
         looks: &mut Looks,
-        projection: Projection,
         positions: &Positions,
-    ) -> Result<(), ReadError> {
+    ) -> Result<(), FoldingError> {
+        let asked_at = Utc::now();
         // If Kafka is away, the readiness check says so.
-        let Ok(committed) = self.committed.ask(projection.topics.iter().copied()).await else {
+        let Ok(committed) = self.committed.ask(generation.projection.topics.iter().copied()).await else {
             return Ok(());
         };
         let ends = positions.iter().filter_map(|(place, next)| Some((*place, *next, *committed.get(place)?)));
-        match looks.note(ends) {
-            Some((topic, partition)) => Err(ReadError::Silent { topic: topic.short_name(), partition }),
-            None => Ok(()),
+        if let Some((topic, partition)) = looks.note(ends.clone()) {
+            return Err(ReadError::Silent { topic: topic.short_name(), partition }.into());
         }
+        let Some(attendance) = &mut looks.attendance else { return Ok(()) };
+        let ends = ends.map(|(place, _, end)| (place, end)).collect();
+        if let Some(at) = attendance.see(asked_at, positions, ends)? {
+            generation.note_seen(connection, at).await?;
+        }
+        Ok(())
     }
 }
 
@@ -173,11 +200,14 @@ struct Looks {
     last: Instant,
     /// How much of the time since the last look the fold was writing.
     busy: Duration,
+    /// `None` for event logs, from which nothing is ever deleted.
+    attendance: Option<Attendance>,
 }
 
 impl Looks {
-    fn new() -> Self {
-        Self { standstill: Standstill::default(), last: Instant::now(), busy: Duration::ZERO }
+    fn new(seen_at: Option<DateTime<Utc>>) -> Self {
+        let attendance = seen_at.map(Attendance::new);
+        Self { standstill: Standstill::default(), last: Instant::now(), busy: Duration::ZERO, attendance }
     }
 
     /// See [`Standstill::note`]. If the fold was busy for most of the time since the last look, earlier looks are forgotten.

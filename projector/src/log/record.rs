@@ -44,8 +44,7 @@ impl Record {
     }
 }
 
-/// Next offsets by topic and partition.
-pub type Positions = BTreeMap<(Topic, i32), i64>;
+pub use runtime::kafka::Positions;
 
 /// The last record folded of each partition, as its offset and its event's id. If another event stands there, or none, then the
 /// log is another one.

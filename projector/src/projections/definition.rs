@@ -22,6 +22,12 @@ pub struct Definition {
     pub tables: &'static [&'static str],
     /// SQL that makes the tables and, after a line `-- Keys`, SQL that makes their keys and indexes.
     pub sql: &'static str,
+    /// Whether its tables are UNLOGGED, with their positions: then no write-ahead log and no base backup of Postgres has a row of
+    /// them. After a crash of Postgres they are empty, and the leader folds them anew.
+    pub unlogged: bool,
+    /// Whether the generation that a rebuild replaces is kept, so that a rollback can go back to it. It must not be where its tables
+    /// hold what others forget.
+    pub keeps_former: bool,
     /// Folds a batch of events, in the order of the log, into the tables of the search path. It runs within a transaction.
     pub fold: Fold,
     /// Begins to fill empty tables in a rebuild. Without it a rebuild folds, as a leader does, in one transaction.

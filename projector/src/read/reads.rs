@@ -11,7 +11,7 @@ use super::needs::{Needs, needs, reaches, refuse_past_the_end, topics_waited_for
 use super::problems::{failed, never, no_turn_to_read, no_turn_to_wait, unreadable};
 use super::snapshot::{Snapshot, begin_snapshot};
 use super::turns::Turns;
-use crate::database::{enter, pool};
+use crate::database::{enter, is_missing_table, pool};
 use crate::lead::progress::Progress;
 use crate::log::ends::SharedEnds;
 use crate::projections::definition::Projection;
@@ -59,8 +59,11 @@ impl Reads {
         consistency: &Consistency,
         caller: &str,
     ) -> Result<Snapshot, Problem> {
-        if consistency.after.is_empty() && !consistency.is_strong {
-            return self.open(projections, &Needs::new(), caller).await?.ok_or_else(never);
+        if consistency.after.is_empty()
+            && !consistency.is_strong
+            && let Some(snapshot) = self.open(projections, &Needs::new(), caller).await?
+        {
+            return Ok(snapshot);
         }
         let _turn = self.waiting.try_take(caller).map_err(no_turn_to_wait)?;
         let deadline = Instant::now() + consistency.wait;
@@ -105,7 +108,7 @@ impl Reads {
         }
     }
 
-    /// Opens a snapshot. `None`: the tables are not as far as needed.
+    /// Opens a snapshot. `None`: the tables are not as far as needed, or are there no more.
     async fn open(
         &self,
         projections: &[Projection],
@@ -119,10 +122,15 @@ impl Reads {
             let live = Generation::live(&mut snapshot, projection)
                 .await
                 .map_err(|error| unreadable(projection, error))?;
-            if let Some(wanted) = needs.get(&projection) {
+            let wanted = needs.get(&projection);
+            // A rebuild drops tables that are not kept at its switch. It waits for whoever has read their positions.
+            if wanted.is_some() || !projection.keeps_former {
                 live.enter(&mut snapshot).await.map_err(failed)?;
-                if !reaches(&positions(&mut snapshot).await.map_err(failed)?, wanted) {
-                    return Ok(None);
+                match positions(&mut snapshot).await {
+                    Ok(positions) if wanted.is_none_or(|wanted| reaches(&positions, wanted)) => (),
+                    Ok(_) => return Ok(None),
+                    Err(error) if !projection.keeps_former && is_missing_table(&error) => return Ok(None),
+                    Err(error) => return Err(failed(error)),
                 }
             }
             schemas.push(live.schema);

@@ -2,14 +2,11 @@
 
 use sqlx::{Connection, PgConnection};
 
-use crate::database::{REBUILD_LOCK, connect, execute, try_lock};
+use crate::database::{LOCK_TIMEOUT, REBUILD_LOCK, connect, execute, is_lock_timeout, try_lock};
 use crate::fold::folding::FoldingError;
 use crate::projections::definition::Projection;
 use crate::settings::Settings;
 use crate::tables::generation::{Generation, GenerationError};
-
-/// Bounds how long a statement waits for a lock. Those who come after it wait behind it, so it lets them pass and is tried again.
-pub const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
 
 /// Connects, and takes the lock that a process must hold to change which generation is live.
 pub async fn connect_alone(
@@ -24,13 +21,7 @@ pub async fn connect_alone(
     Ok(connection)
 }
 
-/// Whether a lock was not free within [`LOCK_TIMEOUT`].
-pub fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
-}
-
-/// Drops the generations that meet a condition, and forgets what was parked in them. One that is still read stays until the next
-/// rebuild.
+/// Drops the generations that meet a condition. One that is still read stays until the next rebuild.
 pub async fn drop_where(
     connection: &mut PgConnection,
     projection: Projection,
@@ -46,13 +37,6 @@ pub async fn drop_where(
             }
             other => other?,
         }
-        sqlx::query!(
-            "DELETE FROM till.parked WHERE projection = $1 AND generation = $2",
-            projection.name,
-            generation.number
-        )
-        .execute(&mut *transaction)
-        .await?;
         transaction.commit().await?;
     }
     Ok(())

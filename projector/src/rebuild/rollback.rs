@@ -2,8 +2,8 @@
 
 use sqlx::Connection;
 
-use super::change::{LOCK_TIMEOUT, connect_alone};
-use crate::database::execute;
+use super::change::connect_alone;
+use crate::database::{LOCK_TIMEOUT, execute};
 use crate::fold::folding::FoldingError;
 use crate::projections::definition::Projection;
 use crate::settings::Settings;
@@ -14,6 +14,9 @@ use crate::tables::generation::{Generation, GenerationError};
 /// # Errors
 /// When there is none, a rebuild is under way, or Postgres fails.
 pub async fn roll_back(settings: &Settings, projection: Projection) -> Result<(), FoldingError> {
+    if !projection.keeps_former {
+        return Err(GenerationError::NoneKept(projection.name).into());
+    }
     let mut connection = connect_alone(settings, "rollback", projection).await?;
     let (live, version) = Generation::live_of_any_version(&mut connection, projection).await?;
     let all = Generation::all(&mut connection, projection).await?;

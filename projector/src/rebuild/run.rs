@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use runtime::kafka::{Cluster, Ends};
+use runtime::kafka::{Cluster, Ends, at_or_past};
 use sqlx::{Connection, PgConnection};
 
-use super::change::{LOCK_TIMEOUT, connect_alone, drop_where, is_lock_timeout};
+use super::change::{connect_alone, drop_where};
 use super::meter::Meter;
-use crate::database::execute;
-use crate::fold::folding::{Folding, FoldingError, at_or_past};
+use crate::database::{LOCK_TIMEOUT, execute, is_lock_timeout};
+use crate::fold::folding::{Folding, FoldingError};
 use crate::fold::parked::{Parked, ParkingFilter};
 use crate::fold::write::{WriteError, Writer};
 use crate::log::ends;
@@ -19,8 +19,7 @@ use crate::projections::definition::Projection;
 use crate::settings::Settings;
 use crate::tables::generation::Generation;
 use crate::tables::identity;
-use crate::tables::migrate::beginning;
-use crate::tables::positions::{insert_positions, positions};
+use crate::tables::positions::{beginning, insert_positions, positions};
 
 /// The time between two looks at whether the new generation has caught up with the live one.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -59,11 +58,12 @@ pub async fn rebuild(settings: &Settings, projection: Projection) -> Result<(), 
     let folded: i64 = folding.positions.values().sum();
     let seconds = started.elapsed().as_secs_f64();
     println!(
-        "{}: generation {} is live, {folded} offsets in {seconds:.1} s ({:.0}/s); generation {} is kept",
+        "{}: generation {} is live, {folded} offsets in {seconds:.1} s ({:.0}/s); generation {} is {}",
         projection.name,
         rebuild.generation.number,
         folded as f64 / seconds,
-        live.number
+        live.number,
+        if projection.keeps_former { "kept" } else { "dropped, because it may hold what others forget" }
     );
     drop_where(&mut rebuild.connection, projection, |generation| generation.number < live.number).await
 }
@@ -80,10 +80,9 @@ impl Rebuild<'_> {
 
     /// Compares the log with the one the live generation was folded from. If that was another one, only the ends of this one count.
     async fn compare(&mut self, live: &Generation, ends: &Positions) -> Result<(), FoldingError> {
-        let (positions, last) = live.checkpoint(&mut self.connection).await?;
+        let checkpoint = live.checkpoint(&mut self.connection).await?;
         let prefix = &self.settings.common.topic_prefix;
-        let known = (&positions, &last);
-        match identity::check_records(live.projection, &self.cluster, prefix, known, ends).await {
+        match identity::check_records(live.projection, &self.cluster, prefix, &checkpoint, ends).await {
             Err(error) if error.is_another_log() => {
                 tracing::warn!(%error, "the live generation is replaced wherever it stands");
                 self.only_target = Some(ends.clone());
@@ -185,8 +184,9 @@ impl Rebuild<'_> {
         }
     }
 
-    /// Keeps the live positions from being moved, and makes the new generation live if it is at or past each of them. `false`: it is
-    /// not, or somebody else holds a lock for too long.
+    /// Keeps the live positions from being moved, and makes the new generation live if it is at or past each of them. The one
+    /// that it replaces is dropped at once where it is not kept. `false`: it is not so far, or somebody else holds a lock for too
+    /// long.
     async fn switch(&mut self, live: &Generation, live_version: i32) -> Result<bool, FoldingError> {
         match self.try_switch(live, live_version).await {
             Err(error) if is_lock_timeout(&error) => {
@@ -200,7 +200,9 @@ impl Rebuild<'_> {
     async fn try_switch(&mut self, live: &Generation, live_version: i32) -> sqlx::Result<bool> {
         let mut transaction = self.connection.begin().await?;
         execute(&mut transaction, LOCK_TIMEOUT).await?;
-        execute(&mut transaction, format!("LOCK TABLE {}.positions IN EXCLUSIVE MODE", live.schema)).await?;
+        // Reads of tables that are to be dropped are waited for at the positions, where they begin.
+        let mode = if live.projection.keeps_former { "EXCLUSIVE" } else { "ACCESS EXCLUSIVE" };
+        execute(&mut transaction, format!("LOCK TABLE {}.positions IN {mode} MODE", live.schema)).await?;
         live.enter(&mut transaction).await?;
         let live_positions = positions(&mut transaction).await?;
         let target = self.only_target.as_ref().unwrap_or(&live_positions);
@@ -211,6 +213,9 @@ impl Rebuild<'_> {
             return Ok(false);
         }
         self.generation.publish(&mut transaction, Some(live_version)).await?;
+        if !live.projection.keeps_former {
+            live.drop(&mut transaction).await?;
+        }
         transaction.commit().await?;
         Ok(true)
     }

@@ -1,10 +1,11 @@
 //! Generations: each is one set of a projection's tables, in a Postgres schema of its own. Reads are answered from the live one.
 
+use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 
-use super::positions::{last_records, positions};
+use super::positions::{Checkpoint, checkpoint, note_seen, positions};
 use crate::database::{enter, execute};
-use crate::log::record::{LastRecords, Positions};
+use crate::log::record::Positions;
 use crate::projections::definition::Projection;
 
 /// One set of a projection's tables.
@@ -33,6 +34,11 @@ pub enum GenerationError {
     /// There is no generation to go back to.
     #[error("{0} has no generation before the live one; a rebuild makes one")]
     NoneBefore(&'static str),
+    /// There never is a generation to go back to.
+    #[error(
+        "{0} has no generation before the live one: none of its generations is kept, because they may hold what others forget"
+    )]
+    NoneKept(&'static str),
     /// The live tables are of another version than this binary folds.
     #[error(
         "its live tables are of version {live}, this binary folds version {own}: run `projector rebuild {name}` with it, or start the binary that folds version {live}"
@@ -106,7 +112,18 @@ impl Generation {
         execute(connection, format!("CREATE SCHEMA {schema}")).await?;
         self.enter(connection).await?;
         execute(connection, include_str!("positions.sql")).await?;
-        execute(connection, self.projection.ddl().0).await
+        execute(connection, self.projection.ddl().0).await?;
+        if self.projection.unlogged {
+            for table in self.tables() {
+                execute(connection, format!("ALTER TABLE {table} SET UNLOGGED")).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names all its tables. Whoever locks several does so in this order: reads look at the positions first, too.
+    pub fn tables(&self) -> impl Iterator<Item = &'static str> {
+        ["positions"].into_iter().chain(self.projection.tables.iter().copied())
     }
 
     /// Makes the keys and indexes of its tables.
@@ -125,12 +142,28 @@ impl Generation {
         enter(connection, &self.schema).await
     }
 
-    /// Drops its schema with all tables, if it exists.
+    /// Drops its schema with all tables, if it exists, and forgets what was parked in it.
     ///
     /// # Errors
     /// When Postgres fails.
     pub async fn drop(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        execute(connection, format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema)).await
+        execute(connection, format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema)).await?;
+        self.forget_parked(connection).await
+    }
+
+    /// Forgets what was parked in it.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn forget_parked(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        sqlx::query!(
+            "DELETE FROM till.parked WHERE projection = $1 AND generation = $2",
+            self.projection.name,
+            self.number
+        )
+        .execute(connection)
+        .await
+        .map(drop)
     }
 
     /// Reads its positions in a transaction of its own.
@@ -151,7 +184,7 @@ impl Generation {
         // Looked for first, because ALTER TABLE waits for every read, even if there is nothing to add.
         let has_them = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT FROM information_schema.columns WHERE table_schema = $1
-                   AND table_name = 'positions' AND column_name = 'last_event_id') AS "has_them!""#,
+                   AND table_name = 'positions' AND column_name = 'seen_at') AS "has_them!""#,
             self.schema
         )
         .fetch_one(&mut *connection)
@@ -159,22 +192,30 @@ impl Generation {
         if has_them {
             return Ok(());
         }
-        let columns = "ADD COLUMN last_offset bigint, ADD COLUMN last_event_id uuid";
-        execute(connection, format!("ALTER TABLE {}.positions {columns}", self.schema)).await
+        let columns = ["last_offset bigint", "last_event_id uuid", "seen_at timestamptz"];
+        let added = columns.map(|column| format!("ADD COLUMN IF NOT EXISTS {column}")).join(", ");
+        execute(connection, format!("ALTER TABLE {}.positions {added}", self.schema)).await
     }
 
-    /// Reads its positions and the last records it has folded.
+    /// Reads how far it has folded.
     ///
     /// # Errors
     /// When Postgres fails, or a former binary made the positions.
-    pub async fn checkpoint(
-        &self,
-        connection: &mut PgConnection,
-    ) -> Result<(Positions, LastRecords), GenerationError> {
+    pub async fn checkpoint(&self, connection: &mut PgConnection) -> Result<Checkpoint, GenerationError> {
         let mut transaction = connection.begin().await?;
         self.enter(&mut transaction).await?;
-        let positions = positions(&mut transaction).await?;
-        Ok((positions, last_records(&mut transaction).await.map_err(missing_table)?))
+        checkpoint(&mut transaction).await.map_err(missing_table)
+    }
+
+    /// Notes that it was seen at its end: see [`Checkpoint::seen_at`].
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn note_seen(&self, connection: &mut PgConnection, at: DateTime<Utc>) -> sqlx::Result<()> {
+        let mut transaction = connection.begin().await?;
+        self.enter(&mut transaction).await?;
+        note_seen(&mut transaction, at).await?;
+        transaction.commit().await
     }
 
     /// Makes it the live generation, in `till.projections` and in the views that show its tables, within the caller's transaction.

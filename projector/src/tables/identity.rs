@@ -6,6 +6,7 @@ use runtime::Common;
 use runtime::kafka::{self, Cluster, Isolation, LastRead, REQUEST_TIMEOUT};
 use sqlx::PgConnection;
 
+use super::positions::Checkpoint;
 use crate::log::record::{LastRecords, Positions};
 use crate::projections::definition::Projection;
 
@@ -81,30 +82,41 @@ pub async fn check(
 
 /// Reads the last record that a projection has folded of each partition again, and compares it. `ends` are the high watermarks.
 ///
+/// Of a topic that is no event log only the partition's end is compared.
+///
 /// # Errors
 /// [`IdentityError::Changed`] if another event stands there, or none, or a partition ends before its position.
 pub async fn check_records(
     projection: Projection,
     cluster: &Cluster,
     topic_prefix: &str,
-    (positions, last): (&Positions, &LastRecords),
+    checkpoint: &Checkpoint,
     ends: &Positions,
 ) -> Result<(), IdentityError> {
     let changed = |difference| IdentityError::Changed { projection: projection.name, difference };
-    for (&(topic, partition), next) in positions {
-        let end = ends.get(&(topic, partition)).copied().unwrap_or_default();
-        if *next > end {
-            let noun = topic.short_name();
-            return Err(changed(format!("{noun}/{partition} ends at {end}, the position is {next}")));
-        }
+    if let Some(difference) = shorter(&checkpoint.positions, ends) {
+        return Err(changed(difference));
     }
-    let last_read: Vec<_> = last
-        .iter()
-        .map(|(&(topic, partition), &(offset, event_id))| LastRead { topic, partition, offset, event_id })
-        .collect();
-    let (cluster, prefix) = (cluster.clone(), topic_prefix.to_owned());
+    let (cluster, prefix, last_read) =
+        (cluster.clone(), topic_prefix.to_owned(), comparable(&checkpoint.last));
     let compared = tokio::task::spawn_blocking(move || kafka::difference(&cluster, &prefix, &last_read));
     compared.await.expect("reading does not panic")?.map_or(Ok(()), |difference| Err(changed(difference)))
+}
+
+/// Describes a partition that ends before its position.
+fn shorter(positions: &Positions, ends: &Positions) -> Option<String> {
+    positions.iter().find_map(|((topic, partition), next)| {
+        let end = ends.get(&(*topic, *partition)).copied().unwrap_or_default();
+        let noun = topic.short_name();
+        (*next > end).then(|| format!("{noun}/{partition} ends at {end}, the position is {next}"))
+    })
+}
+
+/// The records that must still be there. Of a topic that is no event log compaction may have deleted them.
+fn comparable(last: &LastRecords) -> Vec<LastRead> {
+    let kept = last.iter().filter(|((topic, _), _)| topic.is_event_log());
+    kept.map(|(&(topic, partition), &(offset, event_id))| LastRead { topic, partition, offset, event_id })
+        .collect()
 }
 
 async fn cluster_id(cluster: Cluster) -> Option<String> {
@@ -113,4 +125,32 @@ async fn cluster_id(cluster: Cluster) -> Option<String> {
         reader.client().fetch_cluster_id(REQUEST_TIMEOUT)
     });
     asked.await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::Topic;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn records_that_compaction_may_have_deleted_are_not_compared() {
+        let last = LastRecords::from([
+            ((Topic::People, 0), (7, Uuid::nil())),
+            ((Topic::Keys, 0), (7, Uuid::nil())),
+            ((Topic::Keys, 1), (9, Uuid::nil())),
+        ]);
+        let compared: Vec<_> = comparable(&last).iter().map(|last| (last.topic, last.partition)).collect();
+        assert_eq!(compared, [(Topic::People, 0)]);
+    }
+
+    #[test]
+    fn every_partition_reaches_to_its_position_also_one_that_is_compacted() {
+        let positions = Positions::from([((Topic::People, 0), 5), ((Topic::Keys, 1), 5)]);
+        let ends = |keys| Positions::from([((Topic::People, 0), 6), ((Topic::Keys, 1), keys)]);
+        assert_eq!(shorter(&positions, &ends(5)), None);
+        let found = shorter(&positions, &ends(4)).unwrap();
+        assert_eq!(found, "keys/1 ends at 4, the position is 5");
+    }
 }

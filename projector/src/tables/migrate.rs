@@ -4,9 +4,9 @@ use runtime::Common;
 use sqlx::{Connection, PgConnection};
 
 use super::generation::{Generation, GenerationError};
-use super::positions::insert_positions;
+use super::positions::{beginning, insert_positions};
 use crate::database::execute;
-use crate::log::record::{LastRecords, Positions};
+use crate::log::record::LastRecords;
 use crate::projections::ALL;
 use crate::projections::definition::Projection;
 
@@ -42,11 +42,4 @@ async fn first(connection: &mut PgConnection, projection: Projection, partitions
     generation.publish(connection, None).await?;
     tracing::info!(projection = projection.name, schema = generation.schema, "made its tables");
     Ok(())
-}
-
-/// The positions of a projection that has folded nothing: offset 0 of every partition of its topics.
-#[must_use]
-pub fn beginning(projection: Projection, partitions: i32) -> Positions {
-    let topics = projection.topics.iter();
-    topics.flat_map(|topic| (0..partitions).map(move |partition| ((*topic, partition), 0))).collect()
 }

@@ -6,5 +6,7 @@ CREATE TABLE positions (
     next bigint NOT NULL,
     last_offset bigint,
     last_event_id uuid,
+    -- When the fold was last seen at its end, in rows of compacted topics only: who is away for long may miss deletions.
+    seen_at timestamptz,
     PRIMARY KEY (topic, partition)
 ) WITH (fillfactor = 50);

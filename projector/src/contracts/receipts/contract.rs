@@ -3,6 +3,7 @@
 use contracts::receipts::token::LoginTokens;
 use runtime::Problem;
 use runtime::openapi::Pages;
+use runtime::vault::Vault;
 
 use crate::http::App;
 use crate::projections::definition::Projection;
@@ -14,6 +15,7 @@ use crate::settings::Settings;
 pub struct Contract {
     reads: Reads,
     pub tokens: LoginTokens,
+    pub vault: Vault,
     pub docs: Pages,
 }
 
@@ -23,6 +25,7 @@ impl Contract {
         Self {
             reads: app.reads.clone(),
             tokens: LoginTokens::new(&settings.own.jwt_secret),
+            vault: app.vault.clone(),
             docs: Pages::of("../swagger.json"),
         }
     }

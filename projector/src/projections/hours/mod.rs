@@ -20,6 +20,8 @@ pub const HOURS: Projection = &Definition {
     topics: &[Topic::Analytics],
     tables: &["hours", "hour_places", "hour_sums", "hour_categories"],
     sql: include_str!("tables.sql"),
+    unlogged: false,
+    keeps_former: true,
     fold: |connection, events| Box::pin(fold(connection, events)),
     bulk: None,
 };

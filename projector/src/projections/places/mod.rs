@@ -15,6 +15,8 @@ pub const PLACES: Projection = &Definition {
     topics: &[Topic::Receipts],
     tables: &["places", "place_hours", "place_hour_categories"],
     sql: include_str!("tables.sql"),
+    unlogged: false,
+    keeps_former: true,
     fold: |connection, events| Box::pin(fold::fold(connection, events)),
     bulk: Some(|| Box::new(bulk::Load::default())),
 };

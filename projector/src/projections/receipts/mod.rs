@@ -14,6 +14,8 @@ pub const RECEIPTS: Projection = &Definition {
     topics: &[Topic::Receipts],
     tables: &["receipts"],
     sql: include_str!("tables.sql"),
+    unlogged: false,
+    keeps_former: true,
     fold: |connection, events| Box::pin(fold::fold(connection, events)),
     bulk: Some(|| Box::new(bulk::Load::default())),
 };
