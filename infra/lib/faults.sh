@@ -43,23 +43,28 @@ check_patches() {
     return "$wrong"
 }
 
-# plant PATCH: fails where the patch's test passes. Afterwards the copy is as it was.
+# How often a test is run on its fault: some faults show only where two processes meet.
+TRIES=3
+
+# plant PATCH: fails where the patch's test passes, as often as it is tried. Afterwards the copy is as it was.
 plant() {
-    local patch=$1 test targets log found=1
+    local patch=$1 test targets log try found=0
     test=$(test_of "$patch")
     log=$TILL_HOME/faults/$(basename "$patch" .patch).log
     printf '\n== %s: %s\n' "$(basename "$patch" .patch)" "$(sed -n 's/^Fault: //p' "$patch")"
     patch --strip 1 --silent <"$patch" || die "$patch cannot be planted: make it anew."
     cargo build --release --workspace --locked --quiet || die "with $patch planted Till does not build: make it anew."
     read -ra targets <<<"$(targets_of "$patch")"
-    if cargo test --release --workspace --locked --quiet "${targets[@]}" -- "$test" >"$log" 2>&1; then
-        say "NOT FOUND: $test passes; see $log"
-        found=0
-    else
+    for ((try = 1; try <= TRIES && !found; try++)); do
+        if cargo test --release --workspace --locked --quiet "${targets[@]}" -- "$test" >"$log" 2>&1; then
+            continue
+        fi
         grep --quiet '^test result: FAILED' "$log" || die "$test could not be run: see $log"
-        say "found: $test fails:"
+        say "found at try $try: $test fails:"
         grep --max-count 1 --after-context 2 'panicked at' "$log" || true
-    fi
+        found=1
+    done
+    ((found)) || say "NOT FOUND: $test passes; see $log"
     patch --strip 1 --silent --reverse <"$patch"
     ((found))
 }
@@ -68,8 +73,8 @@ test_of() {
     sed -n 's/^Test: //p' "$1"
 }
 
-# targets_of PATCH: prints where cargo finds the patch's test: in the whole-system tests or in the crates. Nothing where
-# there is none.
+# targets_of PATCH: prints where cargo finds the patch's test: in the whole-system tests, in the crates or in their folders of
+# tests. Nothing where there is none.
 targets_of() {
     local test
     test="fn $(test_of "$1")("
@@ -77,6 +82,8 @@ targets_of() {
         echo --test system
     elif grep --quiet --recursive --fixed-strings --include '*.rs' "$test" "$ROOT"/{domain,runtime,contracts,command-api,projector,analytics-worker}/src; then
         echo --lib --bins
+    else
+        grep --files-with-matches --fixed-strings "$test" "$ROOT"/{domain,contracts}/tests/*.rs | sed -E 's|.*/(.*)\.rs|--test \1|'
     fi
 }
 

@@ -29,7 +29,6 @@ install_for_checks() {
     need shellcheck command -v shellcheck
     need openssl command -v openssl
     need patch command -v patch
-    need faketime command -v faketime
     need python3-venv python3 -c 'import ensurepip, venv'
     install_packages "${missing[@]}"
 }

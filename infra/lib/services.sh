@@ -20,7 +20,7 @@ export_service_settings() {
     export TILL_CONTRACTS=${TILL_CONTRACTS-$(contract_names)}
     export TILL_JOURNAL_DIR=$TILL_HOME/data/.journal
     # Secrets are only in the environment of the processes that need them: see with_secrets_of.
-    export -n TILL_JWT_SECRET TILL_DATABASE_URL
+    export -n TILL_JWT_SECRET TILL_MASTER_KEYS TILL_INDEX_KEY TILL_DATABASE_URL
 }
 
 # prepare_log_and_tables: creates topics and migrates tables. Both do nothing where all is as it must be.

@@ -46,7 +46,7 @@ main() {
 # tells_its_secrets_to_nobody: no file of the stack is for other users, Postgres asks for a password, and each process
 # has only the secrets in its environment that it needs.
 tells_its_secrets_to_nobody() {
-    local open name pid
+    local open name pid secrets='^TILL_(JWT_SECRET|MASTER_KEYS|INDEX_KEY)='
     open=$(find "$TILL_HOME"/{conf,logs,run} "$TILL_HOME"/data/{kafka,command-api,.journal} -perm /077 ! -type l -print -quit 2>/dev/null || true)
     [[ -z $open ]] || fail "$open can be read by others"
     for name in postgres till; do
@@ -56,7 +56,7 @@ tells_its_secrets_to_nobody() {
     for name in kafka postgres nginx analytics-worker command-api; do
         pid=$(cut -d ' ' -f 1 "$TILL_HOME/run/$name.pid")
         ! tr '\0' '\n' <"/proc/$pid/environ" | grep -q '^TILL_DATABASE_URL=' || fail "$name knows the database's password"
-        [[ $name == command-api ]] || ! tr '\0' '\n' <"/proc/$pid/environ" | grep -q '^TILL_JWT_SECRET=' || fail "$name knows the tokens' secret"
+        [[ $name == command-api ]] || ! tr '\0' '\n' <"/proc/$pid/environ" | grep -qE "$secrets" || fail "$name knows the secrets of tokens and of personal data"
     done
 }
 

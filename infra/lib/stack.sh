@@ -18,8 +18,10 @@ up() {
     stop_surplus_replicas
     if [[ $(running_pids) == "$before" ]]; then
         say "Till is already running."
-    elif [[ $traffic == yes ]]; then
-        start_traffic
+    else
+        # Where somebody has changed the demo's password, what was imported before is there all the same.
+        (fixtures) || complain "the contracts' fixtures were not imported; see above."
+        [[ $traffic == no ]] || start_traffic
     fi
     welcome
 }

@@ -53,11 +53,12 @@ Till is up.
   API          $FRONT_DOOR/v1
 $(tell_contracts)
   logs         $TILL_HOME/logs    (./till logs command-api)
-  logins       terminal/terminal sends receipts, analyst/analyst reads figures, admin/admin does everything
+  logins       analyst/analyst reads figures, admin/admin does everything; terminals send receipts with keys of account 3, terminal
 
 Send a receipt, then read it:
   token() { curl -s $FRONT_DOOR/v1/auth/login -H 'Content-Type: application/json' -d "{\"username\":\"\$1\",\"password\":\"\$1\"}" | sed -E 's/.*"access_token":"([^"]+)".*/\1/'; }
-  curl -i $FRONT_DOOR/v1/receipts -H "Authorization: Bearer \$(token terminal)" -H 'Content-Type: application/json' -d '{
+  key=\$(curl -s $FRONT_DOOR/v1/accounts/3/keys -H "Authorization: Bearer \$(token admin)" -d '{"label": "my till"}' | sed -E 's/.*"key":"([^"]+)".*/\1/')
+  curl -i $FRONT_DOOR/v1/receipts -H "Authorization: Bearer \$key" -H 'Content-Type: application/json' -d '{
     "transaction_id": "demo-1", "timestamp": "$(date --utc +%Y-%m-%dT%H:%M:%SZ)", "place_id": "cafe-1", "place_name": "Corner Café",
     "items": [{"product_id": "espresso", "quantity": 2, "price": "2.50", "category": "coffee"}],
     "total_amount": "5.00", "tax_amount": "0.83", "tips_amount": "0.50", "payment_method": "card"}'

@@ -150,7 +150,7 @@ struct Batches {
 
 impl Batches {
     fn new(address: SocketAddr) -> Result<Self> {
-        let token = control::login(address, "terminal")?;
+        let token = control::terminal(address)?;
         let url = format!("http://{address}/v1/receipts/batch");
         let client = reqwest::Client::builder().no_proxy().build().explain("making an HTTP client")?;
         Ok(Self { url, token, client, requests: Requests::of_bodies(0) })

@@ -39,19 +39,21 @@ impl Requests {
         Self::prepared(first_id, |body| body.as_bytes().to_vec())
     }
 
+    /// Requests of one body, in which [`id_placeholder`] stands for the id. An empty token is left out. Fields that a route
+    /// does not know are passed over.
+    pub fn of_template(path: &str, token: &str, body: &str) -> Self {
+        let authorization = format!("Bearer {token}");
+        let mut headers = vec![("prefer", "handling=lenient")];
+        if !token.is_empty() {
+            headers.push(("authorization", authorization.as_str()));
+        }
+        Self { templates: vec![template(request("POST", path, &headers, body))], next_id: AtomicU64::new(0) }
+    }
+
     fn prepared(first_id: u64, around: impl Fn(&str) -> Vec<u8>) -> Self {
         let (shop, mut rng, now) = (Shop::new(), Rng::new(11), Utc::now());
-        let placeholder = "#".repeat(ID_DIGITS);
-        let templates = (0..TEMPLATES)
-            .map(|_| {
-                let bytes = around(&shop.receipt(placeholder.clone(), now, &mut rng).to_json());
-                let id_at = bytes
-                    .windows(ID_DIGITS)
-                    .position(|window| window == placeholder.as_bytes())
-                    .expect("the receipt holds its id");
-                (bytes, id_at)
-            })
-            .collect();
+        let mut receipt = || shop.receipt(id_placeholder(), now, &mut rng).to_json();
+        let templates = (0..TEMPLATES).map(|_| template(around(&receipt()))).collect();
         Self { templates, next_id: AtomicU64::new(first_id) }
     }
 
@@ -69,6 +71,18 @@ impl Requests {
         }
         id
     }
+}
+
+/// What stands in a template for the id.
+pub fn id_placeholder() -> String {
+    "#".repeat(ID_DIGITS)
+}
+
+/// A template, and where its id stands.
+fn template(bytes: Vec<u8>) -> (Vec<u8>, usize) {
+    let placeholder = id_placeholder();
+    let id_at = bytes.windows(ID_DIGITS).position(|window| window == placeholder.as_bytes());
+    (bytes, id_at.expect("the request holds its id"))
 }
 
 /// The text of an id as [`Requests`] writes it.

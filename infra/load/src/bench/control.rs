@@ -61,3 +61,21 @@ pub fn login(address: SocketAddr, username: &str) -> Result<String> {
         _ => Err(Failure::new(format!("login of {username}: {status} {text}"))),
     }
 }
+
+/// What receipts are sent with: a key of the demo's account `terminal`. Services that were built before there were such keys get
+/// a token of the account.
+///
+/// # Errors
+/// When neither is given.
+pub fn terminal(address: SocketAddr) -> Result<String> {
+    // The demo opens its terminal's account third.
+    let (path, admin) = ("/v1/accounts/3/keys", format!("Bearer {}", login(address, "admin")?));
+    let headers = [("Authorization", admin.as_str()), ("Content-Type", "application/json")];
+    let (status, text) = call(address, "POST", path, &headers, r#"{"label": "bench"}"#)?;
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    match (status, json["key"].as_str()) {
+        (201, Some(key)) => Ok(key.to_owned()),
+        (404, _) => login(address, "terminal"),
+        _ => Err(Failure::new(format!("POST {path}: {status} {text}"))),
+    }
+}

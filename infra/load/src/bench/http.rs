@@ -129,7 +129,7 @@ impl Routes {
     /// # Errors
     /// When the login is refused.
     pub fn new(address: SocketAddr) -> Result<Self> {
-        let token = control::login(address, "terminal")?;
+        let token = control::terminal(address)?;
         let requests = |path, first_id| Arc::new(Requests::new(path, &token, first_id));
         Ok(Self {
             address,

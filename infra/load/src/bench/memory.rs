@@ -126,7 +126,7 @@ fn measure_one(deployment: &Deployment, plan: &Plan) -> Result<Vec<Measured>> {
 }
 
 fn load(command_api: &Service, plan: &Plan) -> Result<()> {
-    let token = control::login(command_api.address, "terminal")?;
+    let token = control::terminal(command_api.address)?;
     let requests = Arc::new(Requests::new("/v1/receipts", &token, 0));
     let round = blast::round(command_api.address, &requests, CONNECTIONS, (WARM_UP, plan.round_length), 201)?;
     plan.say(&format!("memory: {} receipts/s with all services folding", grouped(round.per_second)));

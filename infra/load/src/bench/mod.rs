@@ -6,7 +6,10 @@ mod blast;
 mod control;
 mod fill;
 mod http;
+mod kinds;
 mod memory;
+mod orders;
+mod people;
 mod plan;
 mod producer;
 mod raw;
@@ -44,8 +47,21 @@ Examples:
 It starts its own Kafka, Postgres and services (from the folder of this binary) on free ports of the loopback, with
 data under --data, and ends them. Nothing else should run on the machine meanwhile.";
 
-const SECTIONS: [&str; 10] =
-    ["http", "raw", "batch", "replicas", "takeover", "strangers", "rebuild", "readable", "memory", "replay"];
+const SECTIONS: [&str; 13] = [
+    "http",
+    "raw",
+    "batch",
+    "people",
+    "orders",
+    "queue",
+    "replicas",
+    "takeover",
+    "strangers",
+    "rebuild",
+    "readable",
+    "memory",
+    "replay",
+];
 
 /// Arguments of `load bench`.
 #[derive(clap::Args)]
@@ -159,6 +175,12 @@ fn measure(
     }
     if wanted("batch") {
         all_done(batch::measure(stack, plan)?)?;
+    }
+    if wanted("people") {
+        all_done(people::measure(stack, plan)?)?;
+    }
+    if wanted("orders") || wanted("queue") {
+        all_done(orders::measure(stack, plan)?)?;
     }
     if wanted("replicas") {
         all_done(replicas::measure_throughput(stack, plan)?)?;

@@ -131,7 +131,7 @@ impl Recorded {
         Event::from(ReceiptRecorded {
             receipt: as_recorded(receipt),
             totals_match: true,
-            recorded_by: "terminal".to_owned(),
+            recorded_by: "till/3".to_owned(),
             fingerprint,
         })
     }

@@ -58,7 +58,7 @@ pub fn measure(stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
     let mut projector = deployment.start("projector")?;
     projector.ready()?;
 
-    let terminal = control::login(command_api.address, "terminal")?;
+    let terminal = control::terminal(command_api.address)?;
     let run = Run {
         write: command_api.address,
         read: projector.address,

@@ -57,7 +57,7 @@ pub fn measure(stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
     let folder = stack.folder.join("bench-strangers");
     let door = control::block_on(FrontDoor::before(&folder, &ports, &[projector.address.port()]));
     let address = door.url.trim_start_matches("http://").parse::<SocketAddr>().explain("nginx's address")?;
-    let token = control::login(address, "terminal")?;
+    let token = control::terminal(address)?;
     let run = Run { address, requests: Arc::new(Requests::new("/v1/receipts", &token, 0)) };
 
     terminals(&run, BROKER_WARM_UP)?;

@@ -1,10 +1,12 @@
-//! The HTTP client of a till. It logs in, and sends again what is refused for now.
+//! The HTTP client of a till. It sends receipts with a terminal key that the admin issues for it, and sends again what is refused
+//! for now.
 
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{StatusCode, header};
+use reqwest::{Method, StatusCode, header};
+use serde_json::{Value, json};
 use tokio::sync::RwLock;
 use tokio::time::{Instant, sleep};
 
@@ -13,6 +15,8 @@ use crate::failure::{Explain, Failure, Result};
 
 /// How long a request is sent again: long enough for a restart of any part of Till.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What people see the key called, by which they know one that was left behind.
+const LABEL: &str = "sample traffic";
 /// How long a login is tried. It is shorter, because somebody who starts traffic at a front door that is not there
 /// wants to know.
 const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
@@ -34,28 +38,31 @@ impl FromStr for Account {
     }
 }
 
-#[derive(Default)]
-struct Tokens {
-    terminal: String,
-    admin: String,
+/// The terminal key that receipts are sent with, and where to revoke it.
+#[derive(Clone)]
+struct Key {
+    text: String,
+    path: String,
 }
 
-/// A client of one front door. Its clones are cheap and share its tokens.
+type Answer = std::result::Result<(u16, String), String>;
+
+/// A client of one front door. Its clones are cheap and share what they send requests with.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     front_door: String,
-    terminal: Account,
     admin: Account,
-    tokens: Arc<RwLock<Tokens>>,
+    admin_token: Arc<RwLock<String>>,
+    key: Key,
 }
 
 impl Client {
-    /// A client; it has no tokens until [`Client::login`].
+    /// A client that sends receipts with a new key of the account called `terminal`.
     ///
     /// # Errors
-    /// When no HTTP client can be made.
-    pub fn new(front_door: &str, terminal: Account, admin: Account) -> Result<Self> {
+    /// When the front door does not answer in time, refuses the admin, or has no such account.
+    pub async fn open(front_door: &str, terminal: &str, admin: Account) -> Result<Self> {
         // An environment's proxy is not used: it is meant for elsewhere, and the front door is on this machine or
         // network.
         let http = reqwest::Client::builder()
@@ -64,23 +71,17 @@ impl Client {
             .build()
             .explain("making an HTTP client")?;
         let front_door = front_door.trim_end_matches('/').to_owned();
-        Ok(Self { http, front_door, terminal, admin, tokens: Arc::default() })
+        let key = Key { text: String::new(), path: String::new() };
+        let client = Self { http, front_door, admin, admin_token: Arc::default(), key };
+        client.login().await?;
+        let key = client.issue_key(terminal).await?;
+        Ok(Self { key, ..client })
     }
 
-    /// Logs both accounts in.
-    ///
-    /// # Errors
-    /// When the front door does not answer in time or refuses an account.
-    pub async fn login(&self) -> Result<()> {
-        let fresh =
-            Tokens { terminal: self.token(&self.terminal).await?, admin: self.token(&self.admin).await? };
-        *self.tokens.write().await = fresh;
-        Ok(())
-    }
-
-    async fn token(&self, account: &Account) -> Result<String> {
-        let body = serde_json::json!({"username": account.name, "password": account.password}).to_string();
-        let (answer, _) = self.patiently("/v1/auth/login", &body, None, LOGIN_PATIENCE).await;
+    async fn login(&self) -> Result<()> {
+        let Account { name, password } = &self.admin;
+        let body = json!({"username": name, "password": password});
+        let (answer, _) = self.patiently("/v1/auth/login", &body.to_string(), None, LOGIN_PATIENCE).await;
         let (status, text) = answer.map_err(|why| {
             Failure::new(format!(
                 "{} does not answer ({why}): is Till up? `./till up` starts it",
@@ -89,15 +90,52 @@ impl Client {
         })?;
         if status != 200 {
             return Err(Failure::new(format!(
-                "login of {:?} was answered {status} {text}: choose the accounts with --terminal and --admin",
-                account.name
+                "login of {name:?} was answered {status} {text}: choose an admin with --admin"
             )));
         }
-        let json: serde_json::Value = serde_json::from_str(&text).explain("reading the login's answer")?;
-        let token = json["access_token"].as_str();
-        token
-            .map(str::to_owned)
-            .ok_or_else(|| Failure::new(format!("the login's answer has no access_token: {text}")))
+        *self.admin_token.write().await = text_of(&text, "access_token")?;
+        Ok(())
+    }
+
+    async fn issue_key(&self, terminal: &str) -> Result<Key> {
+        let found = self.ask_as_admin("/v1/accounts/search", &json!({"username": terminal})).await?;
+        let found: Value = serde_json::from_str(&found).explain("reading the accounts that were found")?;
+        let number = found["accounts"][0]["number"].as_i64();
+        let number = number.ok_or_else(|| {
+            Failure::new(format!(
+                "there is no account {terminal:?}: choose one of role terminal with --terminal"
+            ))
+        })?;
+        let keys = format!("/v1/accounts/{number}/keys");
+        let issued = self.ask_as_admin(&keys, &json!({"label": LABEL})).await?;
+        Ok(Key { text: text_of(&issued, "key")?, path: format!("{keys}/{}", text_of(&issued, "id")?) })
+    }
+
+    async fn ask_as_admin(&self, path: &str, body: &Value) -> Result<String> {
+        let token = self.admin_token.read().await.clone();
+        let (answer, _) = self.patiently(path, &body.to_string(), Some(&token), PATIENCE).await;
+        match answer {
+            Ok((200..=299, text)) => Ok(text),
+            Ok((status, text)) => Err(Failure::new(format!("{path} was answered {status} {text}"))),
+            Err(why) => Err(Failure::new(format!("{path} was not answered: {why}"))),
+        }
+    }
+
+    /// Revokes the key that receipts were sent with.
+    ///
+    /// # Errors
+    /// When it cannot be revoked: then it can be found by its label.
+    pub async fn close(&self) -> Result<()> {
+        // The admin's token is older than the traffic.
+        self.login().await?;
+        let token = self.admin_token.read().await.clone();
+        match self.once(Method::DELETE, &self.key.path, "", Some(&token)).await {
+            Ok((204, ..)) => Ok(()),
+            Ok((status, text, _)) => {
+                Err(Failure::new(format!("the terminal key {LABEL:?} could not be revoked: {status} {text}")))
+            }
+            Err(why) => Err(Failure::new(format!("the terminal key {LABEL:?} could not be revoked: {why}"))),
+        }
     }
 
     /// Sends the request until its answer is final. A token that has run out is renewed once.
@@ -110,10 +148,10 @@ impl Client {
         Answered { request, answer, attempts }
     }
 
-    async fn authorised(&self, request: &Planned) -> (std::result::Result<(u16, String), String>, u32) {
-        let token = {
-            let tokens = self.tokens.read().await;
-            if request.kind == Kind::Void { tokens.admin.clone() } else { tokens.terminal.clone() }
+    async fn authorised(&self, request: &Planned) -> (Answer, u32) {
+        let token = match request.kind {
+            Kind::Void => self.admin_token.read().await.clone(),
+            _ => self.key.text.clone(),
         };
         self.patiently(&request.path, &request.body, Some(&token), PATIENCE).await
     }
@@ -126,10 +164,10 @@ impl Client {
         body: &str,
         token: Option<&str>,
         patience: Duration,
-    ) -> (std::result::Result<(u16, String), String>, u32) {
+    ) -> (Answer, u32) {
         let deadline = Instant::now() + patience;
         for attempts in 1.. {
-            let (answer, wait) = match self.once(path, body, token).await {
+            let (answer, wait) = match self.once(Method::POST, path, body, token).await {
                 Ok((status @ 502..=504, text, retry_after)) => (Ok((status, text)), retry_after),
                 Ok((status, text, _)) => return (Ok((status, text)), attempts),
                 Err(why) => (Err(why), None),
@@ -145,13 +183,14 @@ impl Client {
 
     async fn once(
         &self,
+        method: Method,
         path: &str,
         body: &str,
         token: Option<&str>,
     ) -> std::result::Result<(u16, String, Option<Duration>), String> {
         let mut request = self
             .http
-            .post(format!("{}{path}", self.front_door))
+            .request(method, format!("{}{path}", self.front_door))
             .header(header::CONTENT_TYPE, "application/json")
             .body(body.to_owned());
         if let Some(token) = token {
@@ -167,6 +206,13 @@ impl Client {
         let text = response.text().await.map_err(|error| causes(&error))?;
         Ok((status.as_u16(), text, retry_after))
     }
+}
+
+/// The text in a field of an answer.
+fn text_of(answer: &str, field: &str) -> Result<String> {
+    let json: Value = serde_json::from_str(answer).explain("reading an answer")?;
+    let text = json[field].as_str().map(str::to_owned);
+    text.ok_or_else(|| Failure::new(format!("the answer has no {field}: {answer}")))
 }
 
 /// The text of an error with its causes, which have the useful part, such as "connection refused".

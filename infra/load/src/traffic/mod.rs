@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::Utc;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 
@@ -47,10 +48,10 @@ pub struct Args {
     /// What is bought, and which requests are wrong, follows from this number; by default from the clock
     #[arg(long)]
     seed: Option<u64>,
-    /// Who sends receipts (role terminal)
-    #[arg(long, value_name = "NAME:PASSWORD", default_value = "terminal:terminal")]
-    terminal: Account,
-    /// Who voids receipts (role admin)
+    /// Whose terminal key receipts are sent with (role terminal): it is issued at the begin, and revoked at the end
+    #[arg(long, value_name = "NAME", default_value = "terminal")]
+    terminal: String,
+    /// Who issues the key and voids receipts (role admin)
     #[arg(long, value_name = "NAME:PASSWORD", default_value = "admin:admin")]
     admin: Account,
 }
@@ -74,8 +75,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 async fn send(args: &Args) -> Result<Summary> {
-    let client = Client::new(&args.front_door, args.terminal.clone(), args.admin.clone())?;
-    client.login().await?;
+    let client = Client::open(&args.front_door, &args.terminal, args.admin.clone()).await?;
     println!("sending {} requests/s to {} for {} min", args.rate, args.front_door, args.minutes);
 
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
@@ -86,7 +86,7 @@ async fn send(args: &Args) -> Result<Summary> {
     let (answers_tx, mut answers) = mpsc::unbounded_channel::<Answered>();
     let start = Instant::now();
     let end = start + Duration::from_secs_f64(args.minutes * 60.0);
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut interrupted = std::pin::pin!(interrupted()?);
     let mut progress_at = start + PROGRESS_EVERY;
 
     for number in 0_u32.. {
@@ -119,5 +119,17 @@ async fn send(args: &Args) -> Result<Summary> {
     while let Some(answered) = answers.recv().await {
         planner.learn(summary.count(answered));
     }
+    client.close().await?;
     Ok(summary)
+}
+
+/// Ends when the program is asked to end.
+fn interrupted() -> Result<impl Future<Output = ()>> {
+    let mut terminated = signal(SignalKind::terminate()).explain("listening for SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => (),
+            _ = terminated.recv() => (),
+        }
+    })
 }
