@@ -14,7 +14,7 @@ import sys
 import tomllib
 
 ROOT = pathlib.Path(__file__).parents[2]
-DEFAULTS = ["runtime/common.toml", "command-api/defaults.toml", "projector/defaults.toml", "analytics-worker/defaults.toml",
+DEFAULTS = ["runtime/common.toml", "runtime/vault.toml", "command-api/defaults.toml", "projector/defaults.toml", "analytics-worker/defaults.toml",
             "contracts/src/settings.toml"]
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md")), *(f"{folder}/README.md" for folder in
              ("schemas", "domain", "runtime", "contracts", "command-api", "projector", "analytics-worker", "tests", "infra/load"))]

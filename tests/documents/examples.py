@@ -29,7 +29,13 @@ HEADER = re.compile(r"\b(Location|Till-Position|Retry-After|WWW-Authenticate)\b(
 # Windows of figures are closed after their end; an answer that shows one is asked for until it does.
 WITHIN_S = 90
 # Accounts and receipts must be there before what needs them.
-ORDER = ["/v1/auth/register", "/v1/auth/login", "/v1/accounts/{username}/roles", "/v1/receipts/validate", "/v1/receipts", "/v1/receipts/batch"]
+ORDER = [
+    "/v1/auth/register", "/v1/auth/login", "/v1/auth/refresh", "/v1/auth/password", "/v1/auth/logout", "/v1/auth/logout-everywhere",
+    "/v1/accounts/{number}/roles", "/v1/receipts/validate", "/v1/receipts", "/v1/receipts/batch", "/v1/customers", "/v1/sellers",
+    "/v1/products", "/v1/products/{id}/stock", "/v1/orders", "/v1/orders/{id}/move", "/v1/orders/{id}/cancel",
+]
+# What an answer gives is what later requests send: nobody knows it before, so no example can tell it.
+GIVEN = ("access_token", "refresh_token", "key")
 
 # The shell that runs an example: curl tells the status of each answer beside its output, and keeps the headers.
 SHELL = """
@@ -42,9 +48,10 @@ class Place:
     """The deployment, by the addresses that documents give it."""
 
     def __init__(self, chosen):
-        self.addresses = {8080: chosen.front_door, 8130: chosen.producer, 8131: chosen.consumer}
+        self.addresses = {8080: chosen.front_door, 8130: chosen.producer, 8131: chosen.consumer, 8140: chosen.restaurant}
         self.front_door = chosen.front_door
         self.tokens = {}
+        self.key = None
 
     def put_in(self, text):
         for port, url in self.addresses.items():
@@ -59,6 +66,16 @@ class Place:
                 raise RuntimeError(f"the login of {name} is answered {status}: {answer}")
             self.tokens[name] = json.loads(answer)["access_token"]
         return self.tokens[name]
+
+    def terminal_key(self):
+        """A key of the demo's account `terminal`, which it opens third."""
+        if self.key is None:
+            headers = {"Authorization": f"Bearer {self.token('admin')}"}
+            status, _, answer = send("POST", f"{self.front_door}/v1/accounts/3/keys", b'{"label": "documents"}', headers)
+            if status != 201:
+                raise RuntimeError(f"a terminal's key is answered {status}: {answer}")
+            self.key = json.loads(answer)["key"]
+        return self.key
 
 
 def send(method, url, body=None, headers=None):
@@ -100,7 +117,7 @@ def examples(text):
 
 def run(place, command, folder):
     headers = folder / "headers"
-    tokens = {name.upper(): place.token(name) for name in ("terminal", "analyst", "admin")}
+    tokens = {"TERMINAL": place.terminal_key(), **{name.upper(): place.token(name) for name in ("analyst", "admin")}}
     done = subprocess.run(
         ["bash", "-c", SHELL + place.put_in(command)], cwd=folder, capture_output=True, text=True, timeout=120,
         env={**os.environ, **tokens, "HEADERS": str(headers)},
@@ -164,6 +181,11 @@ def compare(answer, outcome):
     return next((d for one, other in zip(told, found) if (d := differ(one, other))), None)
 
 
+def is_read(command):
+    """Whether a command changes nothing, so that it may be sent again until its answer is there. A search has a body, and reads."""
+    return "/search " in command or (" -d " not in command and "--data" not in command)
+
+
 def documents(place, root, folder):
     count = 0
     for document in DOCUMENTS:
@@ -171,8 +193,7 @@ def documents(place, root, folder):
             count += 1
             deadline = time.monotonic() + WITHIN_S
             difference = compare(answer, run(place, command, folder))
-            # Reads change nothing, so they may be asked again.
-            while difference and answer and " -d " not in command and "--data" not in command and time.monotonic() < deadline:
+            while difference and answer and is_read(command) and time.monotonic() < deadline:
                 time.sleep(1)
                 difference = compare(answer, run(place, command, folder))
             if difference:
@@ -213,19 +234,16 @@ class Description:
         return {"string": "string", "integer": 0, "number": 0, "boolean": True}[kind]
 
     def operations(self):
-        found = [(path, method, operation) for path, methods in self.document["paths"].items() for method, operation in methods.items()]
-        rank = lambda path: ORDER.index(path) if path in ORDER else len(ORDER)  # noqa: E731
-        # Voids come after all reads: a void is no example's beginning.
-        return sorted(found, key=lambda one: (one[0].endswith("/void"), rank(one[0]), one[0]))
+        return [(path, method, operation) for path, methods in self.document["paths"].items() for method, operation in methods.items()]
 
-    def requests(self, path, operation):
+    def requests(self, path, method, operation):
         """Path, headers and body of each request that the examples of an operation make."""
         content = operation.get("requestBody", {}).get("content", {None: {}})
         parameters = operation.get("parameters", [])
         some, every = [p for p in parameters if p.get("required")], [p for p in parameters if p.get("required") or "example" in p]
         for media_type, body in content.items():
             # Reads are sent bare too; of writes, many can be made only once.
-            for chosen in [every] if media_type else [some, every]:
+            for chosen in [some, every] if method == "get" else [every]:
                 values = [(p["in"], p["name"], str(p["example"])) for p in chosen]
                 url, headers = path, {} if media_type else {"Till-Consistency": "strong"}
                 for kind, name, value in values:
@@ -242,26 +260,53 @@ class Description:
                 yield f"{url}?{query}" if query else url, headers, sent
 
 
+def turn(path, method):
+    """When an operation has its turn: voids, closings and at last erasures come after all that needs what they end."""
+    ends = 2 if method == "delete" else path.endswith(("/void", "/close"))
+    return ends, ORDER.index(path) if path in ORDER else len(ORDER), path
+
+
+def gives(path, text):
+    """What an answer gives that later requests send. A terminal's key is named by its id."""
+    found = next((found for found in objects(text) if isinstance(found, dict)), {})
+    given = {name: found[name] for name in GIVEN if name in found}
+    return {**given, "key": found["id"]} if "key" in given and path.endswith("/keys") else given
+
+
+def with_given(given, path, url, body):
+    if "{key}" in path and "key" in given:
+        url = url.rsplit("/", 1)[0] + "/" + given["key"]
+    if body and b'"refresh_token"' in body and "refresh_token" in given:
+        body = json.dumps({"refresh_token": given["refresh_token"]}).encode()
+    return url, body
+
+
 def descriptions(place, root, _folder):
-    count, position = 0, None
-    admin = {"Authorization": f"Bearer {place.token('admin')}"}
-    for service in ("command-api", "projector"):
-        described = Description(root / f"docs/openapi/{service}.json")
-        for path, method, operation in described.operations():
-            # Health is each service's own, not behind the front door.
-            if not path.startswith("/v1/"):
-                continue
-            for url, headers, body in described.requests(path, operation):
-                count += 1
-                # A position is opaque, so a reader takes the one that a write was answered with.
-                if "Till-Position" in headers and position:
-                    headers["Till-Position"] = position
-                status, told, text = send(method.upper(), place.front_door + url, body, {**admin, **headers})
-                position = told.get("Till-Position") or position
-                if str(status) not in operation["responses"] or not 200 <= status < 300:
-                    yield f"{service}: {method.upper()} {url} {body and body.decode()[:300]} is answered {status}: {text[:300]}"
-                elif re.search(r'"result":"(invalid|conflict|unavailable)"', text):
-                    yield f"{service}: {method.upper()} {url}: {text[:300]}"
+    count, position, given = 0, None, {}
+    admin = place.token("admin")
+    described = {service: Description(root / f"docs/openapi/{service}.json") for service in ("command-api", "projector")}
+    operations = [(service, *one) for service in described for one in described[service].operations()]
+    # What one service ends, the other one reads before.
+    for service, path, method, operation in sorted(operations, key=lambda one: turn(one[1], one[2])):
+        # Health is each service's own, not behind the front door.
+        if not path.startswith("/v1/"):
+            continue
+        for url, headers, body in described[service].requests(path, method, operation):
+            count += 1
+            # A position is opaque, so a reader takes the one that a write was answered with.
+            if "Till-Position" in headers and position:
+                headers["Till-Position"] = position
+            url, body = with_given(given, path, url, body)
+            # Under /v1/auth/ everybody acts on the own account: here on that which the examples have registered.
+            token = given.get("access_token", admin) if path.startswith("/v1/auth/") else admin
+            headers["Authorization"] = f"Bearer {token}"
+            status, told, text = send(method.upper(), place.front_door + url, body, headers)
+            position = told.get("Till-Position") or position
+            given.update(gives(path, text))
+            if str(status) not in operation["responses"] or not 200 <= status < 300:
+                yield f"{service}: {method.upper()} {url} {body and body.decode()[:300]} is answered {status}: {text[:300]}"
+            elif re.search(r'"result":"(invalid|conflict|unavailable)"', text):
+                yield f"{service}: {method.upper()} {url}: {text[:300]}"
     if not count:
         yield "the descriptions have no operation"
     print(f"{count} requests of descriptions were sent")
@@ -273,6 +318,7 @@ def main():
     arguments.add_argument("--front-door", required=True, metavar="URL")
     arguments.add_argument("--producer", required=True, metavar="URL", help="of the receipts contract")
     arguments.add_argument("--consumer", required=True, metavar="URL", help="of the receipts contract")
+    arguments.add_argument("--restaurant", required=True, metavar="URL", help="the restaurant contract")
     arguments.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).parents[2], help="folder of the documents")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:

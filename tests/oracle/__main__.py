@@ -1,10 +1,10 @@
-"""python -m oracle CHECK... --brokers B --prefix P --schemas DIR [--ledger FILE] [--reads URL] [--registry URL]; a token in ORACLE_TOKEN."""
+"""python -m oracle CHECK... --brokers B --prefix P --schemas DIR [--ledger FILE] [--reads URL] [--registry URL] [--masters KEYS]; a token in ORACLE_TOKEN."""
 
 import argparse
 import os
 import sys
 
-from . import accepted, figures, hours, journal, registered, stream
+from . import accepted, figures, hours, journal, orders, registered, stream, vault
 from .reads import Reads
 from .registry import Registry
 from .topics import Topics
@@ -18,6 +18,9 @@ CHECKS = {
     "hours": lambda facts: hours.check(facts.topics),
     "hours-read": lambda facts: hours.check_reads(facts.topics, facts.reads),
     "journal": lambda facts: journal.check(facts.topics, facts.reads),
+    "orders": lambda facts: orders.check(facts.topics, facts.reads),
+    "sealed": lambda facts: vault.check(facts.topics, facts.schemas, facts.masters, facts.expected),
+    "copied": lambda facts: vault.check_copy(facts.copy, facts.masters),
     "registered": lambda facts: registered.check(facts.topics, facts.schemas, facts.registry),
 }
 
@@ -30,6 +33,8 @@ class Facts:
         self.schemas = Schemas(arguments.schemas, self.registry)
         self.topics = Topics(arguments.brokers, arguments.prefix, self.schemas)
         self.ledger = arguments.ledger
+        self.masters = vault.parse_masters(arguments.masters)
+        self.expected, self.copy = arguments.expect, arguments.copy
         self.reads = Reads(arguments.reads, os.environ.get("ORACLE_TOKEN", ""))
 
 
@@ -42,6 +47,9 @@ def main():
     parser.add_argument("--ledger")
     parser.add_argument("--reads")
     parser.add_argument("--registry", help="base URL; values in the Confluent wire format are then read with its schemas")
+    parser.add_argument("--masters", default="", metavar="NUMBER:HEX,…", help="the master keys in use")
+    parser.add_argument("--expect", action="append", default=[], metavar="TEXT", help="must be in what is opened")
+    parser.add_argument("--copy", metavar="FILE", help="keys of a copy of the log, as JSON")
     arguments = parser.parse_args()
     facts = Facts(arguments)
     found = 0

@@ -15,13 +15,18 @@ KEYS = {
     "PlaceHourComputed": lambda event: event["place_id"],
     "HourClosed": lambda event: "hours",
 }
+# The fields that name the aggregate of an event; its home is the key.
+OWNERS = {"catalogue": ("product", "cashback_type", "seller"), "stock": ("product",), "orders": ("order",)}
 
 
 def check(topics):
-    for noun in ("receipts", "accounts", "analytics"):
+    for noun in ("receipts", "accounts", "catalogue", "stock", "orders", "analytics"):
         seen = {}
         for record in topics.committed(noun):
             where = f"{noun} {record.place}"
+            if noun in OWNERS and (owner := next((record.event[field] for field in OWNERS[noun] if field in record.event), None)):
+                if record.key.decode() != owner["home"]:
+                    yield f"{where}: {record.type} of {owner} has the key {record.key!r}"
             if record.type in KEYS and record.key.decode() != KEYS[record.type](record.event):
                 yield f"{where}: {record.type} has the key {record.key!r}"
             if record.partition != partition_of(record.key, topics.partitions(noun)):

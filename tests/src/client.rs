@@ -49,6 +49,8 @@ pub struct Answer {
     pub location: Option<String>,
     /// The header `Till-Position`, where it was sent.
     pub position: Option<String>,
+    /// The header `ETag`, where it was sent.
+    pub etag: Option<String>,
     /// The header `Retry-After`, in seconds where it was sent.
     pub retry_after: Option<String>,
     /// The header `WWW-Authenticate`, where it was sent.
@@ -69,7 +71,7 @@ impl Answer {
         let content_type = header("content-type").unwrap_or_default();
         let (location, position) = (header("location"), header("till-position"));
         let (retry_after, www_authenticate) = (header("retry-after"), header("www-authenticate"));
-        let preference_applied = header("preference-applied");
+        let (preference_applied, etag) = (header("preference-applied"), header("etag"));
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Ok(Self {
@@ -77,6 +79,7 @@ impl Answer {
             content_type,
             location,
             position,
+            etag,
             retry_after,
             www_authenticate,
             preference_applied,
@@ -304,6 +307,55 @@ impl Client {
         let request =
             self.request(Method::PUT, self.writes.next(), path).header("content-type", "application/json");
         self.send(request.body(body.to_string())).await
+    }
+
+    /// A write with PATCH.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        let request =
+            self.request(Method::PATCH, self.writes.next(), path).header("content-type", "application/json");
+        let sent = self.send(request.body(body.to_string())).await;
+        sent.unwrap_or_else(|e| panic!("no answer to PATCH {path}: {e:?}"))
+    }
+
+    /// A write with DELETE.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.try_delete(path).await.unwrap_or_else(|e| panic!("no answer to DELETE {path}: {e:?}"))
+    }
+
+    /// A write with DELETE. Gives the answer, or why there was none.
+    ///
+    /// # Errors
+    /// The HTTP client's own error.
+    pub async fn try_delete(&self, path: &str) -> reqwest::Result<Answer> {
+        self.send(self.request(Method::DELETE, self.writes.next(), path)).await
+    }
+
+    /// A write with DELETE that has a body.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn delete_with(&self, path: &str, body: &Value) -> Answer {
+        let request =
+            self.request(Method::DELETE, self.writes.next(), path).header("content-type", "application/json");
+        let sent = self.send(request.body(body.to_string())).await;
+        sent.unwrap_or_else(|e| panic!("no answer to DELETE {path}: {e:?}"))
+    }
+
+    /// A read that asks with a body.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn search(&self, path: &str, body: &Value) -> Answer {
+        let request =
+            self.request(Method::POST, self.reads.next(), path).header("content-type", "application/json");
+        let sent = self.send(request.body(body.to_string())).await;
+        sent.unwrap_or_else(|e| panic!("no answer to POST {path}: {e:?}"))
     }
 
     /// A read.

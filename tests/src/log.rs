@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::Message;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, OwnedHeaders};
@@ -135,6 +135,18 @@ impl Log {
             assert!(Instant::now() < deadline, "{} is not deleted", self.topic);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Gives the topic these settings, and no others.
+    ///
+    /// # Panics
+    /// The broker refuses them.
+    pub async fn configure(&self, settings: &[(&str, &str)]) {
+        let admin: AdminClient<DefaultClientContext> = client(&self.brokers).create().expect("plain options");
+        let topic = AlterConfig::new(ResourceSpecifier::Topic(&self.topic));
+        let altered = settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
+        let done = admin.alter_configs(&[altered], &AdminOptions::new()).await.expect("the broker answers");
+        done.into_iter().for_each(|topic| assert!(topic.is_ok(), "{topic:?}"));
     }
 
     /// Begins a transaction of a producer that is none of Till's. It blocks.

@@ -24,6 +24,13 @@ const ENDS_WITHIN: Duration = Duration::from_secs(30);
 /// The schedule of the worker's windows in tests: each lasts ten seconds.
 const SCHEDULE: &str = "*/10 * * * * *";
 
+/// Secrets of a deployment that is no demo.
+const OWN_SECRETS: [(&str, &str); 3] = [
+    ("TILL_JWT_SECRET", "a secret of one's own, long enough for HS256"),
+    ("TILL_MASTER_KEYS", "1:f731d0f9dc64fb478befc17966f50ceaf8c6094bc07129f26caabba627e72ed8"),
+    ("TILL_INDEX_KEY", "106ecbeaa646de55f257d194f5993c3d5c8e3905bc771ce222df5caaeb4fe4a7"),
+];
+
 /// A deployment. Its services end with this value; its servers may be shared.
 pub struct Till {
     /// The first command-api, to which clients of the deployment write.
@@ -251,6 +258,13 @@ impl Service {
     /// Gives a setting a value, from the next start on.
     pub fn set(&mut self, key: &str, value: &str) {
         self.spec.env.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// Gives the secrets values that are refused nowhere, from the next start on.
+    pub fn set_own_secrets(&mut self) {
+        for (key, value) in OWN_SECRETS {
+            self.set(key, value);
+        }
     }
 
     /// Leaves a setting at its default, from the next start on.

@@ -20,10 +20,11 @@ pub async fn shared() -> Arc<Till> {
 pub async fn account(anyone: &Client, name: &str, roles: &[&str], places: &[&str]) -> Client {
     let password = "correct horse battery";
     let body = serde_json::json!({"username": name, "password": password});
-    let _ = anyone.post("/v1/auth/register", &body).await.expect(201);
+    let registered = anyone.post("/v1/auth/register", &body).await.expect(201);
+    let path = format!("/v1/accounts/{}/roles", registered.body["number"]);
     let body = serde_json::json!({"roles": roles, "places": places});
     let admin = anyone.login("admin", "admin").await;
-    let _ = admin.put(&format!("/v1/accounts/{name}/roles"), &body).await.expect(200);
+    let _ = admin.put(&path, &body).await.expect(200);
     anyone.login(name, password).await
 }
 

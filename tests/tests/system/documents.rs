@@ -30,6 +30,7 @@ fn examples(till: &Till, door: &FrontDoor, what: &str, root: &Path) -> Finished 
         ("--front-door", &door.url),
         ("--producer", door.contract("receipts", "producer")),
         ("--consumer", door.contract("receipts", "consumer")),
+        ("--restaurant", door.contract("restaurant", "restaurant")),
     ];
     let options = options.into_iter().flat_map(|(name, url)| [name.into(), url.into()]);
     spec.args(

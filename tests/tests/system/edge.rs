@@ -71,7 +71,7 @@ async fn a_body_that_no_route_reads_is_no_failure_and_marks_no_replica() {
         ("DELETE", "/v1/receipts", 405),
         ("POST", "/v1/nothing", 404),
         ("POST", "/v1/receipts", 401),
-        ("PUT", "/v1/accounts/ann/roles", 401),
+        ("PUT", "/v1/accounts/4/roles", 401),
         ("POST", "/v1/receipts/batch", 401),
     ];
     for (method, path, status) in cases {
@@ -139,7 +139,7 @@ async fn a_write_is_sent_to_one_replica_once_and_a_read_to_the_next_one_too() {
     let sent = || replicas.iter().map(|(_, taken)| taken.swap(0, Ordering::SeqCst)).sum::<usize>();
     let body = br#"{"roles": ["admin"]}"#;
     for method in ["PUT", "POST", "DELETE", "PATCH"] {
-        let (status, text) = raw(&door.url, &request(method, "/v1/accounts/ann/roles", "", body));
+        let (status, text) = raw(&door.url, &request(method, "/v1/accounts/4/roles", "", body));
         assert_eq!((status, sent()), (503, 1), "{method}: {text}");
         assert!(
             text.contains("Retry-After: 1") && text.contains("Whether a write happened is unknown"),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
+use schemas::accounts::AccountRegistered;
 use schemas::codec::{self, Framing};
 use schemas::receipts::{Item, Receipt, ReceiptRecorded};
 use schemas::{Event, Money};
@@ -66,6 +67,26 @@ pub fn receipt(id: &str) -> ReceiptRecorded {
         place_name: "The place-0".into(),
     };
     ReceiptRecorded { receipt, totals_match: true, recorded_by: "nobody".into(), fingerprint: vec![1; 17] }
+}
+
+/// The password of [`account`].
+pub const PASSWORD: &str = "of a former till";
+
+/// Its hash, with parameters that cost little.
+const PASSWORD_HASH: &str =
+    "$argon2id$v=19$m=64,t=1,p=1$rj1RLebnoCq08vxbmhf6gw$Ec2FYl4r7Ueua/XWFglk8jPHXRgwfQG1BRadhpMMYRI";
+
+/// An account of the realm `till` in the form of earlier Tills, which nobody has asked for.
+pub fn account(username: &str, number: i64) -> AccountRegistered {
+    AccountRegistered {
+        realm: "till".into(),
+        username: username.into(),
+        number,
+        password_hash: PASSWORD_HASH.into(),
+        roles: Vec::new(),
+        places: Vec::new(),
+        idempotency_id: None,
+    }
 }
 
 /// The event as a record of its topic, which has `partitions` partitions.

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets an error fails")]
 
 mod access;
+mod accounts;
 mod batch;
 mod chaos;
 mod common;
 mod contract_receipts;
+mod contract_restaurant;
 mod documents;
 mod edge;
 mod figures;
@@ -18,7 +20,10 @@ mod hang_ups;
 mod harness;
 mod load;
 mod openapi;
+mod order_kills;
+mod orders;
 mod ownership;
+mod people;
 mod projections;
 mod reads;
 mod rebuild;
@@ -32,4 +37,5 @@ mod strong;
 mod sums;
 mod takeover;
 mod todos;
+mod vault_kills;
 mod worker;

@@ -11,7 +11,7 @@ use till_tests::receipts::simple;
 use till_tests::{FrontDoor, Spec, Till, places};
 
 /// How long a run may take before the test gives up.
-const ENDS_WITHIN: Duration = Duration::from_secs(300);
+const ENDS_WITHIN: Duration = Duration::from_secs(900);
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance";
 
 fn committed(service: &str) -> PathBuf {
@@ -31,7 +31,8 @@ fn fuzz(till: &Till, label: &str, description: &Path, url: &str, token: &str, mo
     let header = format!("Authorization: Bearer {token}");
     let options = ["run", "--url", url, "--header", &header, "--checks", CHECKS]
         .into_iter()
-        .chain(["--phases", "coverage,fuzzing", "--max-examples", "20", "--workers", "2"])
+        // With more workers, Python 3.11 mixes up how deep its parser is in each thread, and ends a run for that.
+        .chain(["--phases", "coverage,fuzzing", "--max-examples", "10", "--workers", "1"])
         .chain(["--seed", "1", "--generation-deterministic"])
         .chain(["--request-timeout", "60", "--continue-on-failure", "--no-shrink", "--no-color"])
         .chain(more.iter().copied());
@@ -79,9 +80,20 @@ async fn what_the_services_answer_is_what_their_descriptions_say() {
     seed(&till).await;
     let admin = till.admin().await;
     let (writes, reads) = (till.command_api.url(), till.projector.url());
-    for (service, url) in [("command-api", &writes), ("projector", &reads)] {
-        let fuzzed = fuzz(&till, service, &committed(service), url, admin.token(), &[]);
-        println!("{}", fuzzed.success(&format!("schemathesis on {service}")));
+    // Whoever logs out everywhere is nobody from then on, so that comes last, and by somebody else.
+    let (leaving, analyst) = ("/v1/auth/logout-everywhere", till.analyst().await);
+    for (service, url, token, which) in [
+        ("command-api", &writes, admin.token(), ["--exclude-path", leaving]),
+        ("projector", &reads, admin.token(), ["--exclude-path", leaving]),
+        ("command-api", &writes, analyst.token(), ["--include-path", leaving]),
+    ] {
+        let fuzzed = fuzz(&till, service, &committed(service), url, token, &which);
+        let printed = fuzzed.success(&format!("schemathesis on {service}"));
+        assert!(
+            which[0] == "--include-path" || !printed.contains("operations returned only 401/403"),
+            "{printed}"
+        );
+        println!("{printed}");
     }
 
     // schemathesis must notice faults: here a status that is not described, below an answer of another form.

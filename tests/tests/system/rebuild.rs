@@ -108,7 +108,7 @@ async fn a_rebuild_equals_living_through_in_every_column_while_receipts_arrive()
     let load = tokio::spawn(bursts(till.admin().await, Arc::clone(&stop)));
     tokio::time::sleep(Duration::from_secs(3)).await;
     let mut found = Vec::new();
-    for name in ["receipts", "places", "accounts", "hours"] {
+    for name in ["receipts", "places", "audit", "hours"] {
         found.extend(rebuild_and_compare(&till, name).await);
     }
     stop.store(true, Ordering::Relaxed);
@@ -121,7 +121,7 @@ async fn a_rebuild_equals_living_through_in_every_column_while_receipts_arrive()
     let analyst = till.analyst().await;
     let _ = analyst.get_strong("/v1/analytics/places").await.expect(200);
     let mut database = till.servers.postgres.connect(&till.prefix).await;
-    for name in ["receipts", "places", "accounts", "hours"] {
+    for name in ["receipts", "places", "audit", "hours"] {
         let _ = till.projector.run("rebuild", &[name]).success("projector rebuild");
         let differences = compare_newest(&mut database, name).await.expect("at rest both stand at the end");
         assert!(differences.is_empty(), "{name}: {differences:#?}");

@@ -230,7 +230,7 @@ async fn unknown_fields_are_refused_with_the_name_that_was_meant_unless_the_clie
         assert_eq!(admin.post(path, &json!(values)).await.problem(422).pointers(), [""], "{path}");
     }
     let roles = json!({"roles": ["staff"], "place": ["p"]});
-    assert_eq!(admin.put("/v1/accounts/terminal/roles", &roles).await.problem(422).pointers(), ["/place"]);
+    assert_eq!(admin.put("/v1/accounts/3/roles", &roles).await.problem(422).pointers(), ["/place"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -305,7 +305,7 @@ async fn a_refusal_is_of_bounded_size_whatever_is_wrong() {
     for answer in [
         terminal.receipt(&receipt).await.problem(422),
         terminal.receipt(&unknown).await.problem(422),
-        admin.put("/v1/accounts/terminal/roles", &roles).await.problem(422),
+        admin.put("/v1/accounts/3/roles", &roles).await.problem(422),
         till.anyone().post_raw("/v1/auth/login", "[".repeat(10_000)).await.problem(422),
         till.anyone().post_raw("/v1/auth/login", "{".repeat(10_000)).await.problem(400),
     ] {

@@ -209,14 +209,14 @@ async fn open_accounts(clients: &[Client], stop: &AtomicBool) -> u32 {
         let name = format!("account-{opened}");
         let account = json!({"username": name, "password": "correct horse"});
         let key = format!("key-{opened}");
-        let _ = insist(clients, &mut random, async |client| {
+        let registered = insist(clients, &mut random, async |client| {
             let client = client.with_header("idempotency-key", &key);
             client.try_post("/v1/auth/register", account.to_string()).await
         })
         .await
         .expect(201);
         let roles = json!({"roles": ["terminal"]});
-        let path = format!("/v1/accounts/{name}/roles");
+        let path = format!("/v1/accounts/{}/roles", registered.body["number"]);
         let _ = insist(clients, &mut random, async |client| client.try_put(&path, &roles).await)
             .await
             .expect(200);

@@ -25,17 +25,57 @@ async fn a_default_secret_is_refused_outside_the_demo() {
     let _ = till.projector.run("migrate", &[]).success("migrate");
     for service in [&mut till.command_api, &mut till.projector] {
         service.set("TILL_DEMO", "false");
-        refuses_to_start(service, &["TILL_JWT_SECRET"]);
+        let secrets = ["TILL_JWT_SECRET", "TILL_MASTER_KEYS", "TILL_INDEX_KEY"];
+        refuses_to_start(service, &secrets);
         let checked = service.run("check-config", &[]);
         assert!(!checked.status.success());
-        assert!(checked.output.contains("TILL_JWT_SECRET"), "{}", checked.output);
+        assert!(secrets.iter().all(|secret| checked.output.contains(secret)), "{}", checked.output);
     }
     let command_api = &mut till.command_api;
-    command_api.set("TILL_JWT_SECRET", "a secret of one's own, long enough for HS256");
+    command_api.set_own_secrets();
     command_api.set("TILL_ADMIN_PASSWORD", "admin");
     refuses_to_start(command_api, &["TILL_ADMIN_PASSWORD"]);
     command_api.set("TILL_ADMIN_PASSWORD", "chosen by the operator");
     command_api.start_ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_other_than_those_the_log_was_written_with_are_refused() {
+    let mut till = Till::start("other-keys").await;
+    let own = "6d1f".repeat(16);
+    for service in [&mut till.command_api, &mut till.projector] {
+        assert!(service.terminate().success(), "{}", service.log());
+        service.set("TILL_INDEX_KEY", &own);
+        refuses_to_start(service, &["TILL_INDEX_KEY"]);
+        service.unset("TILL_INDEX_KEY");
+        service.set("TILL_MASTER_KEYS", &format!("1:{own}"));
+        refuses_to_start(service, &["TILL_MASTER_KEYS"]);
+        assert!(!service.log().contains(&own), "{}", service.log());
+        service.unset("TILL_MASTER_KEYS");
+        service.start();
+    }
+    till.all_ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_key_with_a_new_number_is_declared_and_held_against_the_next() {
+    let mut till = Till::prepare("new-master-key").await;
+    till.command_api.set_own_secrets();
+    till.projector.set_own_secrets();
+    till.start_all().await;
+    let first = till.projector.setting("TILL_MASTER_KEYS").unwrap().to_owned();
+    let [second, other] = ["6d1f", "b207"].map(|digits| format!("2:{},{first}", digits.repeat(16)));
+    assert!(till.command_api.terminate().success(), "{}", till.command_api.log());
+    till.command_api.set("TILL_MASTER_KEYS", &second);
+    till.command_api.start_ready().await;
+    for service in [&mut till.command_api, &mut till.projector] {
+        assert!(service.terminate().success(), "{}", service.log());
+        service.set("TILL_MASTER_KEYS", &other);
+        refuses_to_start(service, &["TILL_MASTER_KEYS", "number 2"]);
+        service.set("TILL_MASTER_KEYS", &second);
+        service.start();
+    }
+    till.all_ready().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

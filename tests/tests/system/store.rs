@@ -3,9 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use chrono::TimeDelta;
 use serde_json::Value;
 use till_tests::receipts::{Receipts, simple};
-use till_tests::{Client, Till};
+use till_tests::{Client, Clock, Till};
+
+use crate::ownership::SURELY;
 
 fn store(till: &Till) -> PathBuf {
     till.command_api.setting("TILL_STORE_DIR").expect("the harness sets it").into()
@@ -158,4 +161,29 @@ async fn a_store_of_another_deployment_is_noticed_and_rebuilt() {
     let admin = till.admin().await;
     all_known(&admin, &sent).await;
     let _ = admin.receipt(&simple("same-0", "place-own", "1.00")).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_was_away_for_sixteen_days_is_rebuilt_because_it_may_have_missed_an_erasure() {
+    let mut till = Till::prepare("store-away").await;
+    let clock = Clock::of(&mut till.command_api, till.scratch.path());
+    till.command_api.start_ready().await;
+    let sent = send(&till.admin().await, "away", 20).await;
+    assert!(till.command_api.terminate().success());
+    let words = "it was not seen at the end of the log for 15 days";
+    till.command_api.start_ready().await;
+    assert!(!till.command_api.log().contains(words), "{}", till.command_api.log());
+
+    // The same is noticed while it runs: as if the machine had slept for so long. The process ends, and begins anew.
+    clock.set(TimeDelta::days(16));
+    let ended = till.command_api.wait(SURELY).expect("it ends");
+    assert!(!ended.success() && till.command_api.log().contains(words), "{}", till.command_api.log());
+    till.command_api.kill();
+    till.command_api.start_ready().await;
+    assert!(
+        till.command_api.log().contains("the local store is rebuilt from the log"),
+        "{}",
+        till.command_api.log()
+    );
+    all_known(&till.admin().await, &sent).await;
 }

@@ -38,7 +38,8 @@ fn locked_accounts(until: DateTime<Utc>) -> Vec<Event> {
         places: Vec::new(),
         idempotency_id: None,
     };
-    let locked = |number: usize| LoginLocked { realm: REALM.into(), username: name(number), until };
+    let locked =
+        |number: usize| LoginLocked { realm: REALM.into(), username: name(number), until, account: 0 };
     (0..MANY).flat_map(|number| [registered(number).into(), locked(number).into()]).collect()
 }
 

@@ -46,11 +46,11 @@ async fn a_worker_whose_clock_is_set_a_day_ahead_and_back_counts_every_receipt_i
     let (admin, analytics) = (till.admin().await, till.topic("analytics"));
     send(&admin, "before", 100).await;
     closed_past(&analytics, Utc::now()).await;
-    clock.set("+1d");
+    clock.set(TimeDelta::days(1));
     send(&admin, "ahead", 150).await;
     // Meanwhile windows go on being closed, each when it is over by the broker's clock.
     closed_past(&analytics, Utc::now()).await;
-    clock.set("+0");
+    clock.set(TimeDelta::zero());
     send(&admin, "after", 100).await;
     closed_past(&analytics, Utc::now()).await;
 
