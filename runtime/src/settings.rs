@@ -166,7 +166,7 @@ fn check_common(common: &Common, faults: &mut Vec<String>) {
     );
     require(
         crate::telemetry::filter(common).is_some(),
-        "TILL_LOG_FILTER must be like info,command_api=debug: tracing-subscriber's EnvFilter",
+        "TILL_LOG_FILTER must be like info,command_api=debug: a level, and levels of modules",
     );
     let registry = &common.schema_registry_url;
     require(

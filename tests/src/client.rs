@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 /// How long a request may take before it counts as never answered. Most of Till's own waits are shorter.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a patient client asks again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// One account's view of a deployment. Its writes go to command-api, its reads to the projector.
 #[derive(Clone)]
 pub struct Client {
@@ -19,6 +22,7 @@ pub struct Client {
     reads: Turns,
     token: Option<String>,
     headers: Vec<(&'static str, String)>,
+    is_patient: bool,
 }
 
 /// Base URLs to which requests go in turn. All clones of a client share the turn.
@@ -116,6 +120,11 @@ impl Answer {
         answer
     }
 
+    /// Whether it says that nothing came of the request, and that it may be sent again.
+    fn nothing_happened(&self) -> bool {
+        self.status == 503 && self.body["detail"].as_str().is_some_and(|told| told.contains("nothing happened"))
+    }
+
     /// The `pointer`s of a problem's errors, sorted.
     ///
     /// # Panics
@@ -164,7 +173,14 @@ impl Client {
             .no_proxy()
             .build()
             .expect("plain HTTP needs nothing");
-        Self { http, writes: Turns::new(writes), reads: Turns::new(reads), token: None, headers: Vec::new() }
+        Self {
+            http,
+            writes: Turns::new(writes),
+            reads: Turns::new(reads),
+            token: None,
+            headers: Vec::new(),
+            is_patient: false,
+        }
     }
 
     /// The same deployment, logged in.
@@ -210,6 +226,13 @@ impl Client {
         let mut client = self.clone();
         client.headers.push((name, value.to_owned()));
         client
+    }
+
+    /// The same client, which asks again where it is told with 503 that nothing happened, as a good integrator does. It is
+    /// for tests that are not about such answers: a deployment gives them on a machine that stands still for seconds.
+    #[must_use]
+    pub fn patient(&self) -> Self {
+        Self { is_patient: true, ..self.clone() }
     }
 
     /// The same client, which waits at most so long for an answer.
@@ -404,8 +427,17 @@ impl Client {
         }
     }
 
-    async fn send(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
-        Answer::of(request.send().await?).await
+    async fn send(&self, mut request: RequestBuilder) -> reqwest::Result<Answer> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let again = request.try_clone().filter(|_| self.is_patient && Instant::now() < deadline);
+            let answer = Answer::of(request.send().await?).await?;
+            match again {
+                Some(again) if answer.nothing_happened() => request = again,
+                _ => return Ok(answer),
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 }
 

@@ -21,6 +21,9 @@ pub const READY_WITHIN: Duration = Duration::from_secs(120);
 /// How long a service may take to end when asked to.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
+/// For how long an access token is good: longer than any test lasts, on whatever machine.
+const LOGGED_IN_S: u32 = 6 * 60 * 60;
+
 /// The schedule of the worker's windows in tests: each lasts ten seconds.
 const SCHEDULE: &str = "*/10 * * * * *";
 
@@ -83,6 +86,7 @@ impl Till {
             service.set("TILL_DEMO", "true");
         }
         set_up_command_api(&mut command_api, scratch.path());
+        command_api.set("TILL_TOKEN_TTL_S", &LOGGED_IN_S.to_string());
         projector.set("TILL_DATABASE_URL", &servers.postgres.url(&prefix));
         analytics.set("TILL_ANALYTICS_SCHEDULE", SCHEDULE);
         Self { command_api, projector, analytics, further: Vec::new(), servers, scratch, prefix }

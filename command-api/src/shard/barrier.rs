@@ -20,7 +20,7 @@ use super::store::Store;
 /// The topics whose states handlers rely on from afar.
 const TOPICS: [Topic; 3] = [Topic::Catalogue, Topic::People, Topic::Keys];
 /// How long a handler waits at most, and between two looks.
-const WITHIN: Duration = Duration::from_secs(1);
+const WITHIN: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How long a partition that is served here may be behind its end before its owner must prove itself.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -102,8 +102,8 @@ impl Barrier {
         &self.reached
     }
 
-    /// Waits until the store has all that was answered, before this call, of the homes in those topics. It waits for a
-    /// second at most.
+    /// Waits until the store has all that was answered, before this call, of the homes in those topics. It waits for
+    /// [`WITHIN`] at most.
     pub async fn pass<'h>(&self, homes: impl IntoIterator<Item = (Topic, &'h str)>) -> Result<(), Behind> {
         let place = |(topic, home): (Topic, &str)| (topic, partition_of(home.as_bytes(), self.partitions));
         let mut behind: Vec<Place> = homes.into_iter().map(place).collect();

@@ -20,6 +20,10 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a poll waits. Control records end no poll, so a position that only they moved goes unnoticed for as long.
 const POLL: Duration = Duration::from_millis(10);
+/// How long a poll waits once nothing has come in so many polls: a look at the positions costs more than the poll. A record ends
+/// every poll.
+const RESTING_POLL: Duration = Duration::from_millis(50);
+const RESTS_AFTER: u32 = 20;
 
 /// What the newest record of each key in the topic says.
 #[derive(Default)]
@@ -160,13 +164,15 @@ struct Reading {
     /// The offset from which each partition is read on. It is kept here because a reader that is made anew has no
     /// position before its first record.
     next: HashMap<i32, i64>,
+    /// The polls since a record last came.
+    idle_polls: u32,
 }
 
 impl Reading {
     fn begin(directory: Directory, cluster: Cluster, prefix: &str, partitions: i32) -> KafkaResult<Self> {
         let next = (0..partitions).map(|partition| (partition, 0)).collect();
         let reader = reader(&cluster, prefix, &next)?;
-        Ok(Self { directory, cluster, prefix: prefix.to_owned(), reader, next })
+        Ok(Self { directory, cluster, prefix: prefix.to_owned(), reader, next, idle_polls: 0 })
     }
 
     fn read_up_to(&mut self, ends: &HashMap<(String, i32), i64>) -> Result<(), DirectoryError> {
@@ -207,17 +213,23 @@ impl Reading {
     fn read_one(&mut self) -> Result<(), Unreadable> {
         // An error means that no broker is there, which librdkafka's own log lines tell. Reading goes on when one is
         // back.
-        if let Ok(Some(message)) = self.reader.poll(POLL)
-            && let Some(Event::Shards(event)) = message.record().into_event()?
-        {
-            match event {
-                shards::Event::ShardAnnounced(announced) => self.directory.note_owner(announced),
-                shards::Event::TopologyDeclared(declared) => self.directory.note_topology(declared),
-                shards::Event::SecretsDeclared(declared) => self.directory.note_secrets(declared),
-            }
+        let wait = if self.idle_polls < RESTS_AFTER { POLL } else { RESTING_POLL };
+        self.idle_polls = self.idle_polls.saturating_add(1);
+        if let Ok(Some(message)) = self.reader.poll(wait) {
+            self.idle_polls = 0;
+            self.note(message.record().into_event()?);
         }
         self.follow_positions();
         Ok(())
+    }
+
+    fn note(&self, event: Option<Event>) {
+        let Some(Event::Shards(event)) = event else { return };
+        match event {
+            shards::Event::ShardAnnounced(announced) => self.directory.note_owner(announced),
+            shards::Event::TopologyDeclared(declared) => self.directory.note_topology(declared),
+            shards::Event::SecretsDeclared(declared) => self.directory.note_secrets(declared),
+        }
     }
 
     /// Notes the reader's positions, which pass control records too. A partition of which nothing was read yet has no

@@ -13,6 +13,10 @@ use crate::log::record::{Batch, LastRecords, Move, Positions, decode};
 /// How long a poll waits while no record is gathered. A control record that comes alone shows in no poll, so it is noticed after this
 /// time.
 const IDLE_POLL: Duration = Duration::from_millis(20);
+/// How long a poll waits once nothing has come in so many polls: a look at all positions costs more than the poll. A record ends
+/// every poll, so only a control record that comes alone is noticed later.
+const RESTING_POLL: Duration = Duration::from_millis(100);
+const RESTS_AFTER: u32 = 10;
 /// How long a poll waits while records are gathered: so late a batch may be handed over after the fold has become free.
 const BUSY_POLL: Duration = Duration::from_millis(1);
 /// How many records are taken between two looks at whether the fold is free.
@@ -87,6 +91,7 @@ impl Reader {
             handed_over: positions.clone(),
             gathered: Vec::new(),
             bytes: 0,
+            idle_polls: 0,
             stop: None,
             batches: sender,
             shared: Arc::clone(&shared),
@@ -125,6 +130,8 @@ struct Worker {
     handed_over: Positions,
     gathered: Vec<crate::log::record::Record>,
     bytes: usize,
+    /// The polls since anything last came or moved.
+    idle_polls: u32,
     /// A record that this binary is too old for. What comes before it is handed over first, then the reader ends.
     stop: Option<Unreadable>,
     batches: mpsc::Sender<Result<Batch, ReadError>>,
@@ -157,14 +164,23 @@ impl Worker {
         if self.shared.fold_is_free.load(Ordering::Acquire) && self.batches.capacity() > 0 {
             let batch = self.take()?;
             if !batch.moves.is_empty() || !batch.records.is_empty() {
+                self.idle_polls = 0;
                 return self.batches.blocking_send(Ok(batch)).map_err(|_| ReadError::Ended);
             }
         }
         if !progressed {
-            let wait = if self.gathered.is_empty() { IDLE_POLL } else { BUSY_POLL };
-            self.poll(wait)?;
+            let came = self.poll(self.wait())?;
+            self.idle_polls = if came { 0 } else { self.idle_polls.saturating_add(1) };
         }
         Ok(())
+    }
+
+    fn wait(&self) -> Duration {
+        match self.idle_polls {
+            _ if !self.gathered.is_empty() => BUSY_POLL,
+            RESTS_AFTER.. => RESTING_POLL,
+            _ => IDLE_POLL,
+        }
     }
 
     fn hand_over_and_stop(&mut self) -> Result<(), ReadError> {

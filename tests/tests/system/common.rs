@@ -134,10 +134,10 @@ impl Entry {
         Self::new(till, None)
     }
 
-    /// A caller without an account. It has an address of its own, because nginx limits logins by address and tests run
-    /// side by side.
+    /// A patient caller without an account. It has an address of its own, because nginx limits logins by address and tests
+    /// run side by side.
     pub fn anyone(&self) -> Client {
-        Client::across(self.writes.clone(), self.reads.clone()).from_its_own_address()
+        Client::across(self.writes.clone(), self.reads.clone()).from_its_own_address().patient()
     }
 
     /// A client that is logged in as the demo's admin.

@@ -174,7 +174,7 @@ fn lines(first: Bytes, pieces: mpsc::Receiver<Piece>) -> Body {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn only_a_trusted_peer_forwards_batches_past_the_turns() {
         let (turns, mut headers) = (Turns::default(), HeaderMap::new());
         headers.insert(FORWARDED, "1".parse().unwrap());
