@@ -9,9 +9,11 @@ mod http;
 mod kinds;
 mod memory;
 mod orders;
+mod paced;
 mod people;
 mod plan;
 mod producer;
+mod products;
 mod raw;
 mod readable;
 mod rebuild;
@@ -47,13 +49,14 @@ Examples:
 It starts its own Kafka, Postgres and services (from the folder of this binary) on free ports of the loopback, with
 data under --data, and ends them. Nothing else should run on the machine meanwhile.";
 
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "http",
     "raw",
     "batch",
     "people",
     "orders",
     "queue",
+    "products",
     "replicas",
     "takeover",
     "strangers",
@@ -181,6 +184,9 @@ fn measure(
     }
     if wanted("orders") || wanted("queue") {
         all_done(orders::measure(stack, plan)?)?;
+    }
+    if wanted("products") {
+        all_done(products::measure(stack, plan)?)?;
     }
     if wanted("replicas") {
         all_done(replicas::measure_throughput(stack, plan)?)?;

@@ -2,28 +2,25 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use tokio::time::sleep_until;
+use std::time::Duration;
 
 use super::blast::{self, Requests, id_placeholder};
 use super::control;
 use super::kinds::{self, Kind};
+use super::paced;
 use super::plan::Plan;
 use super::report::Section;
 use super::services::Deployment;
 use super::stack::Stack;
-use super::stats::{grouped, micros, percentile_ms};
-use super::wire::{Connection, request};
-use crate::failure::{Explain, Failure, Result};
+use super::stats::{grouped, percentile_ms};
+use crate::failure::{Failure, Result};
 
 const PRODUCTS: usize = 3;
 /// The orders that are open while the queue is read, at least.
 const OPEN: u64 = 10_000;
 const PAGES_PER_SECOND: u32 = 500;
-const READERS: u32 = 16;
-const WARM_UP: Duration = Duration::from_secs(2);
-const LENGTH: Duration = Duration::from_secs(20);
+const RESTAURANT: &str = "/contracts/restaurant";
+const CHECKOUT: &str = "/contracts/restaurant/pedidos/checkout/";
 const QUEUE: &str = "/v1/kitchen/queue?limit=50";
 
 /// Measures placing beside quoting, and pages of the queue at a paced rate.
@@ -31,7 +28,9 @@ const QUEUE: &str = "/v1/kitchen/queue?limit=50";
 /// # Errors
 /// When a service does not start, or any request was refused.
 pub fn measure(stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
-    let deployment = Deployment::new(stack, "bench-orders", &plan.settings)?;
+    let restaurant = ("TILL_CONTRACTS".to_owned(), "restaurant".to_owned());
+    let settings: Vec<_> = plan.settings.iter().cloned().chain([restaurant]).collect();
+    let deployment = Deployment::new(stack, "bench-orders", &settings)?;
     let mut command_api = deployment.start("command-api")?;
     command_api.ready()?;
     let address = command_api.address;
@@ -50,8 +49,14 @@ pub fn measure(stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
         hoped_for: 200,
         connections: &[1, 64, 512],
     };
-    let what = "each order is new, priced from products of three other homes, and answered after the commit";
-    let section = kinds::measure("orders", address, &[placed, quoted], plan, what)?;
+    let checked_out = Kind {
+        name: "`POST /pedidos/checkout/` (004), 3 lines",
+        requests: Arc::new(Requests::of_template(CHECKOUT, "", &checkout(address)?)),
+        hoped_for: 200,
+        connections: &[1, 64, 512],
+    };
+    let what = "each order is new, and answered after the commit; those of /v1 are priced from products of three other homes, those of contract 004 are all of one home, with their products";
+    let section = kinds::measure("orders", address, &[placed, quoted, checked_out], plan, what)?;
 
     deployment.run("projector", &["migrate"])?;
     let mut projector = deployment.start("projector")?;
@@ -70,7 +75,7 @@ pub fn measure(stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
     if status != 200 {
         return Err(Failure::new(format!("the queue was answered {status} {text}")));
     }
-    let latencies = control::block_on(paced(projector.address, &admin))?;
+    let latencies = control::block_on(paced::pages(projector.address, &admin, QUEUE, PAGES_PER_SECOND))?;
     command_api.stop();
     projector.stop();
     Ok(vec![section, queue(latencies)])
@@ -93,50 +98,41 @@ fn order(address: SocketAddr, admin: &str) -> Result<String> {
     Ok(format!(r#"{{"lines":[{}],"fulfilment":"kitchen","payment":{{"method":"cash"}}}}"#, lines.join(",")))
 }
 
+/// Lists three products of contract 004 and a client, and gives the body of a checkout of them.
+fn checkout(address: SocketAddr) -> Result<String> {
+    let create = |path: &str, body: String| {
+        let path = format!("{RESTAURANT}{path}");
+        let (status, text) = control::call(address, "POST", &path, &[], &body)?;
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        json["id"].as_i64().ok_or_else(|| Failure::new(format!("POST {path}: {status} {text}")))
+    };
+    let client = create(
+        "/clientes/",
+        r#"{"nome":"Ana","cpf":"00000000191","email":"ana@example.com","hashed_password":"x"}"#.to_owned(),
+    )?;
+    let mut lines = Vec::new();
+    for number in 0..PRODUCTS {
+        let dish = format!(r#"{{"nome":"Dish {number}","categoria":1,"valor":{number}.5,"descricao":null}}"#);
+        let product = create("/produtos/", dish)?;
+        lines.push(format!(
+            r#"{{"produto":{product},"quantidade":{},"descricao":"{}"}}"#,
+            number + 1,
+            note(number)
+        ));
+    }
+    Ok(format!(r#"{{"id_cliente":{client},"itens":[{}]}}"#, lines.join(",")))
+}
+
 /// The note of a line: that of the first has the request's id.
 fn note(number: usize) -> String {
     if number == 0 { id_placeholder() } else { "without onions".to_owned() }
 }
 
-/// Reads pages on a schedule, and gives the latencies from each page's turn, in microseconds. So a page that is late does
-/// not hide what made it late.
-async fn paced(address: SocketAddr, admin: &str) -> Result<Vec<u32>> {
-    let authorization = format!("Bearer {admin}");
-    let get = Arc::new(request("GET", QUEUE, &[("authorization", authorization.as_str())], ""));
-    let start = Instant::now() + Duration::from_millis(200);
-    let readers = (0..READERS).map(|number| {
-        let get = Arc::clone(&get);
-        tokio::spawn(async move {
-            let mut connection = Connection::open(address).await.explain("connecting to the projector")?;
-            let mut latencies = Vec::new();
-            for step in 0.. {
-                let due = start + Duration::from_secs(1) / PAGES_PER_SECOND * (step * READERS + number);
-                if due >= start + WARM_UP + LENGTH {
-                    break;
-                }
-                sleep_until(due.into()).await;
-                let response = connection.exchange(&get).await.explain("reading a page")?;
-                if response.status != 200 {
-                    return Err(Failure::new(format!("a page was answered {}", response.status)));
-                }
-                if due >= start + WARM_UP {
-                    latencies.push(micros(due.elapsed()));
-                }
-            }
-            Ok(latencies)
-        })
-    });
-    let mut latencies = Vec::new();
-    for reader in readers.collect::<Vec<_>>() {
-        latencies.extend(reader.await.explain("a reader's task")??);
-    }
-    Ok(latencies)
-}
-
 fn queue(mut latencies: Vec<u32>) -> Section {
     let taken = format!(
-        "{PAGES_PER_SECOND} pages/s for {} s over {READERS} connections, on a schedule, each of 50 of over {} open orders with 3 lines each; not strong.",
-        LENGTH.as_secs(),
+        "{PAGES_PER_SECOND} pages/s for {} s over {} connections, on a schedule, each of 50 of over {} open orders with 3 lines each; not strong.",
+        paced::LENGTH.as_secs(),
+        paced::READERS,
         grouped(OPEN as f64)
     );
     let mut section = Section::new("queue", &["request", "p50 ms", "p99 ms"], taken);
