@@ -14,8 +14,10 @@ use till_tests::process::Finished;
 use till_tests::receipts::{Receipts, simple};
 use till_tests::{Client, Isolation, Ledger, Log, RawRecord, Till, oracle};
 
+use crate::common::serve_contracts;
 use crate::forged;
 use crate::rebuild::{differences, generations};
+use crate::trade::{Round, Trade};
 
 /// How long the worker's next window may take before the test gives up.
 const SURELY: Duration = Duration::from_secs(120);
@@ -41,10 +43,18 @@ pub async fn closed_past(analytics: &Log, moment: DateTime<Utc>) {
     .await;
 }
 
-/// A deployment with windows of three seconds and some receipts and voids in them, in which nothing goes on any more.
-async fn settled(name: &str) -> (Till, Client, Ledger) {
+/// A deployment in which nothing goes on any more.
+struct Settled {
+    till: Till,
+    admin: Client,
+    ledger: Ledger,
+    traded: Round,
+}
+
+/// Has windows of three seconds with some receipts and voids in them, and a round of trade.
+async fn settled(name: &str) -> Settled {
     let mut till = Till::prepare(name).await;
-    till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/3 * * * * *");
+    serve_contracts(&mut till);
     till.start_all().await;
     let admin = till.admin().await;
     let ledger = Ledger::new(till.scratch.path());
@@ -58,9 +68,10 @@ async fn settled(name: &str) -> (Till, Client, Ledger) {
         let _ = ledger.receipt(&admin, &invalid.make_invalid()).await.unwrap().problem(422);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    let traded = Trade::new(&till, &admin).round().await;
     closed_past(&till.topic("analytics"), Utc::now()).await;
     let _ = till.analytics.terminate();
-    (till, admin, ledger)
+    Settled { till, admin, ledger, traded }
 }
 
 pub fn fails(judged: &Finished, words: &[&str]) {
@@ -72,7 +83,7 @@ pub fn fails(judged: &Finished, words: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_checker_of_the_oracle_fails_on_a_fault_planted_for_it() {
-    let (till, admin, ledger) = settled("planted").await;
+    let Settled { till, admin, ledger, .. } = settled("planted").await;
     let judge = |checks: &[&str]| oracle::judge(&till, admin.token(), ledger.path(), checks, &[]);
     println!("{}", judge(&CHECKS).success("the oracle, before any fault"));
     let mut database = till.servers.postgres.connect(&till.prefix).await;
@@ -236,13 +247,18 @@ pub async fn append_raw(log: &Log, records: Vec<RawRecord>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_comparison_of_generations_fails_on_a_planted_difference() {
-    let (till, _, _) = settled("planted-row").await;
+    let Settled { till, traded, .. } = settled("planted-row").await;
     let mut database = till.servers.postgres.connect(&till.prefix).await;
+    let product =
+        format!("UPDATE NEW.stock SET available = available + 0.001 WHERE home = '{}'", traded.product);
+    let order = format!("UPDATE NEW.order_lines SET amount = amount + 0.01 WHERE home = '{}'", traded.order);
     for (name, change) in [
         (
             "receipts",
             "UPDATE NEW.receipts SET place_name = place_name || '!' WHERE transaction_id = 'settled-3'",
         ),
+        ("catalogue", product.as_str()),
+        ("orders", order.as_str()),
         ("places", "UPDATE NEW.places SET tips_amount = tips_amount + 0.01 WHERE place_id = 'place-1'"),
         ("hours", "DELETE FROM NEW.hour_categories WHERE place_id = 'place-1'"),
         ("audit", "UPDATE NEW.audit SET by = 'nobody' WHERE act = 'AccountOpened'"),
