@@ -27,7 +27,7 @@ def name(ref):
 class Order:
     def __init__(self, event):
         self.rules, self.total, self.revision = event["rules"], event["total"], 0
-        self.stage = None
+        self.stage, self.payment = None, None
         self.lines = {line["line"]: line for line in event["lines"]}
         self.held, self.released, self.figures = set(), set(), {}
         self.is_reserving = event["reserve"]
@@ -46,6 +46,7 @@ def check(topics, reads):
     if reads.base:
         for ref, order in orders.items():
             yield from compare(ref, order, reads)
+        yield from compare_stocks(stocks, reads)
     held = sum(len(stock.held) for stock in stocks.values())
     print(f"orders: {len(orders)} orders, {len(stocks)} stocks, {held} reservations")
     if not orders:
@@ -72,12 +73,15 @@ def fold_order(orders, record):
     stage = event.get("stage", order.stage)
     if order.rules == "v1" and order.stage not in (None, stage) and order.stage not in V1.get(stage, ()):
         yield f"{where}: an order goes from {order.stage} to {stage}"
-    order.stage = stage
+    order.stage, order.payment = stage, event.get("payment_status", order.payment)
     for share in event.get("shares", ()):
         key = share["scope"], str(share["seller"]), name(share["product"])
         sums = order.figures.setdefault(key, {"orders": 0, "quantity": Decimal(0), "sold": Decimal(0), "approved": Decimal(0), "refunded": Decimal(0)})
         for figure in sums:
             sums[figure] += share[figure]
+    paid = sum(sums["approved"] - sums["refunded"] for sums in order.figures.values())
+    if paid != (order.total if order.payment == "approved" else 0):
+        yield f"{where}: {paid} of {order.total} is paid of {ref}, whose payment is {order.payment}"
     if record.type == "OrderStockSettled":
         if not order.is_reserving:
             yield f"{where}: the stock of {ref} is settled, and nothing was asked of it"
@@ -161,10 +165,24 @@ def together(orders, stocks):
             yield f"{home}/{order_id} waits for the release of {order.releasing - order.released}"
 
 
+def text(ref):
+    """What /v1 names the aggregate by."""
+    home, local_id = ref
+    return f"{home.split('.')[0]}-{local_id}" if local_id else home
+
+
 def compare(ref, order, reads):
-    home, order_id = ref
-    path = home if not order_id else f"{home.split('.')[0]}-{order_id}"
-    answer = reads.get(f"/v1/orders/{path}")
-    read = answer["stage"], Decimal(answer["total"]), answer["revision"]
-    if read != (order.stage, order.total, order.revision):
-        yield f"/v1/orders/{path} is {read}, folded {(order.stage, order.total, order.revision)}"
+    path = f"/v1/orders/{text(ref)}"
+    answer = reads.get(path)
+    read = answer["stage"], Decimal(answer["total"]), answer["payment_status"], answer["revision"]
+    folded = order.stage, order.total, order.payment, order.revision
+    if read != folded:
+        yield f"{path} is {read}, folded {folded}"
+
+
+def compare_stocks(stocks, reads):
+    """What is left of the products that are on the lists."""
+    left = {text(ref): stock.available for ref, stock in stocks.items()}
+    for product in reads.pages("/v1/products", "products"):
+        if product["counts_stock"] and Decimal(product["available"]) != left.get(product["id"], Decimal(0)):
+            yield f"/v1/products/{product['id']} has {product['available']}, folded {left.get(product['id'])}"

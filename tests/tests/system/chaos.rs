@@ -58,7 +58,7 @@ async fn receipts_survive_twenty_kills_of_every_service_of_the_broker_and_of_pos
 }
 
 /// Starts everything that does not run, and waits until all of it serves.
-async fn settle(till: &mut Till) {
+pub async fn settle(till: &mut Till) {
     till.servers.kafka.ready().await;
     till.servers.postgres.ready().await;
     let deadline = Instant::now() + SETTLED_WITHIN;
@@ -72,7 +72,7 @@ async fn settle(till: &mut Till) {
 }
 
 /// Starts a service that has ended by itself, as an operator's supervisor would.
-fn revive(service: &mut Service) {
+pub fn revive(service: &mut Service) {
     if service.has_ended() {
         println!("{} ended by itself", service.name());
         service.kill();

@@ -6,12 +6,11 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use till_tests::client::eventually;
 use till_tests::process::Finished;
 use till_tests::{Client, Spec, Till, places};
 
 use crate::common::{Entry, Setting, in_every_setting, serve_contracts};
-use crate::ownership::SURELY;
+use crate::trade;
 
 /// Base URLs of the contract: those for what command-api serves, then those for what the projector serves.
 type Urls = [Vec<String>; 2];
@@ -163,15 +162,7 @@ async fn what_the_former_restaurant_had_is_imported_and_stands_in_the_kitchens_o
     let entry = at.start(&mut till).await;
     let fixtures = std::fs::read_to_string(places::repository().join("infra/fixtures/restaurant.json"));
     let admin = entry.admin().await;
-    let fixtures = fixtures.unwrap();
-    // A line that found a partition behind is told so, and is imported with the next try.
-    eventually("all lines are imported", SURELY, async || {
-        let imported = admin.post_raw("/v1/import", fixtures.clone()).await.expect(200);
-        let refused: Vec<_> = imported.text.lines().filter(|line| line.contains("\"status\"")).collect();
-        assert!(refused.iter().all(|line| line.contains("nothing happened")), "{refused:?}");
-        refused.is_empty()
-    })
-    .await;
+    trade::import(&admin, &fixtures.unwrap()).await;
     let restaurant = client(&entry);
     let ids = |list: &Value| list.as_array().unwrap().iter().map(|one| one["id"].clone()).collect::<Vec<_>>();
     let queue = restaurant.get("/pedidos/").await.expect(200).body;
@@ -182,8 +173,8 @@ async fn what_the_former_restaurant_had_is_imported_and_stands_in_the_kitchens_o
         let order = restaurant.get(&format!("/pedidos/{number}")).await.expect(200).body;
         assert_eq!(order["valor_total"], total, "{order}");
     }
-    let webhook = json!({"id": "b715bik7-2726-4d51-a729-749cc7bda703", "type": "payment", "date_created": "2015-03-25 10:04:58",
-        "user_id": 44444, "api_version": "v1", "action": "state_CANCELED"});
+    let first = json!({"id_pagamento": "b715bik7-2726-4d51-a729-749cc7bda703"});
+    let webhook = trade::webhook(&first, "state_CANCELED");
     let told = restaurant.post("/pedidos/status_pagamento/", &webhook).await.expect(200).body;
     assert_eq!((&told["id"], &told["status_pagamento"]), (&json!(1), &json!(3)));
     let clients = restaurant.get("/clientes/").await.expect(200).body;

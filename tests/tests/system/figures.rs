@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use schemas::analytics::{self, HourClosed};
-use schemas::{Event, Money, codec};
+use schemas::orders::{OrderMoved, Share, Times};
+use schemas::stock::StockAdjusted;
+use schemas::{Event, Head, Money, Qty, Ref, codec};
 use serde_json::{Value, json};
 use sqlx::Executor;
 use till_tests::client::eventually;
@@ -14,12 +16,14 @@ use till_tests::process::Finished;
 use till_tests::receipts::{Receipts, simple};
 use till_tests::{Client, Isolation, Ledger, Log, RawRecord, Till, oracle};
 
+use crate::common::serve_contracts;
 use crate::forged;
 use crate::rebuild::{differences, generations};
+use crate::trade::{Round, Trade};
 
 /// How long the worker's next window may take before the test gives up.
 const SURELY: Duration = Duration::from_secs(120);
-const CHECKS: [&str; 6] = ["stream", "accepted", "figures", "hours", "hours-read", "journal"];
+const CHECKS: [&str; 7] = ["stream", "accepted", "figures", "hours", "hours-read", "journal", "orders"];
 
 /// The `HourClosed` events, in the order of their windows.
 pub async fn closed(analytics: &Log) -> Vec<HourClosed> {
@@ -41,10 +45,18 @@ pub async fn closed_past(analytics: &Log, moment: DateTime<Utc>) {
     .await;
 }
 
-/// A deployment with windows of three seconds and some receipts and voids in them, in which nothing goes on any more.
-async fn settled(name: &str) -> (Till, Client, Ledger) {
+/// A deployment in which nothing goes on any more.
+struct Settled {
+    till: Till,
+    admin: Client,
+    ledger: Ledger,
+    traded: Round,
+}
+
+/// Has windows of three seconds with some receipts and voids in them, and a round of trade.
+async fn settled(name: &str) -> Settled {
     let mut till = Till::prepare(name).await;
-    till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/3 * * * * *");
+    serve_contracts(&mut till);
     till.start_all().await;
     let admin = till.admin().await;
     let ledger = Ledger::new(till.scratch.path());
@@ -58,9 +70,10 @@ async fn settled(name: &str) -> (Till, Client, Ledger) {
         let _ = ledger.receipt(&admin, &invalid.make_invalid()).await.unwrap().problem(422);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    let traded = Trade::new(&till, &admin).round().await;
     closed_past(&till.topic("analytics"), Utc::now()).await;
     let _ = till.analytics.terminate();
-    (till, admin, ledger)
+    Settled { till, admin, ledger, traded }
 }
 
 pub fn fails(judged: &Finished, words: &[&str]) {
@@ -72,7 +85,7 @@ pub fn fails(judged: &Finished, words: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_checker_of_the_oracle_fails_on_a_fault_planted_for_it() {
-    let (till, admin, ledger) = settled("planted").await;
+    let Settled { till, admin, ledger, traded } = settled("planted").await;
     let judge = |checks: &[&str]| oracle::judge(&till, admin.token(), ledger.path(), checks, &[]);
     println!("{}", judge(&CHECKS).success("the oracle, before any fault"));
     let mut database = till.servers.postgres.connect(&till.prefix).await;
@@ -112,9 +125,83 @@ async fn each_checker_of_the_oracle_fails_on_a_fault_planted_for_it() {
     database.execute("UPDATE hour_sums SET running_purchases = running_purchases + 1").await.unwrap();
     fails(&judge(&["hours-read"]), &["running_purchases"]);
 
+    plant_in_what_is_read_of_orders(&till, &admin, &ledger, &traded).await;
+    plant_in_the_log_of_orders(&till, &admin, &ledger, &traded).await;
     plant_in_the_ledger(&till, &admin, &ledger);
     plant_in_the_hours(&till, &admin, &ledger).await;
     plant_in_the_log(&till, &admin, &ledger).await;
+}
+
+fn judged_orders(till: &Till, admin: &Client, ledger: &Ledger) -> Finished {
+    oracle::judge(till, admin.token(), ledger.path(), &["orders"], &[])
+}
+
+/// Plants a total, a payment's status and a stock that are read otherwise than the log says.
+async fn plant_in_what_is_read_of_orders(till: &Till, admin: &Client, ledger: &Ledger, traded: &Round) {
+    let mut database = till.servers.postgres.connect(&till.prefix).await;
+    let Round { product, order, paid } = traded;
+    let faults = [
+        (
+            format!("UPDATE orders SET total = total + PLANTED WHERE home = '{order}'"),
+            ["0.01", "-0.01"],
+            format!("/v1/orders/{order}"),
+        ),
+        (
+            format!(
+                "UPDATE orders SET payment_status = PLANTED WHERE scope = 'restaurant' AND id = '{paid}'"
+            ),
+            ["'none'", "'approved'"],
+            format!("/v1/orders/restaurant-{paid}"),
+        ),
+        (
+            format!("UPDATE stock SET available = available + PLANTED WHERE home = '{product}'"),
+            ["0.001", "-0.001"],
+            format!("/v1/products/{product}"),
+        ),
+    ];
+    for (change, [fault, mend], word) in faults {
+        let change = |planted: &str| sqlx::AssertSqlSafe(change.replace("PLANTED", planted));
+        database.execute(change(fault)).await.unwrap();
+        fails(&judged_orders(till, admin, ledger), &["orders: 1 discrepancies", &word]);
+        database.execute(change(mend)).await.unwrap();
+    }
+    let _ = judged_orders(till, admin, ledger).success("the oracle, the orders as they were");
+}
+
+/// Plants an order that goes back although it is finished, money for it that nobody has paid, and a stock that grows by more than
+/// what came.
+async fn plant_in_the_log_of_orders(till: &Till, admin: &Client, ledger: &Ledger, traded: &Round) {
+    let read = admin.get_strong(&format!("/v1/orders/{}", traded.order)).await.expect(200).body;
+    let revision = i32::try_from(read["revision"].as_i64().unwrap()).unwrap() + 1;
+    let head = Head { at: Utc::now(), by: "nobody".into(), revision, key: None, print: None };
+    let of = |home: &str| Ref { home: home.to_owned(), id: String::new() };
+    let (order, product) = (of(&traded.order), of(&traded.product));
+    let share = Share {
+        scope: "v1".into(),
+        seller: None,
+        product: product.clone(),
+        orders: 0,
+        quantity: Qty::ZERO,
+        sold: Money::ZERO,
+        approved: Money::parse("0.01").unwrap(),
+        refunded: Money::ZERO,
+    };
+    let moved = OrderMoved {
+        head: head.clone(),
+        order,
+        from: "finished".into(),
+        stage: "preparing".into(),
+        times: Times::default(),
+        shares: vec![share],
+        deliver: None,
+    };
+    append(&till.topic("orders"), &[moved.into()]).await;
+    let judged = judged_orders(till, admin, ledger);
+    fails(&judged, &["goes from finished to preparing", "whose payment is approved"]);
+
+    let (change, available, reason) = (Qty::from(1), Qty::from(1000), "forged".into());
+    append(&till.topic("stock"), &[StockAdjusted { head, product, change, available, reason }.into()]).await;
+    fails(&judged_orders(till, admin, ledger), &["1000.000 is available, worked out"]);
 }
 
 /// Plants an answer that says yes to a receipt that is not in the log, and a refusal of one that is.
@@ -236,13 +323,18 @@ pub async fn append_raw(log: &Log, records: Vec<RawRecord>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_comparison_of_generations_fails_on_a_planted_difference() {
-    let (till, _, _) = settled("planted-row").await;
+    let Settled { till, traded, .. } = settled("planted-row").await;
     let mut database = till.servers.postgres.connect(&till.prefix).await;
+    let product =
+        format!("UPDATE NEW.stock SET available = available + 0.001 WHERE home = '{}'", traded.product);
+    let order = format!("UPDATE NEW.order_lines SET amount = amount + 0.01 WHERE home = '{}'", traded.order);
     for (name, change) in [
         (
             "receipts",
             "UPDATE NEW.receipts SET place_name = place_name || '!' WHERE transaction_id = 'settled-3'",
         ),
+        ("catalogue", product.as_str()),
+        ("orders", order.as_str()),
         ("places", "UPDATE NEW.places SET tips_amount = tips_amount + 0.01 WHERE place_id = 'place-1'"),
         ("hours", "DELETE FROM NEW.hour_categories WHERE place_id = 'place-1'"),
         ("audit", "UPDATE NEW.audit SET by = 'nobody' WHERE act = 'AccountOpened'"),

@@ -37,5 +37,6 @@ mod strong;
 mod sums;
 mod takeover;
 mod todos;
+mod trade;
 mod vault_kills;
 mod worker;

@@ -8,6 +8,12 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use till_tests::receipts::{Random, Receipts};
 use till_tests::{Client, Till};
 
+use crate::common::serve_contracts;
+use crate::trade::Trade;
+
+/// The projections that are rebuilt while everything arrives that they are folded from.
+const REBUILT: [&str; 6] = ["receipts", "places", "audit", "hours", "catalogue", "orders"];
+
 /// The generations of a projection, the oldest first. They are the schemas `NAME_vN_gN`.
 pub async fn generations(database: &mut PgConnection, name: &str) -> Vec<String> {
     let pattern = format!("^{name}_v[0-9]+_g[0-9]+$");
@@ -79,6 +85,14 @@ async fn bursts(admin: Client, stop: Arc<AtomicBool>) -> u64 {
     sent
 }
 
+/// Trades round after round. Its rests are its own: nothing is folded both from it and from receipts.
+async fn trades(trade: &Trade, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let _ = trade.round().await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
 /// Rebuilds until the kept and the new generation were seen at the same positions, and gives what differed then.
 async fn rebuild_and_compare(till: &Till, name: &str) -> Vec<String> {
     let mut database = till.servers.postgres.connect(&till.prefix).await;
@@ -100,28 +114,36 @@ async fn rebuild_and_compare(till: &Till, name: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rebuild_equals_living_through_in_every_column_while_receipts_arrive() {
+async fn a_rebuild_equals_living_through_in_every_column_while_receipts_and_orders_arrive() {
     let mut till = Till::prepare("rebuild").await;
+    serve_contracts(&mut till);
     till.analytics.set("TILL_ANALYTICS_SCHEDULE", "*/2 * * * * *");
     till.start_all().await;
     let stop = Arc::new(AtomicBool::new(false));
-    let load = tokio::spawn(bursts(till.admin().await, Arc::clone(&stop)));
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let mut found = Vec::new();
-    for name in ["receipts", "places", "audit", "hours"] {
-        found.extend(rebuild_and_compare(&till, name).await);
-    }
-    stop.store(true, Ordering::Relaxed);
+    let admin = till.admin().await;
+    let load = tokio::spawn(bursts(admin.clone(), Arc::clone(&stop)));
+    let rebuilding = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let mut found = Vec::new();
+        for name in REBUILT {
+            found.extend(rebuild_and_compare(&till, name).await);
+        }
+        stop.store(true, Ordering::Relaxed);
+        found
+    };
+    let trade = Trade::new(&till, &admin);
+    let (found, ()) = tokio::join!(rebuilding, trades(&trade, &stop));
     assert!(load.await.unwrap() > 100);
     assert!(found.is_empty(), "{} rows differ: {:#?}", found.len(), &found[..found.len().min(20)]);
 
     // Now nothing happens any more. The generations that have lived through the rebuilds are compared with one more of
     // each.
     let _ = till.analytics.terminate();
-    let analyst = till.analyst().await;
-    let _ = analyst.get_strong("/v1/analytics/places").await.expect(200);
+    for path in ["/v1/receipts", "/v1/analytics/places", "/v1/audit", "/v1/products", "/v1/orders"] {
+        let _ = admin.get_strong(path).await.expect(200);
+    }
     let mut database = till.servers.postgres.connect(&till.prefix).await;
-    for name in ["receipts", "places", "audit", "hours"] {
+    for name in REBUILT {
         let _ = till.projector.run("rebuild", &[name]).success("projector rebuild");
         let differences = compare_newest(&mut database, name).await.expect("at rest both stand at the end");
         assert!(differences.is_empty(), "{name}: {differences:#?}");
