@@ -13,7 +13,7 @@ import json
 import re
 import sys
 import uuid
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from receipts_client import JSON, Answer, Report
 
@@ -346,6 +346,7 @@ def routes_are_as_fastapi_has_them(report, service):
         ("GET", "/lanches", "/lanches/"),
         ("GET", "/pedidos", "/pedidos/"),
         ("GET", "/produtos/1/", "/produtos/1"),
+        ("GET", "/redoc/", "/redoc"),
         ("GET", "/clientes/1/pedidos", "/clientes/1/pedidos/"),
         ("POST", "/produtos", "/produtos/"),
         ("PUT", "/pedidos", "/pedidos/"),
@@ -374,14 +375,33 @@ def routes_are_as_fastapi_has_them(report, service):
     report.answer("no body", service.send("POST", "/produtos/"), 422, wrong(("body", "missing")))
 
 
+def redoc_loads_nothing_from_elsewhere(report, service):
+    answer = service.get("/redoc")
+    report.answer("/redoc", answer, 200, headers={"content-type": "text/html; charset=utf-8"})
+    report.equal("/redoc: titles", re.findall("<title>(.*)</title>", answer.text), ["restauranteAPI - ReDoc"])
+    report.equal("/redoc: hosts", re.findall(r"//[^\s\"'<>]+", answer.text), [])
+    allowed = answer.headers.get("content-security-policy", "").split("; ")
+    for directive in ("default-src 'none'", "script-src 'self'", "connect-src 'self'"):
+        report.equal(f"/redoc may load {directive}", directive in allowed, True)
+    scripts, documents = (re.findall(pattern, answer.text) for pattern in ('<script src="([^"]+)"', '<redoc spec-url="([^"]+)"'))
+    report.equal("/redoc: scripts and documents", (len(scripts), len(documents)), (1, 1))
+    kinds = ("text/javascript; charset=utf-8", JSON)
+    for link, kind, word in zip([*scripts, *documents], kinds, ("redoc", "restauranteAPI")):
+        url = urljoin(f"http://here{service.path}/redoc", link)
+        report.equal(f"{link} is of the service", url.startswith(f"http://here{service.path}/"), True)
+        answer = service.get(url.removeprefix(f"http://here{service.path}"))
+        report.answer(link, answer, 200, headers={"content-type": kind})
+        report.equal(f"{link} has {word}", word in answer.text, True)
+
+
 def the_document_describes_what_is_served(report, service):
-    for page in ("/docs/", "/redoc/"):
-        answer = service.get(page)
-        report.answer(page, answer, 200, headers={"content-type": "text/html"})
-        links = re.findall(r'(?:src|href)="\./([^"]+)"', answer.true.text)
-        report.equal(f"{page} has files", len(links) > 2, True)
-        for link in links:
-            report.equal(f"{page}{link}: status", service.get(page + link).status, 200)
+    answer = service.get("/docs/")
+    report.answer("/docs/", answer, 200, headers={"content-type": "text/html"})
+    links = re.findall(r'(?:src|href)="\./([^"]+)"', answer.true.text)
+    report.equal("/docs/ has files", len(links) > 2, True)
+    for link in links:
+        report.equal(f"/docs/{link}: status", service.get(f"/docs/{link}").status, 200)
+    redoc_loads_nothing_from_elsewhere(report, service)
     answer = service.get("/openapi.json")
     report.answer("openapi.json", answer, 200)
     report.equal("the title", answer.body().get("info", {}).get("title"), "restauranteAPI")

@@ -2,6 +2,7 @@
 
 mod document;
 mod pages;
+pub mod redoc;
 pub mod responses;
 
 use utoipa::Modify;

@@ -6,6 +6,7 @@
 mod access;
 mod accounts;
 mod batch;
+mod bindings;
 mod chaos;
 mod common;
 mod contract_receipts;

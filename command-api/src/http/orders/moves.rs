@@ -146,8 +146,6 @@ pub async fn cancel(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let revision = expected_revision(&headers)?;
-    let note = note(handling, &body)?;
     // Whose order it is its own shard knows, and a follower may not yet.
     app.shards.found_here(&order.home).await?;
     let who = if caller.require(&KEEPERS).is_ok() { Who::Staff } else { Who::Buyer };
@@ -156,6 +154,8 @@ pub async fn cancel(
     if !may_know {
         return Err(Refusal::Rejected(Rejection::Unknown.into()).into());
     }
+    let revision = expected_revision(&headers)?;
+    let note = note(handling, &body)?;
     let Ref { home, id } = order.clone();
     let asked = asked(&caller, None, &());
     let command = CancelOrder { home, id, who: Some(who), note, revision, asked };

@@ -99,10 +99,12 @@ pub async fn list(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let mut form = Form::new(handling);
-    let body: ProductBody<'_> = form.body(&body)?;
-    let read = read_new(&app, &mut form, &body);
+    let body: Result<ProductBody<'_>, Problem> = form.body(&body);
+    // Whoever may not list for the seller that is named is told that alone, and not what else is wrong with the body.
+    let seller = body.as_ref().ok().and_then(|body| named(body.seller));
+    require_manager(&app, &caller, seller.as_ref()).await?;
+    let read = read_new(&app, &mut form, &body?);
     let (content, count) = form.finish(read)?;
-    require_manager(&app, &caller, content.seller.as_ref()).await?;
     let key = idempotency_id(&headers, "products", &caller.account())?;
     let product = Ref { home: new_id(&headers, key).to_string(), id: String::new() };
     app.shards.found_here(&product.home).await?;
@@ -223,6 +225,11 @@ async fn require_manager_of(app: &App, caller: &Caller, product: &Ref) -> Result
 /// Waits until the store has all that was recorded of a seller, which is of another home.
 async fn know(app: &App, seller: Option<&Ref>) -> Result<(), ApiError> {
     Ok(app.barrier.pass(seller.map(|seller| (Topic::Catalogue, seller.home.as_str()))).await?)
+}
+
+/// The seller that a field names; `None` where it names none, whatever it is.
+fn named(field: Field<'_>) -> Option<Ref> {
+    place::parse(&serde_json::from_str::<String>(field?.get()).ok()?)
 }
 
 /// What a body says of the product, and of its stock.
