@@ -122,7 +122,8 @@ impl Answer {
 
     /// Whether it says that nothing came of the request, and that it may be sent again.
     fn nothing_happened(&self) -> bool {
-        self.status == 503 && self.body["detail"].as_str().is_some_and(|told| told.contains("nothing happened"))
+        self.status == 503
+            && self.body["detail"].as_str().is_some_and(|told| told.contains("nothing happened"))
     }
 
     /// The `pointer`s of a problem's errors, sorted.

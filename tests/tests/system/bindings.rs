@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use till_tests::{Answer, Client, places};
 
 use crate::access::call_with;
-use crate::common::{Entry, Setting, account};
+use crate::common::{Entry, Setting, account, in_two_settings};
+
+in_two_settings!(what_sellers_sell_is_open_to_roles_and_to_those_whom_a_seller_names_alone);
 
 /// A line is a request, the status that each caller is answered with, and the body that is sent. Each caller walks down the lines with
 /// a seller, a product of it and an order of that product that nobody else touches; what is in braces is theirs. `+` is an answer that
@@ -77,28 +79,22 @@ struct People {
     callers: Vec<(&'static str, Client)>,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_sellers_sell_is_open_to_roles_and_to_those_whom_a_seller_names_alone() {
-    for at in [Setting { replicas: 1, front_door: false }, Setting { replicas: 2, front_door: true }] {
-        let (_till, entry) = at.shared().await;
-        let people = People::gathered(&entry, at).await;
-        let mut wrong = Vec::new();
-        for (column, (name, client)) in people.callers.iter().enumerate() {
-            let things = people.things().await;
-            for (request, expected, body) in table() {
-                let told = things.told(request, body);
-                let answer = call_with(client, told.method, &told.path, &told.body).await;
-                if !is_like(&answer, expected[column], &things.order) {
-                    let Answer { status, text, .. } = &answer;
-                    wrong.push(format!(
-                        "{name}: {request} {body}: {}, not {status}: {text}",
-                        expected[column]
-                    ));
-                }
+async fn what_sellers_sell_is_open_to_roles_and_to_those_whom_a_seller_names_alone(at: Setting) {
+    let (_till, entry) = at.shared().await;
+    let people = People::gathered(&entry, at).await;
+    let mut wrong = Vec::new();
+    for (column, (name, client)) in people.callers.iter().enumerate() {
+        let things = people.things().await;
+        for (request, expected, body) in table() {
+            let told = things.told(request, body);
+            let answer = call_with(client, told.method, &told.path, &told.body).await;
+            if !is_like(&answer, expected[column], &things.order) {
+                let Answer { status, text, .. } = &answer;
+                wrong.push(format!("{name}: {request} {body}: {}, not {status}: {text}", expected[column]));
             }
         }
-        assert!(wrong.is_empty(), "{} replicas:\n{}", at.replicas, wrong.join("\n"));
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

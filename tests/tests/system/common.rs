@@ -37,35 +37,46 @@ pub struct Setting {
     pub front_door: bool,
 }
 
+/// Makes of a function a test for each of these settings.
+macro_rules! in_settings {
+    ($test:ident in $($name:ident: $replicas:literal $front_door:literal),+) => {
+        mod $test {
+            use crate::common::Setting;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$test(Setting { replicas: $replicas, front_door: $front_door }).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use in_settings;
+
 /// Makes of each function four tests: it is run with one replica and with two, through the front door and directly.
 macro_rules! in_every_setting {
     ($($test:ident),+ $(,)?) => { $(
-        mod $test {
-            use crate::common::Setting;
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn with_one_replica_directly() {
-                super::$test(Setting { replicas: 1, front_door: false }).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn with_two_replicas_directly() {
-                super::$test(Setting { replicas: 2, front_door: false }).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn with_one_replica_through_the_front_door() {
-                super::$test(Setting { replicas: 1, front_door: true }).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn with_two_replicas_through_the_front_door() {
-                super::$test(Setting { replicas: 2, front_door: true }).await;
-            }
-        }
+        crate::common::in_settings!($test in
+            with_one_replica_directly: 1 false,
+            with_two_replicas_directly: 2 false,
+            with_one_replica_through_the_front_door: 1 true,
+            with_two_replicas_through_the_front_door: 2 true
+        );
     )+ };
 }
 pub(crate) use in_every_setting;
+
+/// Makes of each function two tests, for what neither nginx nor a replica decides: it is run with one replica directly, and with
+/// two through the front door.
+macro_rules! in_two_settings {
+    ($($test:ident),+ $(,)?) => { $(
+        crate::common::in_settings!($test in
+            with_one_replica_directly: 1 false,
+            with_two_replicas_through_the_front_door: 2 true
+        );
+    )+ };
+}
+pub(crate) use in_two_settings;
 
 /// The ways by which a test reaches a deployment's services.
 pub struct Entry {

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use till_tests::Client;
 use till_tests::client::eventually;
 
-use crate::common::{Setting, account, in_every_setting};
+use crate::common::{Setting, account, in_two_settings};
 use crate::ownership::SURELY;
 
-in_every_setting! {
+in_two_settings! {
     products_are_listed_changed_counted_and_removed,
     an_order_is_priced_by_the_catalogue_reserved_and_goes_through_the_kitchen,
     an_order_that_stock_is_too_short_for_is_refused_as_a_whole_and_reserves_nothing,
