@@ -21,7 +21,7 @@ const OPEN: u64 = 10_000;
 const PAGES_PER_SECOND: u32 = 500;
 const RESTAURANT: &str = "/contracts/restaurant";
 const CHECKOUT: &str = "/contracts/restaurant/pedidos/checkout/";
-const QUEUE: &str = "/v1/kitchen/queue?limit=50";
+const QUEUE: &str = "/v1/kitchen/queue";
 
 /// Measures placing beside quoting, and pages of the queue at a paced rate.
 ///

@@ -128,7 +128,7 @@ fn listed(home: String, number: u64) -> Event {
 
 fn order(products: &[String]) -> String {
     let line = |(number, product): (usize, &String)| {
-        let note = if number == 0 { id_placeholder() } else { String::new() };
+        let note = if number == 0 { id_placeholder() } else { "warm".to_owned() };
         format!(r#"{{"product":"{product}","quantity":"1","note":"{note}"}}"#)
     };
     let lines: Vec<_> = products.iter().enumerate().map(line).collect();
