@@ -182,8 +182,11 @@ fn measure(
     if wanted("people") {
         all_done(people::measure(stack, plan)?)?;
     }
-    if wanted("orders") || wanted("queue") {
+    if wanted("orders") {
         all_done(orders::measure(stack, plan)?)?;
+    }
+    if wanted("queue") {
+        all_done(orders::measure_queue(stack, plan)?)?;
     }
     if wanted("products") {
         all_done(products::measure(stack, plan)?)?;

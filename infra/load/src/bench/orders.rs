@@ -19,11 +19,14 @@ const PRODUCTS: usize = 3;
 /// The orders that are open while the queue is read, at least.
 const OPEN: u64 = 10_000;
 const PAGES_PER_SECOND: u32 = 500;
+/// How long after the last order the pages begin.
+const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+const ORDERS: &str = "/v1/orders";
 const RESTAURANT: &str = "/contracts/restaurant";
 const CHECKOUT: &str = "/contracts/restaurant/pedidos/checkout/";
 const QUEUE: &str = "/v1/kitchen/queue";
 
-/// Measures placing beside quoting, and pages of the queue at a paced rate.
+/// Measures placing beside quoting, and contract 004's checkouts, which are all of one home.
 ///
 /// # Errors
 /// When a service does not start, or any request was refused.
@@ -36,33 +39,38 @@ pub fn measure(stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
     let address = command_api.address;
     let (admin, terminal) = (control::login(address, "admin")?, control::terminal(address)?);
     let order = order(address, &admin)?;
-    let sent = |path| Arc::new(Requests::of_template(path, &terminal, &order));
-    let placed = Kind {
-        name: "`POST /v1/orders`, 3 lines",
-        requests: sent("/v1/orders"),
-        hoped_for: 201,
+    let kind = |name, path, hoped_for, token: &str, body: &str| Kind {
+        name,
+        requests: Arc::new(Requests::of_template(path, token, body)),
+        hoped_for,
         connections: &[1, 64, 512],
     };
-    let quoted = Kind {
-        name: "`POST /v1/orders/quote`, 3 lines",
-        requests: sent("/v1/orders/quote"),
-        hoped_for: 200,
-        connections: &[1, 64, 512],
-    };
-    let checked_out = Kind {
-        name: "`POST /pedidos/checkout/` (004), 3 lines",
-        requests: Arc::new(Requests::of_template(CHECKOUT, "", &checkout(address)?)),
-        hoped_for: 200,
-        connections: &[1, 64, 512],
-    };
+    let kinds = [
+        kind("`POST /v1/orders`, 3 lines", ORDERS, 201, &terminal, &order),
+        kind("`POST /v1/orders/quote`, 3 lines", "/v1/orders/quote", 200, &terminal, &order),
+        kind("`POST /pedidos/checkout/` (004), 3 lines", CHECKOUT, 200, "", &checkout(address)?),
+    ];
     let what = "each order is new, and answered after the commit; those of /v1 are priced from products of three other homes, those of contract 004 are all of one home, with their products";
-    let section = kinds::measure("orders", address, &[placed, quoted, checked_out], plan, what)?;
+    let section = kinds::measure("orders", address, &kinds, plan, what)?;
+    command_api.stop();
+    Ok(vec![section])
+}
 
+/// Measures pages of the kitchen's queue at a paced rate, under many open orders.
+///
+/// # Errors
+/// When a service does not start, or any request was refused.
+pub fn measure_queue(stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
+    let deployment = Deployment::new(stack, "bench-queue", &plan.settings)?;
+    let mut command_api = deployment.start("command-api")?;
+    command_api.ready()?;
+    let address = command_api.address;
+    let (admin, terminal) = (control::login(address, "admin")?, control::terminal(address)?);
     deployment.run("projector", &["migrate"])?;
     let mut projector = deployment.start("projector")?;
     projector.ready()?;
+    let requests = Arc::new(Requests::of_template(ORDERS, &terminal, &order(address, &admin)?));
     let mut open = 0;
-    let requests = sent("/v1/orders");
     while open < OPEN {
         let second = (Duration::ZERO, Duration::from_secs(1));
         let round = blast::round(address, &requests, 64, second, 201)?;
@@ -75,10 +83,12 @@ pub fn measure(stack: &Stack, plan: &Plan) -> Result<Vec<Section>> {
     if status != 200 {
         return Err(Failure::new(format!("the queue was answered {status} {text}")));
     }
+    // What follows from the orders is done meanwhile, and Postgres has looked at the tables.
+    std::thread::sleep(SETTLES_WITHIN);
     let latencies = control::block_on(paced::pages(projector.address, &admin, QUEUE, PAGES_PER_SECOND))?;
     command_api.stop();
     projector.stop();
-    Ok(vec![section, queue(latencies)])
+    Ok(vec![queue(latencies)])
 }
 
 /// Lists three products, and gives the body of an order of them. The id of each request stands in a note.
