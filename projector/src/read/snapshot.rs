@@ -38,9 +38,18 @@ impl DerefMut for Snapshot {
 /// When no connection is free in time, or Postgres fails.
 pub async fn begin_snapshot(pool: &PgPool, turn: Turn) -> sqlx::Result<Snapshot> {
     let pool = pool.clone();
-    let begin = async move {
-        let transaction = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-        Ok(Snapshot { transaction, _turn: turn })
-    };
+    let begin = async move { Ok(Snapshot { transaction: begin(&pool).await?, _turn: turn }) };
     tokio::spawn(begin).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
+/// Begins a transaction. A connection that broke while it was idle shows that at its `BEGIN` alone, and after a restart of Postgres
+/// every connection of the pool is such a one: the pool drops it, and the next is tried.
+async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let mut broken = 0;
+    loop {
+        match pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await {
+            Err(sqlx::Error::Io(_)) if broken < pool.options().get_max_connections() => broken += 1,
+            begun => return begun,
+        }
+    }
 }

@@ -185,3 +185,27 @@ async fn a_places_categories_are_read_page_by_page_however_many_they_are() {
     println!("the projector's peak: {before} MiB before and {after} MiB after the first part");
     assert!(after < before + 20, "{before} MiB before, {after} after");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_of_postgres_breaks_idle_connections_and_no_read_after_it() {
+    let mut till = Till::prepare_alone("reads-restart").await;
+    till.start_all().await;
+    let analyst = till.analyst().await;
+    // Reads at once open connections, which are idle when Postgres dies.
+    let at_once = async || {
+        let read = || {
+            let analyst = analyst.clone();
+            tokio::spawn(async move { analyst.get("/v1/places").await })
+        };
+        let reads: Vec<_> = (0..16).map(|_| read()).collect();
+        for read in reads {
+            let _ = read.await.unwrap().expect(200);
+        }
+    };
+    at_once().await;
+    till.servers.postgres.kill();
+    till.servers.postgres.restart();
+    till.servers.postgres.ready().await;
+    till.projector.ready().await;
+    at_once().await;
+}

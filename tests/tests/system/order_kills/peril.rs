@@ -188,6 +188,18 @@ impl<'t> Peril<'t> {
     }
 }
 
+/// What is read. The projector answers 503 until it has come to the end of the log again.
+pub async fn read(client: &Client, path: &str) -> Value {
+    let mut read = Value::Null;
+    eventually(&format!("{path} is read"), SURELY, async || {
+        let answer = client.get(path).await;
+        read = answer.body;
+        answer.status == 200
+    })
+    .await;
+    read
+}
+
 fn is_success(answer: &Answer) -> bool {
     (200..300).contains(&answer.status)
 }

@@ -1,12 +1,10 @@
 //! The life of an order of contract 004: a dish is listed, a client registered, an order checked out, paid and cooked.
 
 use serde_json::{Value, json};
-use till_tests::client::eventually;
 use till_tests::{Client, Till};
 
-use super::peril::Peril;
+use super::peril::{Peril, read};
 use crate::common::Entry;
-use crate::ownership::SURELY;
 use crate::trade::webhook;
 
 /// The requests of [`Restaurant::live`] at which something may die.
@@ -68,10 +66,10 @@ impl Restaurant {
             ("/pedidos/finalizados/", &self.orders),
             ("/pedidos/", &Vec::new()),
         ] {
-            assert_eq!(self.read(path).await, json!(answered), "{path}");
+            assert_eq!(read(&self.client, path).await, json!(answered), "{path}");
         }
         for order in &self.orders {
-            assert_eq!(self.read(&format!("/pedidos/{}", order["id"])).await, *order);
+            assert_eq!(read(&self.client, &format!("/pedidos/{}", order["id"])).await, *order);
         }
     }
 
@@ -87,17 +85,5 @@ impl Restaurant {
         let changed = peril.put(&self.client, "/pedidos/", change).await;
         order["status_pedido"] = json!(status);
         assert_eq!(changed, *order);
-    }
-
-    /// What is read. The projector answers 503 until it has come to the end of the log again.
-    async fn read(&self, path: &str) -> Value {
-        let mut read = Value::Null;
-        eventually(&format!("{path} is read"), SURELY, async || {
-            let answer = self.client.get(path).await;
-            read = answer.body;
-            answer.status == 200
-        })
-        .await;
-        read
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use till_tests::{Client, Till};
 
-use super::peril::Peril;
+use super::peril::{Peril, read};
 
 /// The requests of [`Shop::live`] at which something may die.
 pub const STEPS: usize = 9;
@@ -59,8 +59,9 @@ impl Shop {
 
     /// What is read of every order is what its client was answered.
     pub async fn is_read_as_it_was_answered(&self) {
+        let strong = self.admin.with_header("till-consistency", "strong");
         for Ended { id, stage, total } in &self.orders {
-            let read = self.admin.get_strong(&format!("/v1/orders/{id}")).await.expect(200).body;
+            let read = read(&strong, &format!("/v1/orders/{id}")).await;
             assert_eq!((&read["stage"], &read["total"]), (&json!(stage), &json!(total)), "{read}");
         }
     }
