@@ -48,8 +48,17 @@ async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
     let mut broken = 0;
     loop {
         match pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await {
-            Err(sqlx::Error::Io(_)) if broken < pool.options().get_max_connections() => broken += 1,
+            Err(error) if is_broken(&error) && broken < pool.options().get_max_connections() => broken += 1,
             begun => return begun,
         }
+    }
+}
+
+/// Whether the connection is of no use any more. A server that ends says so on each connection: SQLSTATE 57P01 and 57P02.
+fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(told) => told.code().is_some_and(|code| code == "57P01" || code == "57P02"),
+        _ => false,
     }
 }
