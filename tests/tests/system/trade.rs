@@ -154,7 +154,13 @@ impl Trade {
     async fn counted(&self, title: &str, seller: Option<&str>, available: i64) -> String {
         let product = json!({"title": title, "price": "4.50", "section": "dishes", "seller": seller,
             "counts_stock": true, "available": available});
-        self.created("/v1/products", &product).await
+        let product = self.created("/v1/products", &product).await;
+        let counted = format!("{available}.000");
+        self.reads(&format!("/v1/products/{product}"), "the count is taken", |read| {
+            read["available"] == counted.as_str()
+        })
+        .await;
+        product
     }
 
     async fn created(&self, path: &str, body: &Value) -> String {
