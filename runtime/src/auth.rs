@@ -161,7 +161,7 @@ fn common_places(of_key: &[String], of_account: &[String]) -> Option<Vec<String>
 }
 
 /// What an access token says: whose it is. What the account may do stands in no token, so a change of it counts at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Bearer {
     /// The realm of the account.
     pub realm: String,
@@ -174,7 +174,7 @@ pub struct Bearer {
 }
 
 /// What a client presents.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Credential {
     /// An access token, whose signature and time are good.
     Token(Bearer),
@@ -184,7 +184,7 @@ pub enum Credential {
 
 /// What a terminal sends receipts with: `till-key-SECRET-POSITION`. The position is that of the event that issued it. So
 /// a replica that has not folded as far waits for it, and one that has knows at once that a key is worth nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TerminalKey {
     /// The SHA-256 of the secret.
     pub digest: [u8; 32],

@@ -13,6 +13,7 @@ use runtime::vault::Vault;
 use tokio::sync::Semaphore;
 
 use super::batch::Turns;
+use super::known_callers::KnownCallers;
 use super::login_guard::LoginGuard;
 use super::prefer::preferred_wait;
 use super::room::Rooms;
@@ -44,6 +45,7 @@ pub struct Parts {
     /// Threads that read from the log for strangers, who so hold up nobody but each other.
     pub strangers_reading: Threads,
     pub tokens: Tokens,
+    pub known_callers: KnownCallers,
     pub passwords: Passwords,
     /// Seals and opens what is personal.
     pub vault: Vault,
@@ -90,6 +92,7 @@ impl App {
             reading: Threads::new(READING),
             strangers_reading: Threads::new(READING),
             tokens: Tokens::new(&own.jwt_secret),
+            known_callers: KnownCallers::default(),
             passwords: Passwords::default(),
             vault: engine.vault().clone(),
             login_guard: Arc::new(LoginGuard::new(own.login_attempts, own.login_lock_s)),

@@ -1,5 +1,6 @@
 //! Who calls: an account as it is now, by its access token or by the key of one of its terminals.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
@@ -12,6 +13,7 @@ use schemas::Position;
 use tokio::time::Instant;
 
 use super::App;
+use super::known_callers::Found;
 use crate::shard::Origin;
 
 /// How long a replica may be behind the one that gave the token, and the pause between two looks.
@@ -22,15 +24,32 @@ const USED_FOR: TimeDelta = TimeDelta::hours(1);
 
 impl Accounts for App {
     async fn caller(&self, credential: Credential) -> Result<Option<Caller>, Problem> {
-        Ok(match credential {
-            Credential::Token(bearer) => self.of_token(&bearer).await,
-            Credential::TerminalKey(key) => self.of_terminal_key(&key).await,
-        })
+        let revision = self.store.callers_revision();
+        let found = match self.known_callers.get(revision, &credential) {
+            Some(known) => known,
+            None => {
+                let Some(found) = self.find(&credential).await else { return Ok(None) };
+                let found = Arc::new(found);
+                self.known_callers.put(revision, credential, Arc::clone(&found));
+                found
+            }
+        };
+        if let Some(key) = &found.key {
+            self.note_use(key);
+        }
+        Ok(Some(found.caller.clone()))
     }
 }
 
 impl App {
-    async fn of_token(&self, Bearer { realm, number, generation, revision }: &Bearer) -> Option<Caller> {
+    async fn find(&self, credential: &Credential) -> Option<Found> {
+        match credential {
+            Credential::Token(bearer) => self.of_token(bearer).await,
+            Credential::TerminalKey(key) => self.of_terminal_key(key).await,
+        }
+    }
+
+    async fn of_token(&self, Bearer { realm, number, generation, revision }: &Bearer) -> Option<Found> {
         let is_known = || {
             let state = account::load(&self.store.as_ref(), realm, *number);
             state.is_some_and(|state| state.revision >= *revision && state.generation >= *generation)
@@ -39,16 +58,16 @@ impl App {
         self.wait_for(is_known).await;
         let state = account::bearer(&self.store.as_ref(), realm, *number, *generation)?;
         let (realm, roles) = (realm.clone(), roles(&state));
-        Some(Caller { realm, number: *number, roles, places: state.places, is_terminal_key: false })
+        let caller = Caller { realm, number: *number, roles, places: state.places, is_terminal_key: false };
+        Some(Found { caller, key: None })
     }
 
-    async fn of_terminal_key(&self, presented: &runtime::auth::TerminalKey) -> Option<Caller> {
+    async fn of_terminal_key(&self, presented: &runtime::auth::TerminalKey) -> Option<Found> {
         let Position { topic, partition, offset } = presented.issued_at;
         self.wait_for(|| self.store.folded(topic, partition).next > offset).await;
         let (key, state) = terminal::find(&self.store.as_ref(), REALM, &presented.digest)?;
         let caller = Caller::of_terminal_key(REALM, key.account, &roles(&state), &key.places, &state.places)?;
-        self.note_use(&key);
-        Some(caller)
+        Some(Found { caller, key: Some(key) })
     }
 
     async fn wait_for(&self, holds: impl Fn() -> bool) {

@@ -17,6 +17,7 @@ pub mod forward;
 pub mod idempotency;
 pub mod import;
 pub mod internal;
+mod known_callers;
 pub mod login;
 mod login_guard;
 mod managers;

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -42,6 +43,8 @@ const OWN_MARK_TEXT: &str =
 /// The longest key that fjall takes. It panics on a longer one, and no state has one.
 const MAX_KEY_BYTES: usize = u16::MAX as usize;
 const DISCARD_MARK: &str = "DISCARD";
+/// The topics whose events say what callers may do.
+const CALLERS: [Topic; 2] = [Topic::Accounts, Topic::People];
 
 /// How far one partition is folded into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +88,13 @@ pub struct Store {
     database: Database,
     states: Keyspace,
     positions: Keyspace,
-    /// The positions, as the keyspace `positions` has them. Writers hold its lock, which orders them.
-    folded: Mutex<HashMap<(Topic, i32), FoldedTo>>,
+    /// Held by who writes, which orders writers.
+    writing: Mutex<()>,
+    /// The positions, as the keyspace `positions` has them. They are changed once the states they stand for are written, so
+    /// that nobody who reads them waits for a write.
+    folded: RwLock<HashMap<(Topic, i32), FoldedTo>>,
+    /// Counts the writes of events that say what callers may do.
+    callers_revision: AtomicU64,
     seen_at: DateTime<Utc>,
 }
 
@@ -184,8 +192,9 @@ impl Store {
         else {
             return Ok(Err(Unfit::Away(Away)));
         };
-        let folded = Mutex::new(read_positions(&positions)?);
-        Ok(Ok(Self { dir: dir.to_owned(), database, states, positions, folded, seen_at }))
+        let folded = RwLock::new(read_positions(&positions)?);
+        let (dir, writing, callers_revision) = (dir.to_owned(), Mutex::default(), AtomicU64::default());
+        Ok(Ok(Self { dir, database, states, positions, writing, folded, callers_revision, seen_at }))
     }
 
     /// The bytes under a key. A store that cannot be read ends the process: the next start rebuilds it.
@@ -229,7 +238,13 @@ impl Store {
 
     /// How far a partition is folded.
     pub fn folded(&self, topic: Topic, partition: i32) -> FoldedTo {
-        self.lock().get(&(topic, partition)).copied().unwrap_or(FoldedTo::NOTHING)
+        let folded = self.folded.read().unwrap_or_else(PoisonError::into_inner);
+        folded.get(&(topic, partition)).copied().unwrap_or(FoldedTo::NOTHING)
+    }
+
+    /// A number that is another one after each write which may change what a caller may do.
+    pub fn callers_revision(&self) -> u64 {
+        self.callers_revision.load(Ordering::Acquire)
     }
 
     /// The instant at which the store, when it was opened, had last been at the end of the log.
@@ -246,9 +261,9 @@ impl Store {
     /// Keeps changed states together with the positions they stand for, if nobody folded on meanwhile.
     pub fn write(&self, writes: Writes, advances: &[Advance]) -> Result<(), Overtaken> {
         self.wait_for_flush();
-        let mut folded = self.lock();
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         for advance in advances {
-            let found = folded.get(&(advance.topic, advance.partition)).map_or(0, |folded| folded.next);
+            let found = self.folded(advance.topic, advance.partition).next;
             if found != advance.from {
                 let Advance { topic, partition, from: expected, .. } = *advance;
                 return Err(Overtaken { topic, partition, expected, found });
@@ -267,9 +282,13 @@ impl Store {
                 position_key(advance.topic, advance.partition),
                 to_bytes(advance.to),
             );
-            folded.insert((advance.topic, advance.partition), advance.to);
         }
         batch.commit().unwrap_or_else(|error| self.give_up(&error));
+        let mut folded = self.folded.write().unwrap_or_else(PoisonError::into_inner);
+        folded.extend(advances.iter().map(|advance| ((advance.topic, advance.partition), advance.to)));
+        if advances.iter().any(|advance| CALLERS.contains(&advance.topic)) {
+            self.callers_revision.fetch_add(1, Ordering::AcqRel);
+        }
         Ok(())
     }
 
@@ -278,10 +297,6 @@ impl Store {
         while self.database.write_buffer_size() > UNFLUSHED_BYTES && begun.elapsed() < FLUSH_WITHIN {
             std::thread::sleep(FLUSH_STEP);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Topic, i32), FoldedTo>> {
-        self.folded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn give_up(&self, error: &fjall::Error) -> ! {
@@ -446,6 +461,18 @@ mod tests {
         assert_eq!(store.get(b"b"), None);
         assert_eq!(store.folded(Topic::Receipts, 3), advance(7, 8).to);
         assert_eq!(store.folded(Topic::Receipts, 4), FoldedTo::NOTHING);
+    }
+
+    #[test]
+    fn what_is_written_of_accounts_and_persons_may_change_what_callers_may_do() {
+        let dir = Dir::new();
+        let store = dir.open("till 16");
+        let mut revisions = vec![store.callers_revision()];
+        for topic in [Topic::Receipts, Topic::Accounts, Topic::Orders, Topic::People] {
+            store.write(Writes::new(), &[Advance { topic, ..advance(0, 5) }]).unwrap();
+            revisions.push(store.callers_revision());
+        }
+        assert_eq!(revisions, [0, 0, 1, 1, 2]);
     }
 
     #[test]
