@@ -1,22 +1,20 @@
 //! `/v1/kitchen/queue`: what the kitchen has to do.
 
-use std::collections::HashMap;
-
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use runtime::Problem;
 use runtime::auth::Role;
-use runtime::openapi::Quantity;
 use runtime::openapi::responses::{OfCallers, OfReads};
 use schemas::{Ref, place};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use super::paging::{self, Cursor};
 use super::parameters::{Read, ReadHeaders, id, refused};
-use crate::projections::ORDERS;
+use crate::projections::{KitchenLine, ORDERS};
 use crate::read::failed;
 
 /// Who may read the queue.
@@ -52,23 +50,8 @@ struct Queued {
     ready_at: Option<DateTime<Utc>>,
     /// The order's, for `If-Match` of a move.
     revision: i32,
-    lines: Vec<QueuedLine>,
-}
-
-/// What is to be prepared.
-#[derive(Serialize, ToSchema)]
-struct QueuedLine {
-    /// From 1.
-    line: i32,
-    #[schema(example = "Burger")]
-    title: String,
-    #[schema(example = "burgers")]
-    section: String,
-    #[schema(value_type = Quantity)]
-    quantity: String,
-    /// The buyer's wish.
-    #[schema(required, example = "no onions")]
-    note: Option<String>,
+    #[schema(value_type = Vec<KitchenLine<'static>>)]
+    lines: Box<RawValue>,
 }
 
 /// A page of the queue.
@@ -92,6 +75,7 @@ struct Row {
     preparing_at: Option<DateTime<Utc>>,
     ready_at: Option<DateTime<Utc>>,
     revision: i32,
+    lines: Option<String>,
 }
 
 /// The kitchen's orders: the ones that are ready, that are being prepared, that were received, each in the order in which they came.
@@ -112,12 +96,8 @@ pub async fn queue(read: Read<QueueQuery>) -> Result<Response, Problem> {
     let mut rows = rows(&mut snapshot, scope.as_deref().unwrap_or(SCOPE), &after).await?;
     let has_more = paging::cut(&mut rows, PAGE);
     let next_cursor = rows.last().filter(|_| has_more).map(|last| After::row(last).text());
-    let mut lines = lines(&mut snapshot, &rows).await?;
-    let orders = rows.into_iter().map(|row| {
-        let lines = lines.remove(&(row.home.clone(), row.id.clone())).unwrap_or_default();
-        Queued::new(row, lines)
-    });
-    Ok(Json(Page { orders: orders.collect(), next_cursor }).into_response())
+    let orders = rows.into_iter().map(Queued::from).collect();
+    Ok(Json(Page { orders, next_cursor }).into_response())
 }
 
 /// The row after which a page begins. Orders of a scope have numbers, or homes of their own, which are in order of those.
@@ -156,7 +136,8 @@ impl After {
 async fn rows(snapshot: &mut PgConnection, scope: &str, after: &After) -> Result<Vec<Row>, Problem> {
     sqlx::query_as!(
         Row,
-        r#"SELECT home, id, number, stage, queue_rank AS "queue_rank!", received_at, preparing_at, ready_at, revision
+        r#"SELECT home, id, number, stage, queue_rank AS "queue_rank!", received_at, preparing_at, ready_at, revision,
+               kitchen_lines AS lines
            FROM orders
            WHERE scope = $1 AND queue_rank IS NOT NULL AND removed_at IS NULL
                AND (queue_rank, received_at) >= ($2::smallint, $3::timestamptz)
@@ -175,40 +156,9 @@ async fn rows(snapshot: &mut PgConnection, scope: &str, after: &After) -> Result
     .map_err(failed)
 }
 
-/// What is to be prepared of these orders, by home and id.
-async fn lines(
-    snapshot: &mut PgConnection,
-    orders: &[Row],
-) -> Result<HashMap<(String, String), Vec<QueuedLine>>, Problem> {
-    let (homes, ids): (Vec<_>, Vec<_>) =
-        orders.iter().map(|order| (order.home.as_str(), order.id.as_str())).unzip();
-    let rows = sqlx::query!(
-        r#"SELECT l.home, l.id, line, title, section, quantity::text AS "quantity!", note
-           FROM UNNEST($1::text[], $2::text[]) AS o(home, id)
-           JOIN order_lines AS l ON l.home = o.home AND l.id = o.id
-           ORDER BY l.home, l.id, line"#,
-        &homes as _,
-        &ids as _
-    )
-    .fetch_all(snapshot)
-    .await
-    .map_err(failed)?;
-    let mut lines = HashMap::<_, Vec<_>>::new();
-    for row in rows {
-        let line = QueuedLine {
-            line: row.line,
-            title: row.title,
-            section: row.section,
-            quantity: row.quantity,
-            note: row.note,
-        };
-        lines.entry((row.home, row.id)).or_default().push(line);
-    }
-    Ok(lines)
-}
-
-impl Queued {
-    fn new(row: Row, lines: Vec<QueuedLine>) -> Self {
+impl From<Row> for Queued {
+    fn from(row: Row) -> Self {
+        let lines = row.lines.and_then(|lines| RawValue::from_string(lines).ok());
         Self {
             id: place::text(&Ref { home: row.home, id: row.id }),
             stage: row.stage,
@@ -216,9 +166,13 @@ impl Queued {
             preparing_at: row.preparing_at,
             ready_at: row.ready_at,
             revision: row.revision,
-            lines,
+            lines: lines.unwrap_or_else(no_lines),
         }
     }
+}
+
+fn no_lines() -> Box<RawValue> {
+    RawValue::from_string("[]".to_owned()).expect("it is JSON")
 }
 
 #[cfg(test)]
@@ -237,6 +191,7 @@ mod tests {
             preparing_at: None,
             ready_at: None,
             revision: 1,
+            lines: None,
         };
         for (number, home, id) in
             [(Some(15), "restaurant.004", "15"), (None, "ad29a06d-f80b-5868-ab38-9265eaada00f", "")]

@@ -43,6 +43,8 @@ projections! {
     audit::AUDIT,
 }
 
+pub use orders::KitchenLine;
+
 /// Finds a projection by its name.
 #[must_use]
 pub fn named(name: &str) -> Option<Projection> {

@@ -117,15 +117,16 @@ impl Reads {
     ) -> Result<Option<Snapshot>, Problem> {
         let turn = self.connected.take(caller, TURN_WAIT).await.map_err(no_turn_to_read)?;
         let mut snapshot = begin_snapshot(&self.pool, turn).await.map_err(failed)?;
-        let mut schemas = Vec::with_capacity(projections.len());
-        for &projection in projections {
-            let live = Generation::live(&mut snapshot, projection)
-                .await
-                .map_err(|error| unreadable(projection, error))?;
-            let wanted = needs.get(&projection);
+        let lives = Generation::enter_live(&mut snapshot, projections)
+            .await
+            .map_err(|(projection, error)| unreadable(projection, error))?;
+        let mut has_left = false;
+        for live in &lives {
+            let (projection, wanted) = (live.projection, needs.get(&live.projection));
             // A rebuild drops tables that are not kept at its switch. It waits for whoever has read their positions.
             if wanted.is_some() || !projection.keeps_former {
                 live.enter(&mut snapshot).await.map_err(failed)?;
+                has_left = true;
                 match positions(&mut snapshot).await {
                     Ok(positions) if wanted.is_none_or(|wanted| reaches(&positions, wanted)) => (),
                     Ok(_) => return Ok(None),
@@ -133,9 +134,11 @@ impl Reads {
                     Err(error) => return Err(failed(error)),
                 }
             }
-            schemas.push(live.schema);
         }
-        enter(&mut snapshot, &schemas.join(", ")).await.map_err(failed)?;
+        if has_left {
+            let schemas: Vec<_> = lives.iter().map(|live| live.schema.as_str()).collect();
+            enter(&mut snapshot, &schemas.join(", ")).await.map_err(failed)?;
+        }
         Ok(Some(snapshot))
     }
 }

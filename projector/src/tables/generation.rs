@@ -82,11 +82,43 @@ impl Generation {
         projection: Projection,
     ) -> Result<Self, GenerationError> {
         let (live, version) = Self::live_of_any_version(connection, projection).await?;
-        let own = projection.version;
-        if version != own {
-            return Err(GenerationError::Version { name: projection.name, live: version, own });
-        }
-        Ok(live)
+        live.of_own_version(version)
+    }
+
+    /// The generation, where its tables are of the version that this binary folds.
+    fn of_own_version(self, live: i32) -> Result<Self, GenerationError> {
+        let (name, own) = (self.projection.name, self.projection.version);
+        if live == own { Ok(self) } else { Err(GenerationError::Version { name, live, own }) }
+    }
+
+    /// The live generations of these projections, in their order. Names without a schema mean their tables until the transaction
+    /// ends. It is one question to Postgres, because most reads need no more than this and their own.
+    ///
+    /// # Errors
+    /// When there is none of a projection, it is of another version, or Postgres fails.
+    pub async fn enter_live(
+        connection: &mut PgConnection,
+        projections: &[Projection],
+    ) -> Result<Vec<Self>, (Projection, GenerationError)> {
+        let names: Vec<_> = projections.iter().map(|projection| projection.name).collect();
+        let rows = sqlx::query!(
+            r#"SELECT p.version AS "version?", p.generation AS "generation?", p.schema_name AS "schema_name?",
+                   set_config('search_path', string_agg(p.schema_name, ', ') OVER (), true)
+               FROM UNNEST($1::text[]) WITH ORDINALITY AS n(name, place) LEFT JOIN till.projections AS p ON p.name = n.name
+               ORDER BY n.place"#,
+            &names as _
+        )
+        .fetch_all(connection)
+        .await
+        .map_err(|error| (projections[0], missing_table(error)))?;
+        let lives = projections.iter().zip(rows).map(|(&projection, row)| {
+            let (Some(live), Some(number), Some(schema)) = (row.version, row.generation, row.schema_name)
+            else {
+                return Err((projection, GenerationError::Missing));
+            };
+            Self { projection, number, schema }.of_own_version(live).map_err(|error| (projection, error))
+        });
+        lives.collect()
     }
 
     /// Whether it is the live generation.

@@ -12,6 +12,7 @@ use schemas::{Head, Money, Sealed};
 use uuid::Uuid;
 
 use super::after::{After, Place, after};
+use super::kitchen;
 
 /// A line, a payment or a refund of an order.
 pub type Part<'e, K> = (Place<'e>, K);
@@ -39,7 +40,7 @@ pub struct OrderRow {
 }
 
 /// What never changes of an order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Begun<'e> {
     pub scope: &'e str,
     pub rules: &'e str,
@@ -47,6 +48,8 @@ pub struct Begun<'e> {
     pub currency: &'e str,
     pub ship_to: Option<&'e Sealed>,
     pub at: DateTime<Utc>,
+    /// What a kitchen is to prepare, in JSON.
+    pub kitchen_lines: Option<String>,
 }
 
 /// An order as it is at the end of the batch.
@@ -203,6 +206,7 @@ impl<'e> Changes<'e> {
             currency: &event.currency,
             ship_to: event.ship_to.as_ref(),
             at: event.head.at,
+            kitchen_lines: None,
         };
         let row = OrderRow::new(&event.head, &event.stage, event.buyer.as_ref());
         self.orders.insert(place, Order { begun: Some(begun), row });
@@ -216,6 +220,7 @@ impl<'e> Changes<'e> {
             currency: &event.currency,
             ship_to: event.ship_to.as_ref(),
             at: event.head.at,
+            kitchen_lines: kitchen::lines(event),
         };
         let mut row = OrderRow::new(&event.head, &event.stage, event.buyer.as_ref());
         row.payment_id = event.payment.as_ref().map(|payment| payment.id.clone());

@@ -3,6 +3,7 @@
 
 mod after;
 mod changes;
+mod kitchen;
 mod lines;
 mod payments;
 mod rows;
@@ -11,6 +12,7 @@ use std::collections::BTreeSet;
 
 use after::Place;
 use changes::Changes;
+pub use kitchen::KitchenLine;
 use schemas::orders::Event as OrderEvent;
 use schemas::{Event, Topic};
 use sqlx::PgConnection;

@@ -154,12 +154,12 @@ impl<'r> Columns<'r> {
             "INSERT INTO orders (home, id, stage, queue_rank, buyer_kind, buyer_home, buyer_id, buyer_subject, total, payment_id,
                  payment_status, shown_payment_id, shown_payment_status, received_at, preparing_at, ready_at,
                  finished_at, updated_at, revision, removed_at, number, scope, rules, fulfilment, currency,
-                 ship_to_subject, ship_to, placed_at)
+                 ship_to_subject, ship_to, placed_at, kitchen_lines)
              SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[],
                  $7::text[], $8::uuid[], $9::numeric[], $10::text[], $11::text[], $12::text[], $13::text[],
                  $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[],
                  $19::integer[], $20::timestamptz[], $21::bigint[], $22::text[], $23::text[], $24::text[], $25::text[],
-                 $26::uuid[], $27::bytea[], $28::timestamptz[])",
+                 $26::uuid[], $27::bytea[], $28::timestamptz[], $29::text[])",
             &self.homes as _,
             &self.ids as _,
             &self.stages as _,
@@ -187,7 +187,8 @@ impl<'r> Columns<'r> {
             &fixed.currencies as _,
             &fixed.ship_to_subjects as _,
             &fixed.ship_to as _,
-            &fixed.placed_at
+            &fixed.placed_at,
+            &fixed.kitchen_lines as _
         )
         .execute(connection)
         .await?;
@@ -206,6 +207,7 @@ struct Fixed<'e> {
     ship_to_subjects: Vec<Option<Uuid>>,
     ship_to: Vec<Option<&'e [u8]>>,
     placed_at: Vec<DateTime<Utc>>,
+    kitchen_lines: Vec<Option<&'e str>>,
 }
 
 /// Writes the orders of the batch: those that were begun in it are inserted, the others are updated.
@@ -228,6 +230,7 @@ pub async fn write(
         fixed.ship_to_subjects.push(new.ship_to.map(|sealed| sealed.subject));
         fixed.ship_to.push(new.ship_to.map(|sealed| &sealed.sealed.0[..]));
         fixed.placed_at.push(new.at);
+        fixed.kitchen_lines.push(new.kitchen_lines.as_deref());
     }
     if !begun.homes.is_empty() {
         begun.insert(&fixed, connection).await?;

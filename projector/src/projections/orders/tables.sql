@@ -33,7 +33,10 @@ CREATE TABLE orders (
     placed_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     revision integer NOT NULL,
-    removed_at timestamptz
+    removed_at timestamptz,
+    -- What the kitchen is to prepare: the lines as its queue shows them, in JSON, so that a page of it is read from this table
+    -- alone. Lines of a placed order never change. None where nothing is prepared.
+    kitchen_lines text
 );
 
 -- What was ordered.

@@ -197,7 +197,7 @@ fn an_order_placed_and_reserved_in_a_batch_is_inserted_as_it_is_at_the_end() {
     let events = [placed(), settled()];
     let changes = changes(BTreeMap::new(), &events);
     let order = &changes.orders[&PLACE];
-    assert_eq!(order.begun.map(|begun| begun.at), Some(head(1).at));
+    assert_eq!(order.begun.as_ref().map(|begun| begun.at), Some(head(1).at));
     assert_eq!(
         (order.row.stage.as_str(), order.row.queue_rank(), order.row.revision),
         ("received", Some(3), 2)
