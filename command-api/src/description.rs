@@ -31,6 +31,8 @@ use crate::http::import::ImportedLine;
             responses::BodyTooSlow,
             responses::BodyTooLarge,
             responses::Invalid,
+            responses::Stale,
+            responses::AccountUnknown,
             responses::Unavailable,
         )
     ),

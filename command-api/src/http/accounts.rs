@@ -15,7 +15,7 @@ use domain::people::{ErasePerson, Person};
 use domain::{Asked, names};
 use runtime::Problem;
 use runtime::auth::{Caller, PASSWORD_CHARS, Role};
-use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
+use runtime::openapi::responses::{AccountUnknown, Invalid, OfBodies, OfCallers};
 use schemas::Personal;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -171,10 +171,7 @@ fields! {
             content_type = "application/problem+json",
             example = json!({"type": "urn:till:last-admin", "title": "Last admin", "status": 409,
                 "detail": "this is the last account with the role admin: give the role to another one first"})),
-        (status = 404, description = "There is no such account.", body = Problem,
-            content_type = "application/problem+json",
-            example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
-                "detail": "there is no account with this number"})),
+        (status = 404, response = AccountUnknown),
         (status = 422, response = Invalid),
         OfCallers,
         OfBodies,
@@ -224,9 +221,7 @@ fields! {
     responses(
         (status = 204, description = "Disabled, now or before.",
             headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),
-        (status = 404, description = "There is no such account.", body = Problem, content_type = "application/problem+json",
-            example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
-                "detail": "there is no account with this number"})),
+        (status = 404, response = AccountUnknown),
         (status = 409, description = "It is the last admin, or was closed.", body = Problem,
             content_type = "application/problem+json",
             example = json!({"type": "urn:till:last-admin", "title": "Last admin", "status": 409,
@@ -260,9 +255,7 @@ pub async fn disable(
     responses(
         (status = 204, description = "Enabled, now or before.",
             headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),
-        (status = 404, description = "There is no such account.", body = Problem, content_type = "application/problem+json",
-            example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
-                "detail": "there is no account with this number"})),
+        (status = 404, response = AccountUnknown),
         (status = 409, description = "It was closed.", body = Problem, content_type = "application/problem+json",
             example = json!({"type": "urn:till:account-closed", "title": "Account closed", "status": 409,
                 "detail": "this account was closed for good: open another one"})),
@@ -294,9 +287,7 @@ pub async fn enable(
     responses(
         (status = 204, description = "Closed, now or before.",
             headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),
-        (status = 404, description = "There is no such account.", body = Problem, content_type = "application/problem+json",
-            example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
-                "detail": "there is no account with this number"})),
+        (status = 404, response = AccountUnknown),
         (status = 409, description = "It is the last admin.", body = Problem, content_type = "application/problem+json",
             example = json!({"type": "urn:till:last-admin", "title": "Last admin", "status": 409,
                 "detail": "this is the last account with the role admin: give the role to another one first"})),
@@ -329,9 +320,7 @@ pub async fn close(
     responses(
         (status = 204, description = "Erased, now or before.",
             headers(("Till-Position" = String, description = "Its place in the log, for `Till-Position` of a read."))),
-        (status = 404, description = "There is no such account.", body = Problem, content_type = "application/problem+json",
-            example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
-                "detail": "there is no account with this number"})),
+        (status = 404, response = AccountUnknown),
         (status = 409, description = "It is the last admin.", body = Problem, content_type = "application/problem+json",
             example = json!({"type": "urn:till:last-admin", "title": "Last admin", "status": 409,
                 "detail": "this is the last account with the role admin: give the role to another one first"})),

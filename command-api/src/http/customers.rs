@@ -11,7 +11,7 @@ use domain::people::{
 };
 use domain::{Asked, names, person, vault};
 use runtime::auth::{Caller, Role};
-use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
+use runtime::openapi::responses::{Invalid, OfBodies, OfCallers, Stale};
 use runtime::vault::{PersonKey, VaultError};
 use runtime::{Problem, etag};
 use schemas::keys::BlindIndex;
@@ -199,10 +199,7 @@ pub async fn register(
             body = Problem, content_type = "application/problem+json",
             example = json!({"type": "urn:till:erased", "title": "Erased", "status": 409,
                 "detail": "this person was erased: nothing of it can be changed"})),
-        (status = 412, description = "It was changed meanwhile.", body = Problem,
-            content_type = "application/problem+json",
-            example = json!({"type": "urn:till:stale", "title": "Changed meanwhile", "status": 412,
-                "detail": "it was changed meanwhile: read it again, and send the change again with its present ETag"})),
+        (status = 412, response = Stale),
         (status = 422, response = Invalid),
         OfCallers,
         OfBodies,

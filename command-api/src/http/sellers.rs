@@ -11,7 +11,7 @@ use domain::catalogue::{
     ChangeSeller, ListSeller, Rejection, RemoveSeller, SellerChange, SellerContent, load_seller,
 };
 use runtime::auth::Caller;
-use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
+use runtime::openapi::responses::{Invalid, OfBodies, OfCallers, Stale};
 use runtime::{Problem, etag};
 use schemas::{Ref, place};
 use serde::Serialize;
@@ -149,9 +149,7 @@ pub async fn list(
         (status = 404, description = "There is no such seller.", body = Problem, content_type = "application/problem+json",
             example = json!({"type": "urn:till:seller-unknown", "title": "No such seller", "status": 404,
                 "detail": "there is no seller with this id"})),
-        (status = 412, description = "It was changed meanwhile.", body = Problem, content_type = "application/problem+json",
-            example = json!({"type": "urn:till:stale", "title": "Changed meanwhile", "status": 412,
-                "detail": "it was changed meanwhile: read it again, and send the change again with its present ETag"})),
+        (status = 412, response = Stale),
         (status = 422, response = Invalid),
         OfCallers,
         OfBodies,

@@ -12,7 +12,7 @@ use domain::account::{
 use domain::{Asked, names};
 use runtime::Problem;
 use runtime::auth::{Bearer, Caller, account_name, digest};
-use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
+use runtime::openapi::responses::{Invalid, OfBodies, OfCallers, Stale};
 use schemas::Event;
 use schemas::accounts;
 use serde::Serialize;
@@ -258,10 +258,7 @@ pub async fn logout_everywhere(
     request_body = NewPassword,
     responses(
         (status = 200, description = "Tokens under the new password.", body = Tokens),
-        (status = 412, description = "The account was changed meanwhile.", body = Problem,
-            content_type = "application/problem+json",
-            example = json!({"type": "urn:till:stale", "title": "Changed meanwhile", "status": 412,
-                "detail": "it was changed meanwhile: read it again, and send the change again with its present ETag"})),
+        (status = 412, response = Stale),
         (status = 422, response = Invalid),
         (status = 429, description = "Too many wrong passwords.", body = Problem, content_type = "application/problem+json",
             example = json!({"type": "about:blank", "title": "Too Many Requests", "status": 429,

@@ -9,7 +9,7 @@ use domain::account::{IssueTerminalKey, REALM, RevokeTerminalKey};
 use domain::names;
 use runtime::Problem;
 use runtime::auth::{self, Caller, Role, digest};
-use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
+use runtime::openapi::responses::{AccountUnknown, Invalid, OfBodies, OfCallers};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -56,9 +56,7 @@ struct TerminalKey {
     request_body = KeyBody,
     responses(
         (status = 201, description = "The key, which is told this once.", body = TerminalKey),
-        (status = 404, description = "There is no such account.", body = Problem, content_type = "application/problem+json",
-            example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
-                "detail": "there is no account with this number"})),
+        (status = 404, response = AccountUnknown),
         (status = 409, description = "The account has 100 keys.", body = Problem, content_type = "application/problem+json",
             example = json!({"type": "urn:till:terminal-keys-full", "title": "Too many terminal keys", "status": 409,
                 "detail": "the account has 100 terminal keys: revoke one that is not used any more first"})),

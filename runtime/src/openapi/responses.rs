@@ -61,6 +61,24 @@ pub struct BodyTooLarge(Problem);
 )]
 pub struct Invalid(Problem);
 
+/// `If-Match` names a revision that the thing is not at any more.
+#[derive(ToResponse)]
+#[response(
+    content_type = "application/problem+json",
+    example = json!({"type": "urn:till:stale", "title": "Changed meanwhile", "status": 412,
+        "detail": "it was changed meanwhile: read it again, and send the change again with its present ETag"})
+)]
+pub struct Stale(Problem);
+
+/// There is no such account.
+#[derive(ToResponse)]
+#[response(
+    content_type = "application/problem+json",
+    example = json!({"type": "urn:till:account-unknown", "title": "No such account", "status": 404,
+        "detail": "there is no account with this number"})
+)]
+pub struct AccountUnknown(Problem);
+
 /// The caller has too many reads already that wait or are under way.
 #[derive(ToResponse)]
 #[response(

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use domain::order::{self, CancelOrder, MoveOrder, Rejection, Stage, Who};
 use runtime::Problem;
 use runtime::auth::Caller;
-use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
+use runtime::openapi::responses::{Invalid, OfBodies, OfCallers, Stale};
 use schemas::Ref;
 
 use super::buyer::is_buyer;
@@ -72,9 +72,7 @@ fields! {
             content_type = "application/problem+json",
             example = json!({"type": "urn:till:stage-not-allowed", "title": "Stage not allowed", "status": 409,
                 "detail": "the order cannot go to this stage from the one that it is in", "stage": "received", "allowed": ["preparing"]})),
-        (status = 412, description = "It was changed meanwhile.", body = Problem, content_type = "application/problem+json",
-            example = json!({"type": "urn:till:stale", "title": "Changed meanwhile", "status": 412,
-                "detail": "it was changed meanwhile: read it again, and send the change again with its present ETag"})),
+        (status = 412, response = Stale),
         (status = 422, response = Invalid),
         OfCallers,
         OfBodies,
@@ -130,9 +128,7 @@ pub async fn go(
             content_type = "application/problem+json",
             example = json!({"type": "urn:till:stage-not-allowed", "title": "Stage not allowed", "status": 409,
                 "detail": "the order cannot go to this stage from the one that it is in", "stage": "finished", "allowed": []})),
-        (status = 412, description = "It was changed meanwhile.", body = Problem, content_type = "application/problem+json",
-            example = json!({"type": "urn:till:stale", "title": "Changed meanwhile", "status": 412,
-                "detail": "it was changed meanwhile: read it again, and send the change again with its present ETag"})),
+        (status = 412, response = Stale),
         (status = 422, response = Invalid),
         OfCallers,
         OfBodies,

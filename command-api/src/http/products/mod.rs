@@ -12,7 +12,7 @@ use domain::catalogue::{
 };
 use runtime::Problem;
 use runtime::auth::Caller;
-use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
+use runtime::openapi::responses::{Invalid, OfBodies, OfCallers, Stale};
 use schemas::{Qty, Ref, Topic, place};
 
 use super::amount::{self, Amount, Count};
@@ -153,9 +153,7 @@ pub async fn list(
             content_type = "application/problem+json",
             example = json!({"type": "urn:till:stock-not-counted", "title": "Stock not counted", "status": 409,
                 "detail": "the product does not count its stock: set counts_stock first"})),
-        (status = 412, description = "It was changed meanwhile.", body = Problem, content_type = "application/problem+json",
-            example = json!({"type": "urn:till:stale", "title": "Changed meanwhile", "status": 412,
-                "detail": "it was changed meanwhile: read it again, and send the change again with its present ETag"})),
+        (status = 412, response = Stale),
         (status = 422, response = Invalid),
         OfCallers,
         OfBodies,

@@ -9,7 +9,7 @@ use domain::catalogue::{ChangeProduct, ProductChange};
 use domain::stock::AdjustStock;
 use runtime::Problem;
 use runtime::auth::Caller;
-use runtime::openapi::responses::{Invalid, OfBodies, OfCallers};
+use runtime::openapi::responses::{Invalid, OfBodies, OfCallers, Stale};
 use schemas::{Qty, Ref};
 
 use super::require_manager_of;
@@ -74,9 +74,7 @@ enum Said {
             content_type = "application/problem+json",
             example = json!({"type": "urn:till:stock-short", "title": "Too little stock", "status": 409,
                 "detail": "the stock has less than is to be taken away"})),
-        (status = 412, description = "It was changed meanwhile.", body = Problem, content_type = "application/problem+json",
-            example = json!({"type": "urn:till:stale", "title": "Changed meanwhile", "status": 412,
-                "detail": "it was changed meanwhile: read it again, and send the change again with its present ETag"})),
+        (status = 412, response = Stale),
         (status = 422, response = Invalid),
         OfCallers,
         OfBodies,
