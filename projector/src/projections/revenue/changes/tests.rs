@@ -65,7 +65,7 @@ fn placed(order: &str, at: DateTime<Utc>, shares: Vec<Share>) -> Event {
         pay_now: false,
         cancel_at: None,
     };
-    orders::Event::OrderPlaced(event).into()
+    event.into()
 }
 
 fn cancelled(order: &str, at: DateTime<Utc>, shares: Vec<Share>) -> Event {
@@ -82,7 +82,7 @@ fn cancelled(order: &str, at: DateTime<Utc>, shares: Vec<Share>) -> Event {
         cancel_payment: None,
         refund: None,
     };
-    orders::Event::OrderCancelled(event).into()
+    event.into()
 }
 
 fn paid(order: &str, at: DateTime<Utc>, shares: Vec<Share>) -> Event {
@@ -106,7 +106,7 @@ fn paid(order: &str, at: DateTime<Utc>, shares: Vec<Share>) -> Event {
         refund: None,
         check_at: None,
     };
-    orders::Event::PaymentSettled(event).into()
+    event.into()
 }
 
 fn refunded(order: &str, at: DateTime<Utc>, shares: Vec<Share>) -> Event {
@@ -123,7 +123,7 @@ fn refunded(order: &str, at: DateTime<Utc>, shares: Vec<Share>) -> Event {
         payment_status: "refunded".into(),
         shares,
     };
-    orders::Event::RefundSettled(event).into()
+    event.into()
 }
 
 fn opened(order: &str) -> Event {
@@ -138,7 +138,7 @@ fn opened(order: &str) -> Event {
         currency: "BRL".into(),
         ship_to: None,
     };
-    orders::Event::OrderOpened(event).into()
+    event.into()
 }
 
 fn try_changes(events: &[Event]) -> Result<Changes, FoldError> {
