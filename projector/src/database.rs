@@ -49,7 +49,7 @@ pub async fn connect(settings: &ProjectorSettings, name: &str) -> sqlx::Result<P
 /// As [`connect`].
 pub async fn connect_to_fold(settings: &Settings, name: &str) -> sqlx::Result<PgConnection> {
     let mut connection = connect(&settings.own, name).await?;
-    let zone = &settings.common.business_timezone;
+    let zone = settings.common.business_timezone.as_str();
     sqlx::query_scalar!("SELECT set_config('till.business_timezone', $1, false)", zone)
         .fetch_one(&mut connection)
         .await?;

@@ -29,16 +29,16 @@ pub fn is_asked_for(headers: &HeaderMap) -> bool {
 
 /// Answers with the header line `names` and the parts that `part` makes, the first one from `from`. The first part is made before the
 /// answer begins, so a failure there has its status. A later failure can only break the connection.
-pub async fn list<C, F, R>(names: &str, from: Option<C>, part: F) -> Result<Response, Problem>
+pub async fn list<C, F, R>(names: &str, from: Option<C>, mut part: F) -> Result<Response, Problem>
 where
     C: Send + 'static,
-    F: Fn(Option<C>) -> R + Send + 'static,
+    F: FnMut(Option<C>) -> R + Send + 'static,
     R: Future<Output = Result<Part<C>, Problem>> + Send + 'static,
 {
     let (lines, next) = part(from).await?;
     let first = once(ready(Ok::<_, io::Error>(format!("{names}\r\n{lines}"))));
-    let rest = try_unfold((part, next), async |(part, next)| {
-        let Some(from) = next else { return Ok(None) };
+    let rest = try_unfold((part, next), async |(mut part, next): (F, Option<C>)| {
+        let Some(from) = next else { return Ok::<_, io::Error>(None) };
         let (lines, next) = part(Some(from)).await.map_err(|problem| broken(&problem))?;
         Ok(Some((lines, (part, next))))
     });
@@ -66,10 +66,11 @@ mod tests {
     use super::*;
 
     fn asks(accept: &[&'static str]) -> bool {
-        let headers = accept.iter().map(|value| (header::ACCEPT, HeaderValue::from_static(value)));
-        let mut map = HeaderMap::new();
-        headers.for_each(|(name, value)| drop(map.append(name, value)));
-        is_asked_for(&map)
+        let mut headers = HeaderMap::new();
+        for value in accept {
+            headers.append(header::ACCEPT, HeaderValue::from_static(value));
+        }
+        is_asked_for(&headers)
     }
 
     #[test]
@@ -91,7 +92,7 @@ mod tests {
                 return Err(Problem::unavailable("gone", 1));
             }
             let until = (from + 2).min(end);
-            let lines = (from..until).map(|number| format!("{number}\r\n")).collect();
+            let lines: String = (from..until).map(|number| format!("{number}\r\n")).collect();
             Ok((lines, (until < end).then_some(until)))
         };
         let response = list("number", None, part).await.ok()?;

@@ -149,7 +149,7 @@ pub async fn list(
         return of.csv(after).await;
     }
     let (entries, next) = of.page(after.as_ref(), paging::limit(limit.as_deref())?).await?;
-    Ok(Json(Page { entries, next_cursor: next.map(|next| next.text()) }).into_response())
+    Ok(Json(Page { entries, next_cursor: next.as_ref().map(Cursor::text) }).into_response())
 }
 
 impl EntriesOf {
@@ -158,12 +158,14 @@ impl EntriesOf {
         let of = Arc::new(self);
         let part = move |after: Option<Cursor>| {
             let of = Arc::clone(&of);
-            async move {
-                let (entries, next) = of.page(after.as_ref(), PART).await?;
-                Ok((entries.iter().map(Entry::line).collect(), next))
-            }
+            async move { of.part(after.as_ref()).await }
         };
         csv::list(COLUMNS, after, part).await
+    }
+
+    async fn part(&self, after: Option<&Cursor>) -> Result<csv::Part<Cursor>, Problem> {
+        let (entries, next) = self.page(after, PART).await?;
+        Ok((entries.iter().map(Entry::line).collect(), next))
     }
 
     /// Entries after the one that the cursor names, and the cursor of what follows them, where anything does.

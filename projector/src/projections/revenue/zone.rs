@@ -23,5 +23,5 @@ pub async fn of_days(connection: &mut PgConnection) -> Result<Tz, FoldError> {
         }
     };
     let unknown = |_| sqlx::Error::Decode(format!("{zone} is no time zone that this binary knows").into());
-    Ok(zone.parse().map_err(unknown)?)
+    Ok(zone.parse::<Tz>().map_err(unknown)?)
 }
