@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, raw_sql};
 
-use crate::settings::ProjectorSettings;
+use crate::settings::{ProjectorSettings, Settings};
 
 /// The first number of the advisory locks of leaders; the second is the projection's [`lock_number`].
 ///
@@ -43,12 +43,25 @@ pub async fn connect(settings: &ProjectorSettings, name: &str) -> sqlx::Result<P
         .unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
+/// Connects to fold. A fold that counts by days finds their zone in the setting `till.business_timezone` of its session.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_to_fold(settings: &Settings, name: &str) -> sqlx::Result<PgConnection> {
+    let mut connection = connect(&settings.own, name).await?;
+    let zone = settings.common.business_timezone.as_str();
+    sqlx::query_scalar!("SELECT set_config('till.business_timezone', $1, false)", zone)
+        .fetch_one(&mut connection)
+        .await?;
+    Ok(connection)
+}
+
 /// Connects as a leader. Postgres ends the session if the process stands still, which frees its locks for another replica.
 ///
 /// # Errors
 /// As [`connect`].
-pub async fn connect_leader(settings: &ProjectorSettings, name: &str) -> sqlx::Result<PgConnection> {
-    let mut connection = connect(settings, name).await?;
+pub async fn connect_leader(settings: &Settings, name: &str) -> sqlx::Result<PgConnection> {
+    let mut connection = connect_to_fold(settings, name).await?;
     raw_sql("SET idle_session_timeout = '15s'; SET idle_in_transaction_session_timeout = '15s'")
         .execute(&mut connection)
         .await?;

@@ -43,6 +43,7 @@ use crate::contracts::Tags;
         (name = "Customers", description = "For staff and admins. What is personal is opened for the answer alone."),
         (name = "Catalogue", description = "Sellers and products: for everybody who has a token."),
         (name = "Orders", description = "For staff, analysts and admins; customers read their own. The kitchen's queue is for staff and admins."),
+        (name = "Revenue", description = "What sellers earn: for the managers of a seller, analysts and admins."),
         (name = "Figures", description = "For analysts and admins."),
         (name = "Health", description = "For whoever runs the service; not behind the front door."),
     )

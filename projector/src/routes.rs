@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::description::Description;
 use crate::http::{
-    App, accounts, analytics, audit, customers, kitchen, orders, places, products, receipts, sellers,
+    App, accounts, analytics, audit, customers, kitchen, orders, places, products, receipts, revenue, sellers,
 };
 
 /// Everything that is served; `contracts` are the routes of the contracts that are switched on.
@@ -48,6 +48,8 @@ fn described(readiness: Readiness) -> OpenApiRouter<App> {
         .routes(routes!(orders::one))
         .routes(routes!(orders::events::list))
         .routes(routes!(kitchen::queue))
+        .routes(routes!(revenue::one))
+        .routes(routes!(revenue::entries::list))
         .routes(routes!(analytics::places::list))
         .routes(routes!(analytics::places::one))
         .routes(routes!(analytics::taxes_and_tips::read))

@@ -5,6 +5,7 @@ pub mod analytics;
 mod app;
 pub mod audit;
 mod callers;
+mod csv;
 pub mod customers;
 pub mod kitchen;
 mod known;
@@ -14,6 +15,7 @@ mod parameters;
 pub mod places;
 pub mod products;
 pub mod receipts;
+pub mod revenue;
 pub mod sellers;
 
 pub use app::App;

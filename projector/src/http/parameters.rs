@@ -17,7 +17,7 @@ use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use utoipa::{IntoParams, ToSchema};
 
 use super::app::App;
-use crate::projections::business_time::is_business_time;
+use crate::projections::business_time::{is_business_time, is_writable};
 use crate::projections::definition::Projection;
 use crate::read::{Consistency, Snapshot};
 
@@ -261,6 +261,40 @@ pub fn interval(from: Option<&str>, to: Option<&str>, zone: Tz) -> Result<Interv
     }
 }
 
+/// An interval of days. An end that is `None` has no bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days {
+    /// The first day in the interval.
+    pub from: Option<NaiveDate>,
+    /// The first day after the interval.
+    pub to: Option<NaiveDate>,
+}
+
+impl Days {
+    /// All time.
+    pub const ALL: Self = Self { from: None, to: None };
+}
+
+/// Reads the interval of the parameters `from` and `to`, where figures are of whole days.
+///
+/// # Errors
+/// 400 if one cannot be read, or nothing lies between them.
+pub fn days(from: Option<&str>, to: Option<&str>) -> Result<Days, Problem> {
+    match (Days { from: day("from", from)?, to: day("to", to)? }) {
+        Days { from: Some(from), to: Some(to) } if from >= to => {
+            Err(refused("`from` must be before `to`; `to` itself is not in the interval"))
+        }
+        days => Ok(days),
+    }
+}
+
+/// Reads a date. The years are 1 to 9999, as those of instants.
+fn day(name: &str, text: Option<&str>) -> Result<Option<NaiveDate>, Problem> {
+    let read = |text: &str| text.parse().ok().filter(|day| is_writable(*day));
+    let wrong = || refused(format!("`{name}` must be a date such as 2024-05-01: figures are of whole days"));
+    text.map(|text| read(text).ok_or_else(wrong)).transpose()
+}
+
 /// Reads an instant: RFC 3339, or a date, which means its first instant in the zone. The years are 1 to 9999, because no row has
 /// others and Postgres cannot write all of them.
 fn instant(name: &str, text: Option<&str>, zone: Tz) -> Result<Option<DateTime<Utc>>, Problem> {
@@ -309,6 +343,18 @@ mod tests {
             assert_eq!(read(Some(nonsense), None), StatusCode::BAD_REQUEST, "{nonsense}");
         }
         assert_eq!(read(Some("2024-05-02"), Some("2024-05-02")), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn days_are_read_from_dates_alone() {
+        let date = |text: &str| Some(text.parse::<NaiveDate>().unwrap());
+        let (may, june) = ("2024-05-01", "2024-06-01");
+        assert_eq!(days(Some(may), Some(june)), Ok(Days { from: date(may), to: date(june) }));
+        assert_eq!(days(None, None), Ok(Days::ALL));
+        for nonsense in ["", "2024-13-01", "2024-05-01T00:00:00Z", "+10000-01-01", "0000-01-01"] {
+            assert!(days(Some(nonsense), None).is_err(), "{nonsense}");
+        }
+        assert!(days(Some(may), Some(may)).is_err() && days(Some(june), Some(may)).is_err());
     }
 
     #[test]

@@ -66,8 +66,7 @@ impl Leader {
 
     /// Waits for the lock, then leads until the shutdown or a failure.
     async fn serve(&self, projection: Projection, pause: &mut Duration) -> Result<(), FoldingError> {
-        let settings = &self.settings.own;
-        let mut connection = connect_leader(settings, projection.name).await?;
+        let mut connection = connect_leader(&self.settings, projection.name).await?;
         loop {
             let generation = Generation::live(&mut connection, projection).await?;
             if try_lock(&mut connection, LEADER_LOCK, projection.lock_number()).await? {

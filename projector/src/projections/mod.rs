@@ -40,6 +40,7 @@ projections! {
     customers::CUSTOMERS,
     catalogue::CATALOGUE,
     orders::ORDERS,
+    revenue::REVENUE,
     audit::AUDIT,
 }
 

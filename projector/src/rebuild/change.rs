@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, PgConnection};
 
-use crate::database::{LOCK_TIMEOUT, REBUILD_LOCK, connect, execute, is_lock_timeout, try_lock};
+use crate::database::{LOCK_TIMEOUT, REBUILD_LOCK, connect_to_fold, execute, is_lock_timeout, try_lock};
 use crate::fold::folding::FoldingError;
 use crate::projections::definition::Projection;
 use crate::settings::Settings;
@@ -14,7 +14,7 @@ pub async fn connect_alone(
     what: &str,
     projection: Projection,
 ) -> Result<PgConnection, FoldingError> {
-    let mut connection = connect(&settings.own, &format!("{what} {}", projection.name)).await?;
+    let mut connection = connect_to_fold(settings, &format!("{what} {}", projection.name)).await?;
     if !try_lock(&mut connection, REBUILD_LOCK, projection.lock_number()).await? {
         return Err(GenerationError::UnderWay(projection.name).into());
     }

@@ -255,6 +255,8 @@ pub fn routes() -> Vec<(&'static str, &'static str, &'static [&'static str])> {
         ("GET", "/v1/orders/none", &["customer", "staff", "analyst", "admin"]),
         ("GET", "/v1/orders/none/events", &["customer", "staff", "analyst", "admin"]),
         ("GET", "/v1/kitchen/queue", &["staff", "admin"]),
+        ("GET", "/v1/revenue/none", &["analyst", "admin"]),
+        ("GET", "/v1/revenue/none/entries", &["analyst", "admin"]),
         ("GET", "/v1/receipts/none", &["staff", "analyst", "admin"]),
         ("GET", "/v1/receipts", &["staff", "analyst", "admin"]),
         ("GET", "/v1/places", &["staff", "analyst", "admin"]),

@@ -1,4 +1,4 @@
-//! Who may do and see what of sellers, products, stock and orders: every route of theirs, for every role and every binding to a
+//! Who may do and see what of sellers, products, stock, orders and revenue: every route of theirs, for every role and every binding to a
 //! seller.
 
 use std::collections::BTreeSet;
@@ -45,6 +45,9 @@ GET    /v1/orders?buyer={buyer}    | 200+ 200+ 200- 200- 200+ 403  200+ 403  401
 GET    /v1/orders/{order}          | 200+ 200+ 404  404  200+ 403  200+ 403  401  |
 GET    /v1/orders/{order}/events   | 200  200  404  404  200  403  200  403  401  |
 GET    /v1/kitchen/queue           | 200  200  403  403  403  403  403  403  401  |
+GET    /v1/revenue/{seller}        | 200  403  200  403  403  403  200  403  401  |
+GET    /v1/revenue/{seller}/entries| 200+ 403  200+ 403  403  403  200+ 403  401  |
+GET    /v1/revenue/{foreign}       | 200  403  403  200  403  403  200  403  401  |
 POST   /v1/orders/{order}/move     | 422  422  403  403  403  403  403  403  401  | {}
 POST   /v1/orders/{order}/move     | 200+ 200+ 403  403  403  403  403  403  401  | {"stage": "preparing"}
 POST   /v1/orders/{order}/cancel   | 422  422  404  404  422  404  404  404  401  | {"note": 5}
@@ -98,7 +101,7 @@ async fn what_sellers_sell_is_open_to_roles_and_to_those_whom_a_seller_names_alo
 }
 
 #[test]
-fn the_walk_by_binding_has_every_route_of_sellers_products_stock_and_orders() {
+fn the_walk_by_binding_has_every_route_of_sellers_products_stock_orders_and_revenue() {
     let walked: BTreeSet<_> = table().iter().map(|(request, ..)| without_ids(request)).collect();
     let mut described = BTreeSet::new();
     for service in ["command-api", "projector"] {
@@ -106,9 +109,10 @@ fn the_walk_by_binding_has_every_route_of_sellers_products_stock_and_orders() {
         let description: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         for (path, methods) in description["paths"].as_object().unwrap() {
             let is_walked = |noun: &&str| path.starts_with(&format!("/v1/{noun}"));
-            if ["sellers", "products", "orders", "kitchen"].iter().any(is_walked) {
+            if ["sellers", "products", "orders", "kitchen", "revenue"].iter().any(is_walked) {
                 let methods = methods.as_object().unwrap().keys();
-                described.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
+                described
+                    .extend(methods.map(|method| without_ids(&format!("{} {path}", method.to_uppercase()))));
             }
         }
     }

@@ -328,6 +328,10 @@ async fn the_comparison_of_generations_fails_on_a_planted_difference() {
     let product =
         format!("UPDATE NEW.stock SET available = available + 0.001 WHERE home = '{}'", traded.product);
     let order = format!("UPDATE NEW.order_lines SET amount = amount + 0.01 WHERE home = '{}'", traded.order);
+    let entry = format!(
+        "UPDATE NEW.seller_entries SET refunded = refunded + 0.01 WHERE order_home = '{}'",
+        traded.order
+    );
     for (name, change) in [
         (
             "receipts",
@@ -335,6 +339,7 @@ async fn the_comparison_of_generations_fails_on_a_planted_difference() {
         ),
         ("catalogue", product.as_str()),
         ("orders", order.as_str()),
+        ("revenue", entry.as_str()),
         ("places", "UPDATE NEW.places SET tips_amount = tips_amount + 0.01 WHERE place_id = 'place-1'"),
         ("hours", "DELETE FROM NEW.hour_categories WHERE place_id = 'place-1'"),
         ("audit", "UPDATE NEW.audit SET by = 'nobody' WHERE act = 'AccountOpened'"),

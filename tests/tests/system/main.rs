@@ -32,6 +32,7 @@ mod receipts;
 mod registry;
 mod replicas;
 mod reshard;
+mod revenue;
 mod settings;
 mod store;
 mod strong;
